@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend contract: what the FUSE side (fs/) asks of a kind of IPC object (backends/).
+ *
+ * A backend knows objects and errno. It knows no requests, no node ids and no FUSE header, so that it can be driven
+ * by a test as well as by the daemon. Every slot of the table is filled; what a kind cannot do is filled with one of
+ * the refusals of backends/refuse.h, so that callers never test for NULL.
+ *
+ * Errors        0 or a count on success, −errno otherwise: the errno that the native call would give.
+ * Blocking      No operation blocks for another process. try_read and try_write answer −EAGAIN where the native call
+ *               would wait, and say in `struct ipcfs_wait` what to wait for.
+ * Identity      An operation acts with the credentials of the calling thread. Where the native call checks or records
+ *               an identity, the FUSE side has already put on the caller's (fs/creds.h).
+ * Threads       Every operation may be called from any thread at any time, also several at once on one object, hold or
+ *               file; only close(), release() and list_close() are called when nothing else uses their argument.
+ * Ownership     What an operation hands out (hold, file, lister) belongs to the FUSE side until it is given to
+ *               release(), close() or list_close(). Strings passed in are borrowed for the call.
+ */
+#ifndef IPCFS_BACKEND_H
+#define IPCFS_BACKEND_H
+
+#include "ipcfs/fields.h"
+#include "ipcfs/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+/*
+ * What makes an object itself: equal for every name of one object, different for a later object under a used name.
+ * `number` is below 2^48 and becomes part of the inode number; `birth` tells apart two users of one number.
+ */
+struct ipcfs_objid {
+    uint64_t number;
+    uint64_t birth;
+};
+
+/* An object as found: its identity, and what stat(2) would say of it (a struct statx, for the birth time). */
+struct ipcfs_found {
+    struct ipcfs_objid id;
+    struct statx stat;
+};
+
+/* A hold keeps an object within reach, whatever happens to its names. Opaque to the FUSE side. */
+struct ipcfs_hold;
+/* An open file of an object, with the access mode it was opened with. */
+struct ipcfs_file;
+/* A walk through a naming directory. */
+struct ipcfs_lister;
+
+/*
+ * How an operation is told which object is meant. With a hold the object is reached by it. Without, by the name it was
+ * last seen under, and the operation answers −ESTALE where that name is gone or now means another object: the kernel
+ * then looks the path up again (path_openat() and the retry_estale() loops of Linux fs/namei.c).
+ */
+struct ipcfs_ref {
+    struct ipcfs_objid id;
+    unsigned directory;      /* index into `directories` */
+    const char *name;        /* borrowed */
+    struct ipcfs_hold *hold; /* borrowed, or NULL */
+};
+
+struct ipcfs_entry {
+    const char *name;    /* borrowed until the next call on the lister */
+    uint64_t number;     /* the object's `id.number` */
+    uint64_t next;       /* where to seek to go on after this entry; never 0 */
+    mode_t type;         /* S_IFREG, S_IFDIR … */
+};
+
+/* A change of attributes: which members of `struct ipcfs_change` count. */
+enum ipcfs_change_mask {
+    IPCFS_CHANGE_MODE = 1 << 0,
+    IPCFS_CHANGE_UID = 1 << 1,
+    IPCFS_CHANGE_GID = 1 << 2,
+    IPCFS_CHANGE_SIZE = 1 << 3,
+    IPCFS_CHANGE_TIMES = 1 << 4, /* as utimensat(2): UTIME_NOW and UTIME_OMIT have their meaning */
+};
+
+struct ipcfs_change {
+    unsigned mask;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    off_t size;
+    struct timespec times[2];
+};
+
+/* What a try_ operation waits for when it answers −EAGAIN. */
+enum ipcfs_wait_source {
+    IPCFS_WAIT_NONE,   /* never blocks: −EAGAIN is final */
+    IPCFS_WAIT_POLL,   /* poll(2) `fd` for `events`, then try again */
+    IPCFS_WAIT_KEEPER, /* nothing to poll: one thread per contended object blocks in the native call */
+};
+
+struct ipcfs_wait {
+    enum ipcfs_wait_source source;
+    int fd; /* borrowed from the file */
+    short events;
+};
+
+/* What a file in ctl/<object>/ is. Exactly one of `read` and `link` is set. */
+struct ipcfs_verb {
+    const char *name; /* NULL ends a table */
+    mode_t mode;      /* permission bits */
+    const char *help; /* a phrase, for ctl/README */
+    /* Renders the file's text; acts as the caller. */
+    int (*read)(const struct ipcfs_ref *ref, struct text *out);
+    /* A symbolic link: its target into `target`, terminated. −ENAMETOOLONG where it does not fit. */
+    int (*link)(const struct ipcfs_ref *ref, char *target, size_t room);
+};
+
+struct ipcfs_backend {
+    /* Path of the kind below the mount point and below ctl/: "shm", "sysv/msg". */
+    const char *kind;
+    const char *help; /* a phrase, for ctl/README */
+    /* Paths of the directories in which objects are named, NULL-terminated: {"shm"}, {"sysv/msg/by-id", …/by-key}. */
+    const char *const *directories;
+    const struct ipcfs_field *fields;       /* of an object's state */
+    const struct ipcfs_field *limit_fields; /* of ctl/<kind>/limits */
+    const struct ipcfs_verb *verbs;         /* beside state and state.json, which every object has */
+
+    /* Gets ready, once, before any other call; stop() undoes it. A kind that cannot start is left out of the tree. */
+    int (*start)(void);
+    void (*stop)(void);
+
+    /* Attributes of a naming directory: its owner, mode and times are those the native directory has. */
+    int (*stat_directory)(unsigned directory, struct statx *out);
+    /* statfs(2) of what carries the kind's objects. */
+    int (*stat_system)(struct statvfs *out);
+
+    /* −ENOENT where there is no such object, and for everything that is not shown. */
+    int (*find)(unsigned directory, const char *name, struct ipcfs_found *out);
+
+    /* Walks a naming directory. list_next: 1 with an entry, 0 at the end. Position 0 is the start. */
+    int (*list_open)(unsigned directory, struct ipcfs_lister **out);
+    int (*list_seek)(struct ipcfs_lister *lister, uint64_t position);
+    int (*list_next)(struct ipcfs_lister *lister, struct ipcfs_entry *out);
+    void (*list_close)(struct ipcfs_lister *lister);
+
+    /*
+     * Creates `name`, or opens it where it exists and `flags` have no O_EXCL. `flags` are those of open(2); `mode` has
+     * the umask taken off already. On success *hold and *file are the caller's.
+     */
+    int (*create)(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_found *out,
+                  struct ipcfs_hold **hold, struct ipcfs_file **file);
+    int (*remove)(unsigned directory, const char *name);
+    /* `flags` are those of renameat2(2). */
+    int (*rename)(unsigned directory, const char *name, unsigned to_directory, const char *to_name, unsigned flags);
+    int (*link)(const struct ipcfs_ref *ref, unsigned directory, const char *name);
+
+    int (*hold)(const struct ipcfs_ref *ref, struct ipcfs_hold **out);
+    void (*release)(struct ipcfs_hold *hold);
+
+    int (*stat)(const struct ipcfs_ref *ref, struct statx *out);
+    /* `file` is the descriptor the change came by (ftruncate(2)), or NULL where it came by the name. */
+    int (*change)(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change);
+    /* Fills the values of `fields`. */
+    int (*render)(const struct ipcfs_ref *ref, struct ipcfs_value *values);
+    /* Fills the values of `limit_fields`. */
+    int (*limits)(struct ipcfs_value *values);
+
+    /* Opens the object of a reference that has a hold. `flags` as open(2), without O_CREAT and O_EXCL. */
+    int (*open)(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
+    void (*close)(struct ipcfs_file *file);
+    /* `flags` are the descriptor's status flags of this moment (fcntl(2) F_SETFL): O_APPEND, O_NONBLOCK, O_DIRECT. */
+    ssize_t (*try_read)(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,
+                        struct ipcfs_wait *wait);
+    ssize_t (*try_write)(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
+                         struct ipcfs_wait *wait);
+    /* fallocate(2) and lseek(2) with SEEK_DATA or SEEK_HOLE. */
+    int (*allocate)(struct ipcfs_file *file, int mode, off_t offset, off_t length);
+    off_t (*seek)(struct ipcfs_file *file, off_t offset, int whence);
+
+    /*
+     * A descriptor of the object itself, for the kernel to carry read, write and mmap on without asking the daemon
+     * (FUSE passthrough). A new descriptor, the caller's; −EOPNOTSUPP where the kind has none. Called with the
+     * daemon's own credentials, because the kernel keeps those for all opens that use it.
+     */
+    int (*backing)(const struct ipcfs_ref *ref);
+};
+
+/* The kinds, NULL-terminated, in the order in which they are shown. */
+extern const struct ipcfs_backend *const ipcfs_backends[];
+
+static inline bool ipcfs_same_object(struct ipcfs_objid a, struct ipcfs_objid b)
+{
+    return a.number == b.number && a.birth == b.birth;
+}
+
+#endif
