@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+#include "shm.h"
+
+#include "ipcfs/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
+
+/* Open flags of a caller that go on to the tmpfs. O_APPEND does not: it is a matter of each write (try_write). */
+enum { SHM_OPEN_FLAGS = O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC };
+/* How often create() goes round when a name keeps appearing and vanishing under it. */
+enum { SHM_CREATE_ATTEMPTS = 64 };
+
+struct ipcfs_hold {
+    int fd; /* O_PATH */
+};
+
+struct ipcfs_file {
+    int fd; /* of the caller's access mode */
+};
+
+struct ipcfs_lister {
+    DIR *directory;
+};
+
+/* A descriptor of /dev/shm itself, from start() to stop(). */
+static int shm_directory = -1;
+
+/* "/proc/self/fd/N": how an O_PATH descriptor is used where the kernel takes only a path (open(2), O_PATH). */
+struct fd_path {
+    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+};
+
+static struct fd_path fd_path(int fd)
+{
+    struct fd_path path;
+    (void)snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
+    return path;
+}
+
+static bool has_prefix(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_hidden(const char *name)
+{
+    return has_prefix(name, "sem.") || has_prefix(name, ".ipcfs.");
+}
+
+static struct ipcfs_objid object_id(const struct statx *stat)
+{
+    uint64_t birth = 0;
+    if (stat->stx_mask & STATX_BTIME)
+        birth = (uint64_t)stat->stx_btime.tv_sec * 1000000000U + stat->stx_btime.tv_nsec;
+    return (struct ipcfs_objid){.number = stat->stx_ino & ((1ULL << 48) - 1), .birth = birth};
+}
+
+/* statx of `name` in `directory`, or of `directory` itself with "". */
+static int stat_at(int directory, const char *name, struct statx *out)
+{
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
+    if (statx(directory, name, flags, STATX_BASIC_STATS | STATX_BTIME, out) < 0)
+        return -errno;
+    return 0;
+}
+
+/* ---- start and stop ---- */
+
+static int shm_start(void)
+{
+    AUTO_FD fd = open(IPCFS_SHM_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    struct statfs system;
+    if (fstatfs(fd, &system) < 0)
+        return -errno;
+    /* The same test as glibc's: anything else is not what shm_open(3) uses. */
+    if (system.f_type != TMPFS_MAGIC && (unsigned long)system.f_type != RAMFS_MAGIC)
+        return -ENOSYS;
+    shm_directory = TAKE_FD(fd);
+    return 0;
+}
+
+static void shm_stop(void)
+{
+    ipcfs_cleanup_fd(&shm_directory);
+    shm_directory = -1;
+}
+
+/* ---- finding and listing ---- */
+
+static int shm_stat_directory(unsigned directory, struct statx *out)
+{
+    (void)directory;
+    return stat_at(shm_directory, "", out);
+}
+
+static int shm_stat_system(struct statvfs *out)
+{
+    return fstatvfs(shm_directory, out) < 0 ? -errno : 0;
+}
+
+static int shm_find(unsigned directory, const char *name, struct ipcfs_found *out)
+{
+    (void)directory;
+    if (strlen(name) > NAME_MAX)
+        return -ENAMETOOLONG;
+    if (is_hidden(name))
+        return -ENOENT;
+    int error = stat_at(shm_directory, name, &out->stat);
+    if (error)
+        return error;
+    if (!S_ISREG(out->stat.stx_mode))
+        return -ENOENT;
+    out->id = object_id(&out->stat);
+    return 0;
+}
+
+static int shm_list_open(unsigned directory, struct ipcfs_lister **out)
+{
+    (void)directory;
+    AUTO_FREE struct ipcfs_lister *lister = calloc(1, sizeof *lister);
+    if (!lister)
+        return -ENOMEM;
+    AUTO_FD fd = openat(shm_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    lister->directory = fdopendir(fd);
+    if (!lister->directory)
+        return -errno;
+    fd = -1; /* the DIR owns it now */
+    *out = TAKE_PTR(lister);
+    return 0;
+}
+
+static int shm_list_seek(struct ipcfs_lister *lister, uint64_t position)
+{
+    if (position == 0)
+        rewinddir(lister->directory);
+    else
+        seekdir(lister->directory, (long)position);
+    return 0;
+}
+
+static bool is_regular(const struct dirent *entry)
+{
+    if (entry->d_type != DT_UNKNOWN)
+        return entry->d_type == DT_REG;
+    struct statx stat;
+    return stat_at(shm_directory, entry->d_name, &stat) == 0 && S_ISREG(stat.stx_mode);
+}
+
+static int shm_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(lister->directory); // NOLINT(concurrency-mt-unsafe): one user per DIR
+        if (!entry)
+            return -errno;
+        if (!is_regular(entry) || is_hidden(entry->d_name))
+            continue;
+        *out = (struct ipcfs_entry){
+            .name = entry->d_name,
+            .number = entry->d_ino & ((1ULL << 48) - 1),
+            .next = (uint64_t)entry->d_off,
+            .type = S_IFREG,
+        };
+        return 1;
+    }
+}
+
+static void shm_list_close(struct ipcfs_lister *lister)
+{
+    closedir(lister->directory);
+    free(lister);
+}
+
+/* ---- reaching an object ---- */
+
+/* An O_PATH descriptor of the regular file `name`; tells its attributes. −ESTALE for any other kind of file. */
+static int path_descriptor(const char *name, struct statx *stat)
+{
+    AUTO_FD fd = openat(shm_directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int error = stat_at(fd, "", stat);
+    if (error)
+        return error;
+    if (!S_ISREG(stat->stx_mode))
+        return -ESTALE;
+    return TAKE_FD(fd);
+}
+
+/* A new O_PATH descriptor of the object that `ref` means, by its name. */
+static int resolve(const struct ipcfs_ref *ref, struct statx *stat)
+{
+    AUTO_FD fd = path_descriptor(ref->name, stat);
+    if (fd < 0)
+        return fd == -ENOENT ? -ESTALE : fd;
+    if (!ipcfs_same_object(object_id(stat), ref->id))
+        return -ESTALE;
+    return TAKE_FD(fd);
+}
+
+static int make_hold(int *fd, struct ipcfs_hold **out)
+{
+    struct ipcfs_hold *hold = malloc(sizeof *hold);
+    if (!hold)
+        return -ENOMEM;
+    hold->fd = TAKE_FD(*fd);
+    *out = hold;
+    return 0;
+}
+
+static int shm_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
+{
+    struct statx stat;
+    AUTO_FD fd = resolve(ref, &stat);
+    if (fd < 0)
+        return fd;
+    return make_hold(&fd, out);
+}
+
+static void shm_release(struct ipcfs_hold *hold)
+{
+    close(hold->fd);
+    free(hold);
+}
+
+static int shm_stat(const struct ipcfs_ref *ref, struct statx *out)
+{
+    if (ref->hold)
+        return stat_at(ref->hold->fd, "", out);
+    int error = stat_at(shm_directory, ref->name, out);
+    if (error)
+        return error == -ENOENT ? -ESTALE : error;
+    if (!S_ISREG(out->stx_mode) || !ipcfs_same_object(object_id(out), ref->id))
+        return -ESTALE;
+    return 0;
+}
+
+/* ---- open files ---- */
+
+static int make_file(int *fd, struct ipcfs_file **out)
+{
+    struct ipcfs_file *file = malloc(sizeof *file);
+    if (!file)
+        return -ENOMEM;
+    file->fd = TAKE_FD(*fd);
+    *out = file;
+    return 0;
+}
+
+static int open_path_descriptor(int path_fd, int flags)
+{
+    struct fd_path path = fd_path(path_fd);
+    int fd = open(path.text, (flags & (SHM_OPEN_FLAGS | O_TRUNC)) | O_CLOEXEC | O_NOCTTY);
+    return fd < 0 ? -errno : fd;
+}
+
+static int shm_open_object(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
+{
+    AUTO_FD fd = open_path_descriptor(ref->hold->fd, flags);
+    if (fd < 0)
+        return fd;
+    return make_file(&fd, out);
+}
+
+static void shm_close(struct ipcfs_file *file)
+{
+    close(file->fd);
+    free(file);
+}
+
+static int shm_backing(const struct ipcfs_ref *ref)
+{
+    /* Read-only, so that the daemon never counts as a writer: native execve(2) and leases see only real writers. The
+     * kernel opens the file again, with each opener's own access mode. */
+    return open_path_descriptor(ref->hold->fd, O_RDONLY);
+}
+
+/* What open(2) with O_NOFOLLOW, as shm_open(3) does it, answers where the name is not a regular file. */
+static int refusal_of_type(mode_t mode)
+{
+    if (S_ISLNK(mode))
+        return -ELOOP;
+    return S_ISDIR(mode) ? -EISDIR : -EEXIST;
+}
+
+/* Takes back the object just created as `name`, if the name still means it: a failed call leaves nothing behind. */
+static void undo_create(const char *name, int fd)
+{
+    struct statx created;
+    struct statx named;
+    if (stat_at(fd, "", &created) == 0 && stat_at(shm_directory, name, &named) == 0 &&
+        ipcfs_same_object(object_id(&created), object_id(&named)))
+        (void)unlinkat(shm_directory, name, 0);
+}
+
+/* Completes the creation that gave `fd`: its O_PATH descriptor and attributes. */
+static int complete_create(const char *name, int fd, int *path_fd, struct statx *stat)
+{
+    *path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
+    int error = *path_fd < 0 ? -errno : stat_at(fd, "", stat);
+    if (error)
+        undo_create(name, fd);
+    return error;
+}
+
+/* Opens `name` for create(): a new object, or one that is there. Leaves an O_PATH descriptor in *path_fd. */
+static int create_or_open(const char *name, int flags, mode_t mode, int *path_fd, struct statx *stat)
+{
+    for (int attempt = 0; attempt < SHM_CREATE_ATTEMPTS; attempt++) {
+        AUTO_FD fd = openat(shm_directory, name,
+                            (flags & SHM_OPEN_FLAGS) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd >= 0) {
+            int error = complete_create(name, fd, path_fd, stat);
+            return error ? error : TAKE_FD(fd);
+        }
+        if (errno != EEXIST || (flags & O_EXCL))
+            return -errno;
+        *path_fd = path_descriptor(name, stat);
+        if (*path_fd >= 0)
+            return open_path_descriptor(*path_fd, flags);
+        if (*path_fd == -ESTALE)
+            return refusal_of_type(stat->stx_mode);
+        if (*path_fd != -ENOENT)
+            return *path_fd;
+    }
+    return -ESTALE;
+}
+
+static int shm_create(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_found *out,
+                      struct ipcfs_hold **hold, struct ipcfs_file **file)
+{
+    (void)directory;
+    if (is_hidden(name))
+        return -EPERM;
+    AUTO_FD path_fd = -1;
+    AUTO_FD fd = create_or_open(name, flags, mode, &path_fd, &out->stat);
+    if (fd < 0)
+        return fd;
+    if (flags & O_TRUNC) {
+        int error = stat_at(path_fd, "", &out->stat);
+        if (error)
+            return error;
+    }
+    out->id = object_id(&out->stat);
+    int error = make_hold(&path_fd, hold);
+    if (error)
+        return error;
+    error = make_file(&fd, file);
+    if (error)
+        shm_release(TAKE_PTR(*hold));
+    return error;
+}
+
+static ssize_t shm_try_read(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,
+                            struct ipcfs_wait *wait)
+{
+    (void)flags;
+    wait->source = IPCFS_WAIT_NONE;
+    ssize_t count = pread(file->fd, buffer, size, offset);
+    return count < 0 ? -errno : count;
+}
+
+static ssize_t shm_try_write(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
+                             struct ipcfs_wait *wait)
+{
+    wait->source = IPCFS_WAIT_NONE;
+    struct iovec vector = {.iov_base = (void *)data, .iov_len = size};
+    ssize_t count = pwritev2(file->fd, &vector, 1, offset, flags & O_APPEND ? RWF_APPEND : 0);
+    return count < 0 ? -errno : count;
+}
+
+static int shm_allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length)
+{
+    return fallocate(file->fd, mode, offset, length) < 0 ? -errno : 0;
+}
+
+static off_t shm_seek(struct ipcfs_file *file, off_t offset, int whence)
+{
+    off_t position = lseek(file->fd, offset, whence);
+    return position < 0 ? -errno : position;
+}
+
+/* ---- changes ---- */
+
+static int shm_remove(unsigned directory, const char *name)
+{
+    (void)directory;
+    if (is_hidden(name))
+        return -ENOENT;
+    return unlinkat(shm_directory, name, 0) < 0 ? -errno : 0;
+}
+
+static int shm_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name, unsigned flags)
+{
+    (void)directory;
+    (void)to_directory;
+    if (is_hidden(name))
+        return -ENOENT;
+    if (is_hidden(to_name))
+        return -EPERM;
+    return renameat2(shm_directory, name, shm_directory, to_name, flags) < 0 ? -errno : 0;
+}
+
+static int shm_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
+{
+    (void)directory;
+    if (is_hidden(name))
+        return -EPERM;
+    struct statx stat;
+    AUTO_FD fd = resolve(ref, &stat);
+    if (fd < 0)
+        return fd;
+    if (linkat(AT_FDCWD, fd_path(fd).text, shm_directory, name, AT_SYMLINK_FOLLOW) < 0)
+        return -errno;
+    return 0;
+}
+
+static int change_size(int path_fd, const struct ipcfs_file *file, off_t size)
+{
+    int result = file ? ftruncate(file->fd, size) : truncate(fd_path(path_fd).text, size);
+    return result < 0 ? -errno : 0;
+}
+
+/* Sizes first and modes after owners: chown(2) and truncate(2) clear set-user-ID bits that `mode` may set again. */
+static int apply_change(int path_fd, const struct ipcfs_file *file, const struct ipcfs_change *change)
+{
+    if (change->mask & IPCFS_CHANGE_SIZE) {
+        int error = change_size(path_fd, file, change->size);
+        if (error)
+            return error;
+    }
+    if (change->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)) {
+        uid_t uid = change->mask & IPCFS_CHANGE_UID ? change->uid : (uid_t)-1;
+        gid_t gid = change->mask & IPCFS_CHANGE_GID ? change->gid : (gid_t)-1;
+        if (fchownat(path_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+            return -errno;
+    }
+    if (change->mask & IPCFS_CHANGE_MODE && chmod(fd_path(path_fd).text, change->mode & 07777) < 0)
+        return -errno;
+    if (change->mask & IPCFS_CHANGE_TIMES && utimensat(AT_FDCWD, fd_path(path_fd).text, change->times, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+static int shm_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)
+{
+    if (ref->hold)
+        return apply_change(ref->hold->fd, file, change);
+    struct statx stat;
+    AUTO_FD fd = resolve(ref, &stat);
+    if (fd < 0)
+        return fd;
+    return apply_change(fd, file, change);
+}
+
+/* ---- what ctl/ shows ---- */
+
+enum {
+    FIELD_NAME,
+    FIELD_SIZE,
+    FIELD_ALLOCATED,
+    FIELD_MODE,
+    FIELD_UID,
+    FIELD_GID,
+    FIELD_NLINK,
+    FIELD_INO,
+    FIELD_ATIME,
+    FIELD_MTIME,
+    FIELD_CTIME,
+    FIELD_BTIME,
+};
+
+static const struct ipcfs_field shm_fields[] = {
+    [FIELD_NAME] = {"name", IPCFS_NAME, "", "its name, without the leading slash of shm_open"},
+    [FIELD_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "length, as ftruncate set it"},
+    [FIELD_ALLOCATED] = {"allocated", IPCFS_UNSIGNED, "bytes", "memory and swap in use by its pages"},
+    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
+    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [FIELD_NLINK] = {"nlink", IPCFS_UNSIGNED, "", "number of names"},
+    [FIELD_INO] = {"ino", IPCFS_UNSIGNED, "", "inode number"},
+    [FIELD_ATIME] = {"atime", IPCFS_TIME, "", "last read"},
+    [FIELD_MTIME] = {"mtime", IPCFS_TIME, "", "last change of content by write or truncate"},
+    [FIELD_CTIME] = {"ctime", IPCFS_TIME, "", "last change of content or attributes"},
+    [FIELD_BTIME] = {"btime", IPCFS_TIME, "", "creation"},
+    {0},
+};
+
+static struct ipcfs_value number_value(uint64_t number)
+{
+    return (struct ipcfs_value){.known = true, .number = number};
+}
+
+static struct ipcfs_value time_value(const struct statx *stat, unsigned bit, const struct statx_timestamp *time)
+{
+    return (struct ipcfs_value){
+        .known = stat->stx_mask & bit,
+        .time = {.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec},
+    };
+}
+
+static int shm_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
+{
+    struct statx stat;
+    int error = shm_stat(ref, &stat);
+    if (error)
+        return error;
+    values[FIELD_NAME] = (struct ipcfs_value){.known = true, .string = ref->name};
+    values[FIELD_SIZE] = number_value(stat.stx_size);
+    values[FIELD_ALLOCATED] = number_value(stat.stx_blocks * 512);
+    values[FIELD_MODE] = number_value(stat.stx_mode & 07777);
+    values[FIELD_UID] = number_value(stat.stx_uid);
+    values[FIELD_GID] = number_value(stat.stx_gid);
+    values[FIELD_NLINK] = number_value(stat.stx_nlink);
+    values[FIELD_INO] = number_value(stat.stx_ino);
+    values[FIELD_ATIME] = time_value(&stat, STATX_ATIME, &stat.stx_atime);
+    values[FIELD_MTIME] = time_value(&stat, STATX_MTIME, &stat.stx_mtime);
+    values[FIELD_CTIME] = time_value(&stat, STATX_CTIME, &stat.stx_ctime);
+    values[FIELD_BTIME] = time_value(&stat, STATX_BTIME, &stat.stx_btime);
+    return 0;
+}
+
+enum {
+    LIMIT_PATH,
+    LIMIT_SIZE,
+    LIMIT_USED,
+    LIMIT_AVAILABLE,
+    LIMIT_INODES,
+    LIMIT_INODES_USED,
+    LIMIT_INODES_AVAILABLE,
+    LIMIT_NAME_MAX,
+};
+
+static const struct ipcfs_field shm_limit_fields[] = {
+    [LIMIT_PATH] = {"path", IPCFS_STRING, "", "the tmpfs, whose mount options size= and nr_inodes= set these limits"},
+    [LIMIT_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "all objects together may use so much"},
+    [LIMIT_USED] = {"used", IPCFS_UNSIGNED, "bytes", "in use"},
+    [LIMIT_AVAILABLE] = {"available", IPCFS_UNSIGNED, "bytes", "left"},
+    [LIMIT_INODES] = {"inodes", IPCFS_UNSIGNED, "", "so many objects may exist"},
+    [LIMIT_INODES_USED] = {"inodes_used", IPCFS_UNSIGNED, "", "in use"},
+    [LIMIT_INODES_AVAILABLE] = {"inodes_available", IPCFS_UNSIGNED, "", "left"},
+    [LIMIT_NAME_MAX] = {"name_max", IPCFS_UNSIGNED, "bytes", "longest name"},
+    {0},
+};
+
+static int shm_limits(struct ipcfs_value *values)
+{
+    struct statvfs system;
+    int error = shm_stat_system(&system);
+    if (error)
+        return error;
+    values[LIMIT_PATH] = (struct ipcfs_value){.known = true, .string = IPCFS_SHM_DIRECTORY};
+    values[LIMIT_SIZE] = number_value(system.f_blocks * system.f_frsize);
+    values[LIMIT_USED] = number_value((system.f_blocks - system.f_bfree) * system.f_frsize);
+    values[LIMIT_AVAILABLE] = number_value(system.f_bavail * system.f_frsize);
+    values[LIMIT_INODES] = number_value(system.f_files);
+    values[LIMIT_INODES_USED] = number_value(system.f_files - system.f_ffree);
+    values[LIMIT_INODES_AVAILABLE] = number_value(system.f_favail);
+    values[LIMIT_NAME_MAX] = number_value(system.f_namemax);
+    return 0;
+}
+
+static int shm_native(const struct ipcfs_ref *ref, char *target, size_t room)
+{
+    int length = snprintf(target, room, IPCFS_SHM_DIRECTORY "/%s", ref->name);
+    return length < 0 || (size_t)length >= room ? -ENAMETOOLONG : 0;
+}
+
+static const struct ipcfs_verb shm_verbs[] = {
+    {.name = "native", .mode = 0777, .help = "symbolic link to the object in the tmpfs", .link = shm_native},
+    {0},
+};
+
+static const char *const shm_directories[] = {"shm", NULL};
+
+const struct ipcfs_backend ipcfs_shm_backend = {
+    .kind = "shm",
+    .help = "POSIX shared memory (shm_open): regular files, mmap included",
+    .directories = shm_directories,
+    .fields = shm_fields,
+    .limit_fields = shm_limit_fields,
+    .verbs = shm_verbs,
+    .start = shm_start,
+    .stop = shm_stop,
+    .stat_directory = shm_stat_directory,
+    .stat_system = shm_stat_system,
+    .find = shm_find,
+    .list_open = shm_list_open,
+    .list_seek = shm_list_seek,
+    .list_next = shm_list_next,
+    .list_close = shm_list_close,
+    .create = shm_create,
+    .remove = shm_remove,
+    .rename = shm_rename,
+    .link = shm_link,
+    .hold = shm_hold,
+    .release = shm_release,
+    .stat = shm_stat,
+    .change = shm_change,
+    .render = shm_render,
+    .limits = shm_limits,
+    .open = shm_open_object,
+    .close = shm_close,
+    .try_read = shm_try_read,
+    .try_write = shm_try_write,
+    .allocate = shm_allocate,
+    .seek = shm_seek,
+    .backing = shm_backing,
+};
