@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "control.h"
+
+#include "fields.h"
+#include "ipcfs.h"
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- files of an object ---- */
+
+static int state_text(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out)
+{
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    int error = kind->render(ref, values);
+    if (error)
+        return error;
+    fields_text(out, kind->fields, values);
+    return 0;
+}
+
+static int state_json(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out)
+{
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    int error = kind->render(ref, values);
+    if (!error)
+        error = fields_json(out, kind->fields, values);
+    text_string(out, "\n");
+    return error;
+}
+
+static const struct {
+    struct ipcfs_verb verb;
+    int (*read)(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out);
+} common_verbs[] = {
+    {{.name = "state", .mode = 0444, .help = "the object's fields, a line each"}, state_text},
+    {{.name = "state.json", .mode = 0444, .help = "the same as one JSON object"}, state_json},
+};
+
+enum { COMMON_VERBS = sizeof common_verbs / sizeof *common_verbs };
+
+const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index)
+{
+    if (index < COMMON_VERBS)
+        return &common_verbs[index].verb;
+    const struct ipcfs_verb *verb = kind->verbs;
+    for (unsigned i = COMMON_VERBS; i < index && verb->name; i++)
+        verb++;
+    return verb->name ? verb : NULL;
+}
+
+int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index)
+{
+    const struct ipcfs_verb *verb = NULL;
+    for (unsigned i = 0; (verb = control_verb(kind, i)); i++) {
+        if (strcmp(verb->name, name) == 0) {
+            *index = i;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref, struct text *out)
+{
+    if (index < COMMON_VERBS)
+        return common_verbs[index].read(kind, ref, out);
+    return control_verb(kind, index)->read(ref, out);
+}
+
+/* ---- ctl/<kind>/ ---- */
+
+/* Calls `row` with the values of every object of a kind. Objects that vanish meanwhile are passed over. */
+static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, const struct ipcfs_value *), void *data)
+{
+    struct ipcfs_lister *lister = NULL;
+    int error = kind->list_open(0, &lister);
+    if (error)
+        return error;
+    struct ipcfs_entry entry;
+    while (!error && (error = kind->list_next(lister, &entry)) == 1) {
+        struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+        struct ipcfs_found found;
+        error = kind->find(0, entry.name, &found);
+        struct ipcfs_ref ref = {.id = found.id, .name = entry.name};
+        if (!error)
+            error = kind->render(&ref, values);
+        if (error == -ENOENT || error == -ESTALE)
+            error = 0;
+        else if (!error)
+            error = row(data, values);
+    }
+    kind->list_close(lister);
+    return error;
+}
+
+static int list_row(void *list, const struct ipcfs_value *values)
+{
+    fields_list_row(list, values);
+    return 0;
+}
+
+static int render_list(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+{
+    (void)fs;
+    struct fields_list *list = fields_list_new(kind->fields);
+    if (!list)
+        return -ENOMEM;
+    int error = for_each_object(kind, list_row, list);
+    int finish_error = fields_list_finish(list, out);
+    return error ? error : finish_error;
+}
+
+struct json_rows {
+    const struct ipcfs_field *fields;
+    struct text *out;
+    bool some;
+};
+
+static int json_row(void *data, const struct ipcfs_value *values)
+{
+    struct json_rows *rows = data;
+    text_string(rows->out, rows->some ? ",\n" : "\n");
+    rows->some = true;
+    return fields_json(rows->out, rows->fields, values);
+}
+
+static int render_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+{
+    (void)fs;
+    struct json_rows rows = {.fields = kind->fields, .out = out};
+    text_string(out, "[");
+    int error = for_each_object(kind, json_row, &rows);
+    text_string(out, rows.some ? "\n]\n" : "]\n");
+    return error;
+}
+
+static int render_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+{
+    (void)fs;
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    int error = kind->limits(values);
+    if (!error)
+        fields_text(out, kind->limit_fields, values);
+    return error;
+}
+
+const struct control_file control_kind_files[] = {
+    {"list", "all objects, a line each, under a line of field names", render_list},
+    {"list.json", "the same as a JSON array", render_list_json},
+    {"limits", "what limits the objects, and how much of it is in use", render_limits},
+    {0},
+};
+
+/* ---- ctl/ ---- */
+
+static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+{
+    (void)kind;
+    text_printf(out, "version: %s\n", IPCFS_VERSION);
+    text_printf(out, "libfuse: %s\n", fuse_pkgversion());
+    text_printf(out, "kernel_protocol: %u.%u\n", fs->protocol_major, fs->protocol_minor);
+    text_printf(out, "passthrough: %s\n", fs->passthrough ? "on" : "off");
+    text_printf(out, "passthrough_reason: %s\n", fs->passthrough_reason);
+    text_printf(out, "default_request_timeout: %u\n", fs->default_request_timeout);
+    text_printf(out, "max_request_timeout: %u\n", fs->max_request_timeout);
+    text_printf(out, "threads: %u\n", fs->threads);
+    return 0;
+}
+
+static void gauge(struct text *out, const char *name, const char *help, uint64_t value)
+{
+    text_printf(out, "# TYPE ipcfs_%s gauge\n# HELP ipcfs_%s %s\nipcfs_%s %" PRIu64 "\n", name, name, help, name, value);
+}
+
+static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+{
+    (void)kind;
+    text_string(out, "# TYPE ipcfs_requests counter\n# HELP ipcfs_requests Requests from the kernel.\n");
+    for (unsigned op = 0; op < METRIC_OP_COUNT; op++)
+        text_printf(out, "ipcfs_requests_total{op=\"%s\"} %" PRIuFAST64 "\n", metric_op_names[op],
+                    atomic_load_explicit(&fs->metrics.requests[op], memory_order_relaxed));
+    gauge(out, "nodes", "Objects and control files that the kernel knows.", node_count(&fs->nodes));
+    gauge(out, "handles", "Open files and directories.", handle_count(&fs->handles));
+    gauge(out, "backing_ids", "Objects open for passthrough.", atomic_load(&fs->metrics.backing_ids));
+    gauge(out, "threads", "Threads that answer requests.", fs->threads);
+    text_string(out, "# EOF\n");
+    return 0;
+}
+
+static void readme_line(struct text *out, const char *path, const char *name, const char *help)
+{
+    text_printf(out, "  %s%s\n      %s\n", path, name, help);
+}
+
+static void readme_fields(struct text *out, const struct ipcfs_field *fields)
+{
+    for (; fields->name; fields++)
+        text_printf(out, "      %-18s %s%s%s\n", fields->name, fields->help, *fields->unit ? ", in " : "", fields->unit);
+}
+
+static void readme_kind(struct text *out, const struct ipcfs_backend *kind)
+{
+    text_printf(out, "\n%s: %s\n", kind->kind, kind->help);
+    AUTO_TEXT path = {0};
+    text_printf(&path, "%s/", kind->kind);
+    text_bytes(&path, "", 1);
+    AUTO_TEXT object_path = {0};
+    text_printf(&object_path, "%s/NAME/", kind->directories[0]);
+    text_bytes(&object_path, "", 1);
+    if (text_error(&path) || text_error(&object_path)) {
+        out->error = -ENOMEM;
+        return;
+    }
+    for (const struct control_file *file = control_kind_files; file->name; file++)
+        readme_line(out, path.data, file->name, file->help);
+    const struct ipcfs_verb *verb = NULL;
+    for (unsigned i = 0; (verb = control_verb(kind, i)); i++)
+        readme_line(out, object_path.data, verb->name, verb->help);
+    text_string(out, "    fields of a state:\n");
+    readme_fields(out, kind->fields);
+    text_string(out, "    fields of limits:\n");
+    readme_fields(out, kind->limit_fields);
+}
+
+static int render_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+{
+    (void)kind;
+    text_string(out, "Control files. Reading any file here has no side effect and never blocks.\n"
+                     "An object whose name is that of a fixed file has its directory under @NAME.\n\n");
+    for (const struct control_file *file = control_files; file->name; file++)
+        readme_line(out, "", file->name, file->help);
+    for (size_t i = 0; fs->tree.kinds[i]; i++)
+        readme_kind(out, fs->tree.kinds[i]);
+    return 0;
+}
+
+const struct control_file control_files[] = {
+    {"README", "this text", render_readme},
+    {"version", "versions, and which mode is on", render_version},
+    {"metrics", "the daemon's own counters, as OpenMetrics text", render_metrics},
+    {0},
+};

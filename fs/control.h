@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Control files: what stands under ctl/. Three tables: files of ctl/, files of ctl/<kind>/, and the files every object
+ * has in ctl/<path of the object>/ before those of its kind. ctl/README is made from the same tables.
+ */
+#ifndef IPCFS_FS_CONTROL_H
+#define IPCFS_FS_CONTROL_H
+
+#include "tree.h"
+
+extern const struct control_file control_files[];
+extern const struct control_file control_kind_files[];
+
+/* The control file number `index` of an object of that kind: name, mode and help. NULL past the last. */
+const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index);
+/* Its number by name; −ENOENT. */
+int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index);
+/* Renders it. `index` is of a file with text, not of a link. */
+int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref, struct text *out);
+
+#endif

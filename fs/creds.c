@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "creds.h"
+
+#include "ipcfs/cleanup.h"
+#include "ipcfs/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    GROUPS_ON_STACK = 64,
+    STATUS_ROOM = 4096,              /* /proc/PID/status of a thread with few groups */
+    STATUS_ROOM_MAX = 1024 * 1024,   /* 65,536 groups of at most 11 characters, and the rest */
+};
+
+static struct {
+    uid_t uid;
+    gid_t gid;
+    int group_count;
+    gid_t *groups;
+} own;
+
+int creds_init(void)
+{
+    own.uid = geteuid();
+    own.gid = getegid();
+    own.group_count = getgroups(0, NULL);
+    if (own.group_count < 0)
+        return -errno;
+    free(own.groups);
+    own.groups = calloc((size_t)own.group_count + 1, sizeof *own.groups);
+    if (!own.groups)
+        return -ENOMEM;
+    own.group_count = getgroups(own.group_count, own.groups);
+    return own.group_count < 0 ? -errno : 0;
+}
+
+/* ---- /proc/PID/status ---- */
+
+/* The rest of the line that begins with "`key`:", or NULL. `text` begins with a newline. */
+static const char *status_line(const char *text, const char *key)
+{
+    char needle[16];
+    (void)snprintf(needle, sizeof needle, "\n%s:", key);
+    const char *line = strstr(text, needle);
+    return line ? line + strlen(needle) : NULL;
+}
+
+/* The fourth number of a line of real, effective, saved and file-system id. */
+static bool file_system_id_is(const char *line, unsigned long id)
+{
+    unsigned long number = 0;
+    for (int i = 0; line && i < 4; i++) {
+        char *end = NULL;
+        number = strtoul(line, &end, 10);
+        if (end == line)
+            return false;
+        line = end;
+    }
+    return line && number == id;
+}
+
+static int parse_groups(const char *line, gid_t *groups, int room)
+{
+    int count = 0;
+    for (;;) {
+        char *end = NULL;
+        while (*line == ' ' || *line == '\t')
+            line++;
+        unsigned long group = strtoul(line, &end, 10);
+        if (end == line || *line == '\n')
+            return count;
+        if (count < room)
+            groups[count] = (gid_t)group;
+        count++;
+        line = end;
+    }
+}
+
+static int parse_status(const char *text, const struct caller *caller, gid_t *groups, int room)
+{
+    if (!file_system_id_is(status_line(text, "Uid"), caller->uid) ||
+        !file_system_id_is(status_line(text, "Gid"), caller->gid))
+        return -ESRCH;
+    const char *line = status_line(text, "Groups");
+    return line ? parse_groups(line, groups, room) : -ESRCH;
+}
+
+/* Reads a whole file into `buffer`, terminated. −E2BIG where it does not fit. */
+static int read_whole(int fd, char *buffer, size_t room)
+{
+    size_t length = 0;
+    for (;;) {
+        if (length + 1 >= room)
+            return -E2BIG;
+        ssize_t count = read(fd, buffer + length, room - 1 - length);
+        if (count < 0 && errno != EINTR)
+            return -errno;
+        if (count == 0)
+            break;
+        length += count > 0 ? (size_t)count : 0;
+    }
+    buffer[length] = '\0';
+    return 0;
+}
+
+static int groups_from_status(const struct caller *caller, char *buffer, size_t buffer_room, gid_t *groups, int room)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/%d/status", caller->pid);
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -ESRCH;
+    int error = read_whole(fd, buffer, buffer_room);
+    return error ? error : parse_status(buffer, caller, groups, room);
+}
+
+int creds_supplementary_groups(const struct caller *caller, gid_t *groups, int room)
+{
+    if (caller->pid <= 0)
+        return -ESRCH;
+    char buffer[STATUS_ROOM];
+    int count = groups_from_status(caller, buffer, sizeof buffer, groups, room);
+    if (count != -E2BIG)
+        return count;
+    AUTO_FREE char *large = malloc(STATUS_ROOM_MAX);
+    return large ? groups_from_status(caller, large, STATUS_ROOM_MAX, groups, room) : -ENOMEM;
+}
+
+/* ---- putting on and taking off ---- */
+
+static int set_groups(int count, const gid_t *groups)
+{
+    return syscall(SYS_setgroups, count, groups) < 0 ? -errno : 0;
+}
+
+static int set_effective_gid(gid_t gid)
+{
+    return syscall(SYS_setresgid, -1, gid, -1) < 0 ? -errno : 0;
+}
+
+static int set_effective_uid(uid_t uid)
+{
+    return syscall(SYS_setresuid, -1, uid, -1) < 0 ? -errno : 0;
+}
+
+/* Every one of these calls is the daemon's right by its real and saved ids; only a lack of memory can stop them. */
+static void put_back(int (*step)(void))
+{
+    int error = 0;
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        error = step();
+        if (!error)
+            return;
+        sched_yield();
+    }
+    log_error("a thread cannot take its own identity back: %s", strerror(-error));
+}
+
+static int own_uid_step(void)
+{
+    return set_effective_uid(own.uid);
+}
+
+static int own_gid_step(void)
+{
+    return set_effective_gid(own.gid);
+}
+
+static int own_groups_step(void)
+{
+    return set_groups(own.group_count, own.groups);
+}
+
+void acting_end(struct acting *acting)
+{
+    if (!acting->active)
+        return;
+    int saved = errno;
+    put_back(own_uid_step);
+    put_back(own_gid_step);
+    put_back(own_groups_step);
+    acting->active = false;
+    errno = saved;
+}
+
+static int put_on(struct acting *acting, const struct caller *caller, int count, const gid_t *groups)
+{
+    acting->active = true; /* from the first step on there is something to put back */
+    int error = set_groups(count, groups);
+    if (!error)
+        error = set_effective_gid(caller->gid);
+    if (!error)
+        error = set_effective_uid(caller->uid);
+    if (error)
+        acting_end(acting);
+    return error == -EINVAL ? -EPERM : error; /* an id that has no meaning in the daemon's user namespace */
+}
+
+int acting_begin(struct acting *acting, const struct caller *caller)
+{
+    *acting = (struct acting){0};
+    if (caller->uid == own.uid && (caller->gid == own.gid || own.uid != 0))
+        return 0;
+    if (own.uid != 0)
+        return -EPERM;
+    gid_t few[GROUPS_ON_STACK];
+    int count = creds_supplementary_groups(caller, few, GROUPS_ON_STACK);
+    if (count < 0)
+        count = 0; /* the thread is out of sight: its own uid and gid must do */
+    if (count <= GROUPS_ON_STACK)
+        return put_on(acting, caller, count, few);
+    AUTO_FREE gid_t *many = calloc((size_t)count, sizeof *many);
+    if (!many)
+        return -ENOMEM;
+    int again = creds_supplementary_groups(caller, many, count);
+    if (again < 0 || again > count)
+        return -EAGAIN;
+    return put_on(acting, caller, again, many);
+}

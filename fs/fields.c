@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "fields.h"
+
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t fields_count(const struct ipcfs_field *fields)
+{
+    size_t count = 0;
+    while (fields[count].name)
+        count++;
+    return count;
+}
+
+static void time_text(struct text *out, const struct timespec *time)
+{
+    struct tm broken;
+    if (!gmtime_r(&time->tv_sec, &broken)) {
+        text_printf(out, "%jd.%09ld", (intmax_t)time->tv_sec, time->tv_nsec);
+        return;
+    }
+    text_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", broken.tm_year + 1900, broken.tm_mon + 1,
+                broken.tm_mday, broken.tm_hour, broken.tm_min, broken.tm_sec, time->tv_nsec);
+}
+
+/* `one_word`: in a list, where a name ends at the first space. */
+static void value_text(struct text *out, enum ipcfs_field_type type, const struct ipcfs_value *value, bool one_word)
+{
+    switch (type) {
+    case IPCFS_NAME:
+        (one_word ? text_escape_word : text_escape_line)(out, value->string);
+        break;
+    case IPCFS_STRING:
+        text_string(out, value->string);
+        break;
+    case IPCFS_UNSIGNED:
+        text_printf(out, "%" PRIu64, value->number);
+        break;
+    case IPCFS_MODE:
+        text_printf(out, "%04" PRIo64, value->number);
+        break;
+    case IPCFS_TIME:
+        time_text(out, &value->time);
+        break;
+    }
+}
+
+void fields_text(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values)
+{
+    for (size_t i = 0; fields[i].name; i++) {
+        if (!values[i].known)
+            continue;
+        text_printf(out, "%s: ", fields[i].name);
+        value_text(out, fields[i].type, &values[i], false);
+        text_string(out, "\n");
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_release(json_t **object)
+{
+    json_decref(*object);
+}
+
+/* Copies `bytes` with U+FFFD for what is not UTF-8; tells whether there was any. */
+static bool to_utf8(struct text *out, const char *bytes)
+{
+    bool replaced = false;
+    while (*bytes) {
+        size_t sequence = utf8_sequence(bytes);
+        if (sequence) {
+            text_bytes(out, bytes, sequence);
+            bytes += sequence;
+        } else {
+            text_string(out, "\xEF\xBF\xBD");
+            bytes++;
+            replaced = true;
+        }
+    }
+    return replaced;
+}
+
+static int set_name_hex(json_t *object, const char *field, const char *bytes)
+{
+    AUTO_TEXT hex = {0};
+    AUTO_TEXT key = {0};
+    for (const char *byte = bytes; *byte; byte++)
+        text_printf(&hex, "%02x", (unsigned char)*byte);
+    text_printf(&key, "%s_hex", field);
+    text_bytes(&key, "", 1);
+    if (text_error(&hex) || text_error(&key))
+        return -ENOMEM;
+    return json_object_set_new(object, key.data, json_stringn(hex.data, hex.length)) ? -ENOMEM : 0;
+}
+
+static int set_name(json_t *object, const char *field, const char *bytes)
+{
+    AUTO_TEXT name = {0};
+    bool replaced = to_utf8(&name, bytes);
+    if (text_error(&name))
+        return -ENOMEM;
+    if (json_object_set_new(object, field, json_stringn(name.data ? name.data : "", name.length)))
+        return -ENOMEM;
+    return replaced ? set_name_hex(object, field, bytes) : 0;
+}
+
+static json_t *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
+{
+    char mode[24];
+    switch (type) {
+    case IPCFS_UNSIGNED:
+        return json_integer((json_int_t)value->number);
+    case IPCFS_MODE:
+        (void)snprintf(mode, sizeof mode, "%04" PRIo64, value->number);
+        return json_string(mode);
+    case IPCFS_TIME:
+        return json_real((double)value->time.tv_sec + (double)value->time.tv_nsec / 1e9);
+    case IPCFS_NAME:
+    case IPCFS_STRING:
+        break;
+    }
+    return json_string(value->string);
+}
+
+static int set_value(json_t *object, const struct ipcfs_field *field, const struct ipcfs_value *value)
+{
+    if (!value->known)
+        return json_object_set_new(object, field->name, json_null()) ? -ENOMEM : 0;
+    if (field->type == IPCFS_NAME)
+        return set_name(object, field->name, value->string);
+    return json_object_set_new(object, field->name, json_value(field->type, value)) ? -ENOMEM : 0;
+}
+
+static int dump_into_text(const char *bytes, size_t length, void *out)
+{
+    text_bytes(out, bytes, length);
+    return text_error(out) ? -1 : 0;
+}
+
+int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values)
+{
+    __attribute__((cleanup(json_release))) json_t *object = json_object();
+    if (!object)
+        return -ENOMEM;
+    for (size_t i = 0; fields[i].name; i++) {
+        int error = set_value(object, &fields[i], &values[i]);
+        if (error)
+            return error;
+    }
+    return json_dump_callback(object, dump_into_text, out, JSON_COMPACT) ? -ENOMEM : 0;
+}
+
+/* ---- list ---- */
+
+/* Cells one after another in `cells`, each terminated; widths are known only at the end. */
+struct fields_list {
+    const struct ipcfs_field *fields;
+    size_t columns;
+    struct text cells;
+    size_t widths[IPCFS_FIELDS_MAX];
+};
+
+/* Columns that a terminal shows: bytes that begin a character. */
+static size_t display_width(const char *bytes, size_t length)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < length; i++)
+        width += ((unsigned char)bytes[i] & 0xC0) != 0x80;
+    return width;
+}
+
+static void end_cell(struct fields_list *list, size_t column, size_t start)
+{
+    if (text_error(&list->cells))
+        return;
+    size_t width = display_width(list->cells.data + start, list->cells.length - start);
+    if (width > list->widths[column])
+        list->widths[column] = width;
+    text_bytes(&list->cells, "", 1);
+}
+
+struct fields_list *fields_list_new(const struct ipcfs_field *fields)
+{
+    struct fields_list *list = calloc(1, sizeof *list);
+    if (!list)
+        return NULL;
+    list->fields = fields;
+    list->columns = fields_count(fields);
+    for (size_t i = 0; i < list->columns; i++) {
+        size_t start = list->cells.length;
+        text_string(&list->cells, fields[i].name);
+        end_cell(list, i, start);
+    }
+    return list;
+}
+
+void fields_list_row(struct fields_list *list, const struct ipcfs_value *values)
+{
+    for (size_t i = 0; i < list->columns; i++) {
+        size_t start = list->cells.length;
+        if (values[i].known)
+            value_text(&list->cells, list->fields[i].type, &values[i], true);
+        else
+            text_string(&list->cells, "-");
+        end_cell(list, i, start);
+    }
+}
+
+static void write_row(const struct fields_list *list, const char **cell, struct text *out)
+{
+    for (size_t i = 0; i < list->columns; i++) {
+        size_t length = strlen(*cell);
+        text_bytes(out, *cell, length);
+        if (i + 1 < list->columns) {
+            size_t pad = list->widths[i] - display_width(*cell, length) + 1;
+            text_printf(out, "%*s", (int)pad, "");
+        }
+        *cell += length + 1;
+    }
+    text_string(out, "\n");
+}
+
+int fields_list_finish(struct fields_list *list, struct text *out)
+{
+    int error = text_error(&list->cells);
+    if (!error) {
+        const char *cell = list->cells.data;
+        const char *end = cell + list->cells.length;
+        while (cell < end)
+            write_row(list, &cell, out);
+        error = text_error(out);
+    }
+    text_reset(&list->cells);
+    free(list);
+    return error;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handle table: what a FUSE file handle stands for. As with nodes, a handle is named by a number from a counter,
+ * never by a pointer; an unknown one is answered with EBADF.
+ */
+#ifndef IPCFS_FS_HANDLE_H
+#define IPCFS_FS_HANDLE_H
+
+#include "hash.h"
+#include "node.h"
+#include "tree.h"
+
+enum handle_type {
+    HANDLE_FILE,      /* an object's open file */
+    HANDLE_CONTROL,   /* a control file: its text */
+    HANDLE_DIRECTORY, /* an open directory */
+};
+
+struct handle {
+    uint64_t id;
+    enum handle_type type;
+    unsigned users;        /* handle_table.lock; the table is one */
+    struct node_use node;  /* empty for an entry of the tree */
+    const struct tree_entry *entry;
+    int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
+    struct ipcfs_file *file;
+    pthread_mutex_t lock; /* guards what follows */
+    struct text text;     /* HANDLE_CONTROL: what the last read at offset 0 rendered */
+    bool rendered;
+    struct ipcfs_lister *lister; /* HANDLE_DIRECTORY of objects; NULL until the first entry is wanted */
+    uint64_t position;           /* in the lister: of the entry that comes next */
+    struct ipcfs_entry pending;  /* the entry that comes next, where it has been taken already */
+    bool has_pending;
+    UT_hash_handle hh;
+};
+
+struct handle_table {
+    pthread_mutex_t lock; /* guards the table and `users` */
+    struct handle *by_id;
+    uint64_t next_id;
+    size_t count;
+};
+
+int handle_table_init(struct handle_table *table);
+/* Closes what is left open. */
+void handle_table_destroy(struct handle_table *table);
+
+/* A handle that is in no table yet; NULL when out of memory. Ended by handle_free(), or handed to handle_add(). */
+struct handle *handle_new(enum handle_type type);
+/* Closes the file, gives back node and memory. The backing id must have been given back. */
+void handle_free(struct handle *handle);
+
+/* Puts the handle into the table, which owns it from now on, and gives it its id. 0 or −ENOMEM (still the caller's). */
+int handle_add(struct handle_table *table, struct handle *handle);
+/* Takes a handle into use; NULL for an unknown id. */
+struct handle *handle_get(struct handle_table *table, uint64_t id);
+void handle_put(struct handle_table *table, struct handle *handle);
+/* Takes the handle out of the table; the caller still uses it, and handle_put() ends it. NULL for an unknown id. */
+struct handle *handle_remove(struct handle_table *table, uint64_t id);
+
+size_t handle_count(struct handle_table *table);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "ipcfs.h"
+
+#include "ipcfs/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const metric_op_names[METRIC_OP_COUNT] = {
+#define X(op) [METRIC_##op] = #op,
+    METRIC_OPS(X)
+#undef X
+};
+
+/* The kinds that can start, NULL-terminated; NULL when out of memory. */
+static const struct ipcfs_backend **start_kinds(void)
+{
+    size_t count = 0;
+    while (ipcfs_backends[count])
+        count++;
+    const struct ipcfs_backend **kinds = calloc(count + 1, sizeof *kinds);
+    size_t started = 0;
+    for (size_t i = 0; kinds && i < count; i++) {
+        int error = ipcfs_backends[i]->start();
+        if (error)
+            log_warning("%s is left out: %s", ipcfs_backends[i]->kind, strerror(-error));
+        else
+            kinds[started++] = ipcfs_backends[i];
+    }
+    return kinds;
+}
+
+static void stop_kinds(const struct ipcfs_backend **kinds)
+{
+    for (size_t i = 0; kinds[i]; i++)
+        kinds[i]->stop();
+    free(kinds);
+}
+
+int ipcfs_init(struct ipcfs *fs)
+{
+    const struct ipcfs_backend **kinds = start_kinds();
+    if (!kinds)
+        return -ENOMEM;
+    int error = tree_init(&fs->tree, kinds);
+    if (error) {
+        stop_kinds(kinds);
+        return error;
+    }
+    error = node_table_init(&fs->nodes, fs->tree.count + 1);
+    if (!error)
+        error = handle_table_init(&fs->handles);
+    return error;
+}
+
+void ipcfs_destroy(struct ipcfs *fs)
+{
+    handle_table_destroy(&fs->handles);
+    node_table_destroy(&fs->nodes);
+    const struct ipcfs_backend **kinds = fs->tree.kinds;
+    tree_destroy(&fs->tree);
+    stop_kinds(kinds);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's state: one per mount, made by fs/main.c, and the userdata of the FUSE session. */
+#ifndef IPCFS_FS_IPCFS_H
+#define IPCFS_FS_IPCFS_H
+
+#include "fuse_api.h"
+#include "handle.h"
+#include "metrics.h"
+#include "node.h"
+#include "passthrough.h"
+#include "tree.h"
+
+struct ipcfs {
+    struct tree tree; /* fixed once built */
+    struct node_table nodes;
+    struct handle_table handles;
+    struct metrics metrics;
+
+    /* Set before the workers start, then fixed. */
+    struct fuse_session *session;
+    struct statx_timestamp started; /* the times of the tree's own entries */
+    enum passthrough_mode passthrough_wanted;
+    bool passthrough;
+    char passthrough_reason[128]; /* a phrase: why it is on or off */
+    unsigned protocol_major;
+    unsigned protocol_minor;
+    unsigned default_request_timeout; /* seconds, 0: none; fs.fuse.* of sysctl */
+    unsigned max_request_timeout;
+    unsigned threads;
+};
+
+/* Makes the tables and the tree of all kinds that can start. 0 or −errno. */
+int ipcfs_init(struct ipcfs *fs);
+void ipcfs_destroy(struct ipcfs *fs);
+
+#endif

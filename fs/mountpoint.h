@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef IPCFS_FS_MOUNTPOINT_H
+#define IPCFS_FS_MOUNTPOINT_H
+
+/*
+ * Makes `path` fit to be mounted on: a mount whose daemon died ("Transport endpoint is not connected") is taken away.
+ * −EBUSY where a live ipcfs is mounted there already, −ENOTDIR where it is no directory, or another −errno.
+ */
+int mountpoint_prepare(const char *path);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+#include "node.h"
+
+#include "hash.h"
+#include "ipcfs/cleanup.h"
+#include "ipcfs/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* What a node is found by: bytes, so every gap must be zero. For control nodes the name follows. */
+struct node_key {
+    uint64_t number;
+    uint64_t birth;
+    const struct ipcfs_backend *backend;
+    uint32_t verb;
+    uint32_t type;
+};
+
+struct node {
+    uint64_t id;
+    struct node_kin kin;
+    /* All below is guarded by node_table.lock. */
+    uint64_t lookups; /* by the kernel, less its forgets */
+    unsigned uses;    /* operations and handles */
+    unsigned directory;
+    char *name;
+    struct ipcfs_hold *hold; /* kept while uses > 0 */
+    int32_t backing_id;      /* 0: none */
+    unsigned backing_users;
+    UT_hash_handle by_id;
+    UT_hash_handle by_key;
+    size_t key_length;
+    _Alignas(8) char key[]; /* struct node_key, and the name of a control node */
+};
+
+int node_table_init(struct node_table *table, uint64_t first_id)
+{
+    *table = (struct node_table){.next_id = first_id};
+    return -pthread_mutex_init(&table->lock, NULL);
+}
+
+static void node_free(struct node *node)
+{
+    if (node->hold)
+        node->kin.backend->release(node->hold);
+    free(node->name);
+    free(node);
+}
+
+void node_table_destroy(struct node_table *table)
+{
+    struct node *node = NULL;
+    struct node *next = NULL;
+    HASH_CLEAR(by_key, table->by_key);
+    HASH_ITER(by_id, table->by_id, node, next)
+    {
+        HASH_DELETE(by_id, table->by_id, node);
+        node_free(node);
+    }
+    pthread_mutex_destroy(&table->lock);
+}
+
+/* ---- keys ---- */
+
+struct key_bytes {
+    size_t length;
+    _Alignas(8) char bytes[sizeof(struct node_key) + NAME_MAX + 1];
+};
+
+static void make_key(struct key_bytes *key, const struct node_kin *kin, const char *name)
+{
+    struct node_key fixed = {
+        .number = kin->object.number,
+        .birth = kin->object.birth,
+        .backend = kin->backend,
+        .verb = kin->verb,
+        .type = kin->type,
+    };
+    memcpy(key->bytes, &fixed, sizeof fixed);
+    size_t length = kin->type == NODE_OBJECT ? 0 : strnlen(name, NAME_MAX);
+    memcpy(key->bytes + sizeof fixed, name, length);
+    key->length = sizeof fixed + length;
+}
+
+static struct node *find_by_key(struct node_table *table, const struct key_bytes *key)
+{
+    struct node *node = NULL;
+    HASH_FIND(by_key, table->by_key, key->bytes, key->length, node);
+    return node;
+}
+
+static struct node *find_by_id(struct node_table *table, uint64_t id)
+{
+    struct node *node = NULL;
+    HASH_FIND(by_id, table->by_id, &id, sizeof id, node);
+    return node;
+}
+
+/* ---- life ---- */
+
+/* Called with the lock held. */
+static bool insert(struct node_table *table, struct node *node)
+{
+    node->id = table->next_id++;
+    HASH_ADD_KEYPTR(by_id, table->by_id, &node->id, sizeof node->id, node);
+    if (!node->by_id.tbl)
+        return false;
+    HASH_ADD_KEYPTR(by_key, table->by_key, node->key, node->key_length, node);
+    if (!node->by_key.tbl) {
+        HASH_DELETE(by_id, table->by_id, node);
+        return false;
+    }
+    table->count++;
+    return true;
+}
+
+/* Called with the lock held. */
+static struct node *node_new(struct node_table *table, const struct node_kin *kin, const struct key_bytes *key,
+                             const char *name)
+{
+    AUTO_FREE struct node *node = calloc(1, sizeof *node + key->length);
+    AUTO_FREE char *copy = strdup(name);
+    if (!node || !copy)
+        return NULL;
+    node->kin = *kin;
+    node->directory = kin->directory;
+    node->key_length = key->length;
+    memcpy(node->key, key->bytes, key->length);
+    if (!insert(table, node))
+        return NULL;
+    node->name = TAKE_PTR(copy);
+    return TAKE_PTR(node);
+}
+
+/* Called with the lock held. Takes a node that nobody needs out of the table, for the caller to free unlocked. */
+static struct node *take_if_unneeded(struct node_table *table, struct node *node)
+{
+    if (node->lookups || node->uses)
+        return NULL;
+    HASH_DELETE(by_id, table->by_id, node);
+    HASH_DELETE(by_key, table->by_key, node);
+    table->count--;
+    return node;
+}
+
+/* Called with the lock held. Out of memory leaves the old name: it is a hint, and a wrong one is noticed. */
+static void set_name(struct node *node, unsigned directory, const char *name)
+{
+    node->directory = directory;
+    if (strcmp(node->name, name) == 0)
+        return;
+    char *copy = strdup(name);
+    if (!copy)
+        return;
+    free(node->name);
+    node->name = copy;
+}
+
+int node_lookup(struct node_table *table, const struct node_kin *kin, const char *name, uint64_t *id)
+{
+    struct key_bytes key;
+    make_key(&key, kin, name);
+    pthread_mutex_lock(&table->lock);
+    struct node *node = find_by_key(table, &key);
+    if (node)
+        set_name(node, kin->directory, name);
+    else
+        node = node_new(table, kin, &key, name);
+    if (node) {
+        node->lookups++;
+        *id = node->id;
+    }
+    pthread_mutex_unlock(&table->lock);
+    return node ? 0 : -ENOMEM;
+}
+
+void node_forget(struct node_table *table, uint64_t id, uint64_t count)
+{
+    struct node *unneeded = NULL;
+    uint64_t excess = 0;
+    pthread_mutex_lock(&table->lock);
+    struct node *node = find_by_id(table, id);
+    if (node) {
+        excess = count > node->lookups ? count - node->lookups : 0;
+        node->lookups -= count - excess;
+        unneeded = take_if_unneeded(table, node);
+    }
+    pthread_mutex_unlock(&table->lock);
+    if (excess)
+        log_warning("node %" PRIu64 ": forgotten %" PRIu64 " times more than looked up", id, excess);
+    if (unneeded)
+        node_free(unneeded);
+}
+
+void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned directory, const char *name)
+{
+    struct key_bytes key;
+    make_key(&key, kin, name);
+    pthread_mutex_lock(&table->lock);
+    struct node *node = find_by_key(table, &key);
+    if (node)
+        set_name(node, directory, name);
+    pthread_mutex_unlock(&table->lock);
+}
+
+/* ---- use ---- */
+
+/* Called with the lock held. */
+static void begin_use(struct node_table *table, struct node *node, struct node_use *use)
+{
+    node->uses++;
+    use->table = table;
+    use->node = node;
+    use->id = node->id;
+    use->kin = node->kin;
+    (void)memcpy(use->name, node->name, strlen(node->name) + 1);
+    use->ref = (struct ipcfs_ref){
+        .id = node->kin.object,
+        .directory = node->directory,
+        .name = use->name,
+        .hold = node->hold,
+    };
+}
+
+int node_use(struct node_table *table, uint64_t id, struct node_use *use)
+{
+    use->node = NULL;
+    pthread_mutex_lock(&table->lock);
+    struct node *node = find_by_id(table, id);
+    if (node)
+        begin_use(table, node, use);
+    pthread_mutex_unlock(&table->lock);
+    return node ? 0 : -ESTALE;
+}
+
+void node_unuse(struct node_use *use)
+{
+    struct node *node = use->node;
+    if (!node)
+        return;
+    struct ipcfs_hold *unneeded_hold = NULL;
+    pthread_mutex_lock(&use->table->lock);
+    if (--node->uses == 0)
+        unneeded_hold = TAKE_PTR(node->hold);
+    struct node *unneeded = take_if_unneeded(use->table, node);
+    pthread_mutex_unlock(&use->table->lock);
+    if (unneeded_hold)
+        use->kin.backend->release(unneeded_hold);
+    if (unneeded)
+        node_free(unneeded);
+    use->node = NULL;
+}
+
+void node_use_move(struct node_use *from, struct node_use *to)
+{
+    *to = *from;
+    to->ref.name = to->name;
+    from->node = NULL;
+}
+
+void node_set_hold(struct node_use *use, struct ipcfs_hold *hold)
+{
+    struct ipcfs_hold *surplus = NULL;
+    pthread_mutex_lock(&use->table->lock);
+    if (use->node->hold)
+        surplus = hold;
+    else
+        use->node->hold = hold;
+    use->ref.hold = use->node->hold;
+    pthread_mutex_unlock(&use->table->lock);
+    if (surplus)
+        use->kin.backend->release(surplus);
+}
+
+/* ---- backing ids ---- */
+
+int32_t node_backing_get(const struct node_use *use)
+{
+    pthread_mutex_lock(&use->table->lock);
+    int32_t backing_id = use->node->backing_id;
+    if (backing_id)
+        use->node->backing_users++;
+    pthread_mutex_unlock(&use->table->lock);
+    return backing_id;
+}
+
+int32_t node_backing_set(const struct node_use *use, int32_t backing_id)
+{
+    pthread_mutex_lock(&use->table->lock);
+    if (!use->node->backing_id)
+        use->node->backing_id = backing_id;
+    use->node->backing_users++;
+    int32_t chosen = use->node->backing_id;
+    pthread_mutex_unlock(&use->table->lock);
+    return chosen;
+}
+
+int32_t node_backing_put(const struct node_use *use)
+{
+    int32_t unneeded = 0;
+    pthread_mutex_lock(&use->table->lock);
+    if (--use->node->backing_users == 0) {
+        unneeded = use->node->backing_id;
+        use->node->backing_id = 0;
+    }
+    pthread_mutex_unlock(&use->table->lock);
+    return unneeded;
+}
+
+size_t node_count(struct node_table *table)
+{
+    pthread_mutex_lock(&table->lock);
+    size_t count = table->count;
+    pthread_mutex_unlock(&table->lock);
+    return count;
+}

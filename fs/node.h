@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The node table: what a FUSE node id stands for.
+ *
+ * A node id is a number from a counter, never a pointer and never used twice, so that a wrong or late id is answered
+ * with ESTALE and another process can resolve it. The fixed entries of the tree (fs/tree.h) have the first ids and no
+ * node. Everything else is found by its key: what kind of node, of which object and, under ctl/, by which name.
+ *
+ *   NODE_OBJECT     an object itself (shm/NAME). One node for all names of one object, because the kernel must see one
+ *                   inode: passthrough allows one backing file per inode. The name is only where it was last seen.
+ *   NODE_CTL_DIR    ctl/<path of an object>/. The name is part of the key: a directory must not have two paths.
+ *   NODE_CTL_FILE   a file in it.
+ *
+ * A node lives while the kernel knows it (lookup count) or an operation or handle uses it.
+ */
+#ifndef IPCFS_FS_NODE_H
+#define IPCFS_FS_NODE_H
+
+#include "ipcfs/backend.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum node_type { NODE_OBJECT, NODE_CTL_DIR, NODE_CTL_FILE };
+
+struct node;
+
+struct node_table {
+    pthread_mutex_t lock; /* guards everything reachable from here but a node's `kin` */
+    struct node *by_id;
+    struct node *by_key;
+    uint64_t next_id;
+    size_t count;
+};
+
+/* What a node is, fixed for its life. */
+struct node_kin {
+    enum node_type type;
+    const struct ipcfs_backend *backend;
+    unsigned directory; /* naming directory it was found in first */
+    unsigned verb;      /* of a NODE_CTL_FILE: index among the object's control files */
+    struct ipcfs_objid object;
+};
+
+/* A node in use by an operation: it stays, and so does its hold. `ref` is a private copy. */
+struct node_use {
+    struct node_table *table;
+    struct node *node; /* NULL: nothing to give back */
+    uint64_t id;
+    struct node_kin kin;
+    struct ipcfs_ref ref;
+    char name[NAME_MAX + 1];
+};
+
+/* The first dynamic id is `first_id`. 0 or −errno. */
+int node_table_init(struct node_table *table, uint64_t first_id);
+/* Frees all nodes; nothing may use them. */
+void node_table_destroy(struct node_table *table);
+
+/*
+ * Finds the node of that description, or makes it, and counts one lookup by the kernel. `name` is where the object was
+ * seen. 0 or −ENOMEM.
+ */
+int node_lookup(struct node_table *table, const struct node_kin *kin, const char *name, uint64_t *id);
+/* Takes `count` lookups off; more than there were is logged and taken as all. Unknown ids are ignored. */
+void node_forget(struct node_table *table, uint64_t id, uint64_t count);
+/* Where an object was renamed: its node, if it has one, learns the name. */
+void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned directory, const char *name);
+
+/* Takes a node into use. −ESTALE for an id that stands for nothing. */
+int node_use(struct node_table *table, uint64_t id, struct node_use *use);
+/* Gives it back; harmless on an empty use. */
+void node_unuse(struct node_use *use);
+/* Hands a use over: `from` is empty afterwards. */
+void node_use_move(struct node_use *from, struct node_use *to);
+#define AUTO_NODE_USE __attribute__((cleanup(node_unuse))) struct node_use
+
+/*
+ * Gives the node a hold, owned by the node from now on, for as long as it is in use. If another thread was first, the
+ * one given is released and `use->ref` has the other.
+ */
+void node_set_hold(struct node_use *use, struct ipcfs_hold *hold);
+
+/*
+ * The backing id of a node (fs/passthrough.h): one for all its open files, counted.
+ *
+ * node_backing_get: the id with one more user, or 0 where it has none yet. node_backing_set: sets it, with one user;
+ * where another thread was first, returns that one's id and the caller must give up its own. node_backing_put: one
+ * user less; returns the id when that was the last, for the caller to close, otherwise 0.
+ */
+int32_t node_backing_get(const struct node_use *use);
+int32_t node_backing_set(const struct node_use *use, int32_t backing_id);
+int32_t node_backing_put(const struct node_use *use);
+
+size_t node_count(struct node_table *table);
+
+#endif

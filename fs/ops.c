@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include "ipcfs/log.h"
+
+#include <string.h>
+
+int act_as_caller(struct acting *acting, fuse_req_t req)
+{
+    const struct fuse_ctx *context = fuse_req_ctx(req);
+    struct caller caller = {.uid = context->uid, .gid = context->gid, .pid = context->pid};
+    return acting_begin(acting, &caller);
+}
+
+int make_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name, const struct statx *object,
+               struct fuse_entry_param *entry)
+{
+    uint64_t id = 0;
+    int error = node_lookup(&fs->nodes, kin, name, &id);
+    if (error)
+        return error;
+    struct statx shown;
+    node_attributes(kin, object, &shown);
+    *entry = (struct fuse_entry_param){
+        .ino = id,
+        .attr_timeout = TIMEOUT_OBJECT,
+        .entry_timeout = TIMEOUT_OBJECT,
+    };
+    statx_to_stat(&shown, &entry->attr);
+    return 0;
+}
+
+/* Wanted where the kernel has it: switched on or off by the exact name, whatever libfuse's default is. */
+static void negotiate(struct fuse_conn_info *connection)
+{
+    /* O_TRUNC comes with OPEN, so that opening and truncating is one act, checked as the native one is. */
+    fuse_set_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
+    fuse_set_feature_flag(connection, FUSE_CAP_PARALLEL_DIROPS);
+    /* Killing set-user-ID bits stays with the kernel: it knows the writer's capabilities, and sends a SETATTR. With
+     * passthrough no WRITE comes here that could do it. */
+    fuse_unset_feature_flag(connection, FUSE_CAP_HANDLE_KILLPRIV);
+    fuse_unset_feature_flag(connection, FUSE_CAP_HANDLE_KILLPRIV_V2);
+    /* A MAP_SHARED mapping without passthrough would be a private copy of the object: refused instead. */
+    fuse_unset_feature_flag(connection, FUSE_CAP_DIRECT_IO_ALLOW_MMAP);
+    /* Requests are small or bypass the daemon; pipes and rings measured no better. */
+    fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_READ);
+    fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_WRITE);
+    fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_MOVE);
+    fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *connection)
+{
+    struct ipcfs *fs = userdata;
+    fs->protocol_major = connection->proto_major;
+    fs->protocol_minor = connection->proto_minor;
+    negotiate(connection);
+    if (fs->passthrough_wanted == PASSTHROUGH_OFF) {
+        (void)strcpy(fs->passthrough_reason, "switched off by -o passthrough=off");
+    } else if (!fuse_set_feature_flag(connection, FUSE_CAP_PASSTHROUGH)) {
+        (void)strcpy(fs->passthrough_reason, "this kernel has none (Linux 6.9 and CONFIG_FUSE_PASSTHROUGH)");
+    } else {
+        connection->max_backing_stack_depth = 1;
+        fs->passthrough = true; /* until the probe after FUSE_INIT says otherwise */
+    }
+}
+
+const struct fuse_lowlevel_ops ipcfs_operations = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .readlink = op_readlink,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
+    .symlink = op_symlink,
+    .rename = op_rename,
+    .link = op_link,
+    .open = op_open,
+    .create = op_create,
+    .read = op_read,
+    .write = op_write,
+    .release = op_release,
+    .opendir = op_opendir,
+    .readdir = op_readdir,
+    .releasedir = op_releasedir,
+    .statfs = op_statfs,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .setxattr = op_setxattr,
+    .removexattr = op_removexattr,
+    .fallocate = op_fallocate,
+    .lseek = op_lseek,
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+    .statx = op_statx,
+#endif
+};

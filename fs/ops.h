@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The request handlers, one per FUSE operation, spread over fs/ops_*.c by what they are about. Each counts its request
+ * and guards its reply by OP(), finds its target, takes on the caller's identity where the native call checks or
+ * records one, and answers.
+ */
+#ifndef IPCFS_FS_OPS_H
+#define IPCFS_FS_OPS_H
+
+#include "creds.h"
+#include "fuse_api.h"
+#include "ipcfs.h"
+#include "reply.h"
+#include "target.h"
+
+/* The table libfuse is given; userdata is a struct ipcfs. */
+extern const struct fuse_lowlevel_ops ipcfs_operations;
+
+/* First line of every handler. */
+#define OP(name)                                                                                             \
+    struct ipcfs *fs = fuse_req_userdata(req);                                                               \
+    metrics_count(&fs->metrics, METRIC_##name);                                                              \
+    REPLY_GUARD(reply, req)
+
+/* Puts on the identity of a request's caller. */
+int act_as_caller(struct acting *acting, fuse_req_t req);
+
+/* Makes the node of `kin`, counts a lookup by the kernel, and fills in the reply for it. */
+int make_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name, const struct statx *object,
+               struct fuse_entry_param *entry);
+
+/* Files (ops_file.c) */
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+              struct fuse_file_info *info);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *info);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *info);
+
+/* Names (ops_name.c) */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent, const char *to_name,
+               unsigned flags);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
+
+/* Attributes (ops_attr.c) */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *info);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask, struct fuse_file_info *info);
+#endif
+
+/* Directories (ops_dir.c) */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+
+#endif

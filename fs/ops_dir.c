@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Directories.
+ *
+ * A position in a directory is the number of the entry that comes next: 0 is ".", 1 is "..", then the fixed entries or
+ * control files. Objects follow, at positions that have the bit OBJECTS set and the backend's own position below it,
+ * which stays true while objects come and go.
+ *
+ * READDIRPLUS is not offered: without a timeout the kernel would not use the attributes, and plain `ls` would pay.
+ */
+#include "ops.h"
+
+#include "control.h"
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define OBJECTS (UINT64_C(1) << 62)
+
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+    OP(opendir);
+    AUTO_TARGET target;
+    int error = target_get(fs, ino, &target);
+    if (!error && !(target.entry ? target.entry->directory : target.use.kin.type == NODE_CTL_DIR))
+        error = -ENOTDIR;
+    struct handle *handle = error ? NULL : handle_new(HANDLE_DIRECTORY);
+    if (handle) {
+        handle->entry = target.entry;
+        node_use_move(&target.use, &handle->node);
+        error = handle_add(&fs->handles, handle);
+        if (error)
+            handle_free(handle);
+    } else if (!error) {
+        error = -ENOMEM;
+    }
+    if (error) {
+        reply_error(&reply, error);
+        return;
+    }
+    info->fh = handle->id;
+    if (reply_open(&reply, info)) {
+        handle = handle_remove(&fs->handles, info->fh);
+        if (handle)
+            handle_put(&fs->handles, handle);
+    }
+}
+
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+    OP(releasedir);
+    (void)ino;
+    struct handle *handle = handle_remove(&fs->handles, info->fh);
+    if (handle)
+        handle_put(&fs->handles, handle);
+    reply_error(&reply, 0);
+}
+
+/* ---- filling a reply ---- */
+
+struct filler {
+    fuse_req_t req;
+    char *buffer;
+    size_t size;
+    size_t used;
+};
+
+/* False where the entry has no room any more. */
+static bool fill(struct filler *filler, const char *name, uint64_t inode, mode_t type, uint64_t next)
+{
+    struct stat stat = {.st_ino = inode, .st_mode = type};
+    size_t room = filler->size - filler->used;
+    size_t needed = fuse_add_direntry(filler->req, filler->buffer + filler->used, room, name, &stat, (off_t)next);
+    if (needed > room)
+        return false;
+    filler->used += needed;
+    return true;
+}
+
+static uint64_t own_inode(const struct handle *handle)
+{
+    if (handle->entry)
+        return entry_inode(handle->entry);
+    return control_inode(handle->node.kin.backend, handle->node.kin.object.number);
+}
+
+static uint64_t parent_inode(struct ipcfs *fs, const struct handle *handle)
+{
+    return handle->entry ? entry_inode(tree_by_id(&fs->tree, handle->entry->parent)) : own_inode(handle);
+}
+
+/* The fixed entry or control file number `number` of the directory. False where there is none. */
+static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t number, bool *full)
+{
+    if (handle->entry) {
+        const struct tree_entry *child = tree_next_child(&fs->tree, handle->entry, NULL);
+        for (uint64_t i = 0; child && i < number; i++)
+            child = tree_next_child(&fs->tree, handle->entry, child);
+        if (!child)
+            return false;
+        mode_t type = child->directory ? S_IFDIR : S_IFREG;
+        *full = !fill(filler, child->name, entry_inode(child), type, number + 3);
+        return true;
+    }
+    const struct node_kin *kin = &handle->node.kin;
+    const struct ipcfs_verb *verb = control_verb(kin->backend, (unsigned)number);
+    if (!verb)
+        return false;
+    uint64_t inode = verb_inode(kin->backend, kin->object.number, (unsigned)number);
+    *full = !fill(filler, verb->name, inode, verb->link ? S_IFLNK : S_IFREG, number + 3);
+    return true;
+}
+
+/* "." and "..", then the fixed entries, from `position` on. Tells whether the reply is full. */
+static bool fill_head(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t position)
+{
+    bool full = false;
+    if (position == 0)
+        full = !fill(filler, ".", own_inode(handle), S_IFDIR, ++position);
+    if (!full && position == 1)
+        full = !fill(filler, "..", parent_inode(fs, handle), S_IFDIR, ++position);
+    for (uint64_t number = position - 2; !full && fill_fixed(fs, handle, filler, number, &full);)
+        number++;
+    return full;
+}
+
+/* Opens the lister, as the caller, who might not be allowed to list natively; and moves it to `position`. */
+static int seek_lister(fuse_req_t req, struct handle *handle, uint64_t position)
+{
+    const struct ipcfs_backend *backend = handle->entry->lister_of;
+    if (!handle->lister) {
+        AUTO_ACTING acting = {0};
+        int error = act_as_caller(&acting, req);
+        if (!error)
+            error = backend->list_open(handle->entry->naming, &handle->lister);
+        if (error)
+            return error;
+        handle->position = 0;
+        handle->has_pending = false;
+    }
+    if (handle->position == position && position != 0)
+        return 0;
+    handle->position = position;
+    handle->has_pending = false;
+    return backend->list_seek(handle->lister, position);
+}
+
+static bool fill_object(struct ipcfs *fs, struct handle *handle, struct filler *filler,
+                        const struct ipcfs_entry *entry)
+{
+    uint64_t next = OBJECTS | entry->next;
+    const struct ipcfs_backend *backend = handle->entry->lister_of;
+    if (handle->entry->objects)
+        return fill(filler, entry->name, object_inode(backend, entry->number), entry->type, next);
+    char shown[NAME_MAX + 1];
+    if (tree_control_name(&fs->tree, handle->entry, entry->name, shown, sizeof shown))
+        return true; /* too long with its '@': passed over */
+    return fill(filler, shown, control_inode(backend, entry->number), S_IFDIR, next);
+}
+
+static int fill_objects(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t position)
+{
+    int error = seek_lister(filler->req, handle, position);
+    while (!error) {
+        if (!handle->has_pending) {
+            int more = handle->entry->lister_of->list_next(handle->lister, &handle->pending);
+            if (more <= 0)
+                return more;
+            handle->has_pending = true;
+        }
+        if (!fill_object(fs, handle, filler, &handle->pending))
+            return 0;
+        handle->position = handle->pending.next;
+        handle->has_pending = false;
+    }
+    return error;
+}
+
+static int fill_directory(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t position)
+{
+    if (!(position & OBJECTS)) {
+        if (fill_head(fs, handle, filler, position))
+            return 0;
+        position = OBJECTS;
+    }
+    if (!handle->entry || !handle->entry->lister_of)
+        return 0;
+    return fill_objects(fs, handle, filler, position & ~OBJECTS);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    OP(readdir);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    AUTO_FREE char *buffer = malloc(size ? size : 1);
+    struct filler filler = {.req = req, .buffer = buffer, .size = size};
+    int error = -EBADF;
+    if (handle && handle->type == HANDLE_DIRECTORY && offset >= 0) {
+        pthread_mutex_lock(&handle->lock);
+        error = buffer ? fill_directory(fs, handle, &filler, (uint64_t)offset) : -ENOMEM;
+        pthread_mutex_unlock(&handle->lock);
+    }
+    /* What was read before an error is still the caller's; the error meets him at the next call. */
+    if (error && !filler.used)
+        reply_error(&reply, error);
+    else
+        reply_buffer(&reply, buffer, filler.used);
+    if (handle)
+        handle_put(&fs->handles, handle);
+}

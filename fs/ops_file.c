@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files.
+ *
+ * OPEN reaches the object by its node's hold and opens it as the caller, so that the native check is made, access
+ * control lists included, whatever the kernel's own check on the mount said before. That descriptor is the handle's for
+ * ftruncate, fallocate and lseek. Where passthrough is on, the kernel then carries the data on a backing file of its
+ * own; where not, READ and WRITE come here and go straight to the descriptor.
+ */
+#include "ops.h"
+
+#include "control.h"
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* Set by the kernel in the flags of an open for execve(2) (FMODE_EXEC, Linux include/linux/fs.h). */
+enum { OPEN_FOR_EXEC = 0x20 };
+
+/* ---- backing ---- */
+
+static int32_t register_backing(struct ipcfs *fs, const struct handle *handle)
+{
+    AUTO_FD fd = handle->node.kin.backend->backing(&handle->node.ref);
+    if (fd < 0)
+        return fd;
+    int session_fd = fuse_session_fd(fs->session);
+    int32_t id = passthrough_open(session_fd, fd);
+    if (id < 0)
+        return id;
+    int32_t chosen = node_backing_set(&handle->node, id);
+    if (chosen == id)
+        atomic_fetch_add(&fs->metrics.backing_ids, 1);
+    else
+        passthrough_close(session_fd, id);
+    return chosen;
+}
+
+/* Makes the handle a user of its object's backing id, where passthrough is on and the kind has a backing file. */
+static int attach_backing(struct ipcfs *fs, struct handle *handle)
+{
+    if (!fs->passthrough)
+        return 0;
+    int32_t id = node_backing_get(&handle->node);
+    if (!id)
+        id = register_backing(fs, handle);
+    if (id == -EOPNOTSUPP)
+        return 0;
+    if (id < 0)
+        return id;
+    handle->backing_id = id;
+    return 0;
+}
+
+static void detach_backing(struct ipcfs *fs, struct handle *handle)
+{
+    if (!handle->backing_id)
+        return;
+    handle->backing_id = 0;
+    int32_t unneeded = node_backing_put(&handle->node);
+    if (unneeded) {
+        passthrough_close(fuse_session_fd(fs->session), unneeded);
+        atomic_fetch_sub(&fs->metrics.backing_ids, 1);
+    }
+}
+
+/* ---- handles ---- */
+
+static void discard(struct ipcfs *fs, struct handle *handle)
+{
+    detach_backing(fs, handle);
+    handle_free(handle);
+}
+
+/* Puts a ready handle into the table and describes it to the kernel. On error it is still the caller's. */
+static int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
+{
+    int error = handle_add(&fs->handles, handle);
+    if (error)
+        return error;
+    info->fh = handle->id;
+    info->noflush = 1; /* close(2) then sends no FLUSH: there is nothing to write back */
+    info->backing_id = handle->backing_id;
+    if (!handle->backing_id) {
+        info->direct_io = 1; /* no page cache: every read asks, MAP_SHARED is ENODEV */
+        info->parallel_direct_writes = 1;
+    }
+    return 0;
+}
+
+/* Takes back what the kernel did not accept, or has released. */
+static void withdraw(struct ipcfs *fs, uint64_t id)
+{
+    struct handle *handle = handle_remove(&fs->handles, id);
+    if (!handle)
+        return;
+    detach_backing(fs, handle);
+    handle_put(&fs->handles, handle);
+}
+
+/* ---- open ---- */
+
+static int hold_object(struct node_use *use)
+{
+    if (use->ref.hold)
+        return 0;
+    struct ipcfs_hold *hold = NULL;
+    int error = use->kin.backend->hold(&use->ref, &hold);
+    if (!error)
+        node_set_hold(use, hold);
+    return error;
+}
+
+static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
+{
+    AUTO_ACTING acting = {0};
+    /* execve(2) needs no right to read; the kernel has checked the right to execute. */
+    int error = flags & OPEN_FOR_EXEC ? 0 : act_as_caller(&acting, req);
+    return error ? error : handle->node.kin.backend->open(&handle->node.ref, flags, &handle->file);
+}
+
+static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct fuse_file_info *info)
+{
+    int error = hold_object(&handle->node);
+    if (!error)
+        error = open_as_caller(req, handle, info->flags);
+    if (!error)
+        error = attach_backing(fs, handle);
+    return error;
+}
+
+/* Takes the target over. `*out` is the caller's also on error, unless NULL. */
+static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info,
+                       struct handle **out)
+{
+    bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
+    if (!object && (info->flags & O_ACCMODE) != O_RDONLY)
+        return -EPERM;
+    struct handle *handle = *out = handle_new(object ? HANDLE_FILE : HANDLE_CONTROL);
+    if (!handle)
+        return -ENOMEM;
+    handle->entry = target->entry;
+    node_use_move(&target->use, &handle->node);
+    int error = object ? open_object(fs, req, handle, info) : 0;
+    return error ? error : publish(fs, handle, info);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+    OP(open);
+    AUTO_TARGET target;
+    struct handle *handle = NULL;
+    int error = target_get(fs, ino, &target);
+    if (!error)
+        error = open_target(fs, req, &target, info, &handle);
+    if (error) {
+        if (handle)
+            discard(fs, handle);
+        reply_error(&reply, error);
+    } else if (reply_open(&reply, info)) {
+        withdraw(fs, info->fh);
+    }
+}
+
+/* ---- create ---- */
+
+static int create_as_caller(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                            int flags, struct ipcfs_found *found, struct ipcfs_hold **hold, struct ipcfs_file **file)
+{
+    const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
+    if (!directory || !directory->objects)
+        return -EPERM;
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    return error ? error
+                 : directory->objects->create(directory->naming, name, flags, mode & 07777, found, hold, file);
+}
+
+/* Makes the node of a created object, counted as looked up, and has the handle use it. */
+static int adopt(struct ipcfs *fs, fuse_ino_t parent, const char *name, const struct ipcfs_found *found,
+                 struct ipcfs_hold *hold, struct handle *handle, struct fuse_entry_param *entry)
+{
+    const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
+    struct node_kin kin = {
+        .type = NODE_OBJECT,
+        .backend = directory->objects,
+        .directory = directory->naming,
+        .object = found->id,
+    };
+    int error = make_entry(fs, &kin, name, &found->stat, entry);
+    if (!error)
+        error = node_use(&fs->nodes, entry->ino, &handle->node);
+    if (error)
+        kin.backend->release(hold);
+    else
+        node_set_hold(&handle->node, hold);
+    return error;
+}
+
+static int create_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                         struct handle *handle, struct fuse_file_info *info, struct fuse_entry_param *entry)
+{
+    struct ipcfs_found found;
+    struct ipcfs_hold *hold = NULL;
+    struct ipcfs_file *file = NULL;
+    int error = create_as_caller(fs, req, parent, name, mode, info->flags, &found, &hold, &file);
+    if (error)
+        return error;
+    error = adopt(fs, parent, name, &found, hold, handle, entry);
+    if (error) {
+        tree_by_id(&fs->tree, parent)->objects->close(file);
+        return error;
+    }
+    handle->file = file;
+    error = attach_backing(fs, handle);
+    if (!error)
+        error = publish(fs, handle, info);
+    if (error)
+        node_forget(&fs->nodes, entry->ino, 1);
+    return error;
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
+{
+    OP(create);
+    struct fuse_entry_param entry = {0};
+    struct handle *handle = handle_new(HANDLE_FILE);
+    int error = handle ? create_object(fs, req, parent, name, mode, handle, info, &entry) : -ENOMEM;
+    if (error) {
+        if (handle)
+            discard(fs, handle);
+        reply_error(&reply, error);
+    } else if (reply_create(&reply, &entry, info)) {
+        withdraw(fs, info->fh);
+        node_forget(&fs->nodes, entry.ino, 1);
+    }
+}
+
+static int make_node(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                     struct fuse_entry_param *entry)
+{
+    if (mode & S_IFMT && !S_ISREG(mode))
+        return -EPERM;
+    struct fuse_file_info info = {.flags = O_RDONLY | O_CREAT | O_EXCL};
+    struct ipcfs_found found;
+    struct ipcfs_hold *hold = NULL;
+    struct ipcfs_file *file = NULL;
+    int error = create_as_caller(fs, req, parent, name, mode, info.flags, &found, &hold, &file);
+    if (error)
+        return error;
+    const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
+    directory->objects->close(file);
+    struct handle unused = {0};
+    error = adopt(fs, parent, name, &found, hold, &unused, entry);
+    node_unuse(&unused.node);
+    return error;
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+    OP(mknod);
+    (void)device;
+    struct fuse_entry_param entry;
+    int error = make_node(fs, req, parent, name, mode, &entry);
+    if (error)
+        reply_error(&reply, error);
+    else if (reply_entry(&reply, &entry))
+        node_forget(&fs->nodes, entry.ino, 1);
+}
+
+/* ---- read and write ---- */
+
+static int render(struct ipcfs *fs, fuse_req_t req, struct handle *handle)
+{
+    text_reset(&handle->text);
+    handle->rendered = false;
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    if (error)
+        return error;
+    const struct tree_entry *entry = handle->entry;
+    if (entry)
+        error = entry->file->render(fs, entry->kind, &handle->text);
+    else
+        error = control_verb_read(handle->node.kin.backend, handle->node.kin.verb, &handle->node.ref, &handle->text);
+    if (!error)
+        error = text_error(&handle->text);
+    handle->rendered = !error;
+    return error;
+}
+
+/*
+ * A control file is rendered at every read from its start, so that a program that keeps it open and reads again sees
+ * the present; reads further on continue the same text, so that it is of one piece however small the reads.
+ */
+static void read_control(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
+                         off_t offset)
+{
+    pthread_mutex_lock(&handle->lock);
+    int error = offset == 0 || !handle->rendered ? render(fs, req, handle) : 0;
+    size_t start = (size_t)offset < handle->text.length ? (size_t)offset : handle->text.length;
+    size_t rest = handle->text.length - start;
+    if (error)
+        reply_error(reply, error);
+    else
+        reply_buffer(reply, rest ? handle->text.data + start : NULL, rest < size ? rest : size);
+    pthread_mutex_unlock(&handle->lock);
+}
+
+static void read_file(struct reply *reply, struct handle *handle, size_t size, off_t offset, int flags)
+{
+    AUTO_FREE char *buffer = malloc(size ? size : 1);
+    if (!buffer) {
+        reply_error(reply, -ENOMEM);
+        return;
+    }
+    struct ipcfs_wait wait;
+    ssize_t count = handle->node.kin.backend->try_read(handle->file, buffer, size, offset, flags, &wait);
+    if (count < 0)
+        reply_error(reply, (int)count);
+    else
+        reply_buffer(reply, buffer, (size_t)count);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    OP(read);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    if (!handle) {
+        reply_error(&reply, -EBADF);
+        return;
+    }
+    if (handle->type == HANDLE_FILE)
+        read_file(&reply, handle, size, offset, info->flags);
+    else if (handle->type == HANDLE_CONTROL)
+        read_control(fs, req, &reply, handle, size, offset);
+    else
+        reply_error(&reply, -EISDIR);
+    handle_put(&fs->handles, handle);
+}
+
+/* As the caller, because a write by somebody without CAP_FSETID takes set-user-ID bits off the file. */
+static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char *data, size_t size, off_t offset,
+                               int flags)
+{
+    if (handle->type != HANDLE_FILE)
+        return -EBADF;
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    if (error)
+        return error;
+    struct ipcfs_wait wait;
+    return handle->node.kin.backend->try_write(handle->file, data, size, offset, flags, &wait);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    OP(write);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    ssize_t count = handle ? write_as_caller(req, handle, data, size, offset, info->flags) : -EBADF;
+    if (handle)
+        handle_put(&fs->handles, handle);
+    if (count < 0)
+        reply_error(&reply, (int)count);
+    else
+        reply_write(&reply, (size_t)count);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+    OP(release);
+    (void)ino;
+    withdraw(fs, info->fh);
+    reply_error(&reply, 0);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *info)
+{
+    OP(fallocate);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    int error = -EBADF;
+    if (handle && handle->type == HANDLE_FILE)
+        error = handle->node.kin.backend->allocate(handle->file, mode, offset, length);
+    if (handle)
+        handle_put(&fs->handles, handle);
+    reply_error(&reply, error);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *info)
+{
+    OP(lseek);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    off_t position = -EBADF;
+    if (handle && handle->type == HANDLE_FILE)
+        position = handle->node.kin.backend->seek(handle->file, offset, whence);
+    else if (handle)
+        position = -EINVAL;
+    if (handle)
+        handle_put(&fs->handles, handle);
+    if (position < 0)
+        reply_error(&reply, (int)position);
+    else
+        reply_lseek(&reply, position);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Names: lookup and forget, and what makes, moves and removes names. */
+#include "ops.h"
+
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- lookup ---- */
+
+static int lookup_fixed(struct ipcfs *fs, const struct tree_entry *child, struct fuse_entry_param *entry)
+{
+    struct target target = {.entry = child};
+    struct statx shown;
+    int error = target_stat(fs, &target, &shown);
+    if (error)
+        return error;
+    *entry = (struct fuse_entry_param){
+        .ino = child->id,
+        .attr_timeout = target_timeout(&target),
+        .entry_timeout = TIMEOUT_FIXED,
+    };
+    statx_to_stat(&shown, &entry->attr);
+    return 0;
+}
+
+/* An object or its control directory, below a directory of the tree. */
+static int lookup_object(struct ipcfs *fs, const struct tree_entry *parent, const char *name, enum node_type type,
+                         struct fuse_entry_param *entry)
+{
+    struct ipcfs_found found;
+    int error = parent->lister_of->find(parent->naming, name, &found);
+    if (error)
+        return error;
+    struct node_kin kin = {
+        .type = type,
+        .backend = parent->lister_of,
+        .directory = parent->naming,
+        .object = found.id,
+    };
+    return make_entry(fs, &kin, name, &found.stat, entry);
+}
+
+static int lookup_in_tree(struct ipcfs *fs, const struct tree_entry *parent, const char *name,
+                          struct fuse_entry_param *entry)
+{
+    const struct tree_entry *child = tree_child(&fs->tree, parent, name);
+    if (child)
+        return lookup_fixed(fs, child, entry);
+    if (parent->objects)
+        return lookup_object(fs, parent, name, NODE_OBJECT, entry);
+    if (!parent->controls)
+        return -ENOENT;
+    name = tree_object_name(&fs->tree, parent, name);
+    return name ? lookup_object(fs, parent, name, NODE_CTL_DIR, entry) : -ENOENT;
+}
+
+static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const char *name,
+                       struct fuse_entry_param *entry)
+{
+    if (parent->kin.type != NODE_CTL_DIR)
+        return -ENOTDIR;
+    struct node_kin kin = parent->kin;
+    kin.type = NODE_CTL_FILE;
+    int error = control_verb_find(kin.backend, name, &kin.verb);
+    struct statx object;
+    if (!error)
+        error = kin.backend->stat(&parent->ref, &object);
+    return error ? error : make_entry(fs, &kin, parent->name, &object, entry);
+}
+
+static int lookup(struct ipcfs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *entry)
+{
+    AUTO_TARGET target;
+    int error = target_get(fs, parent, &target);
+    if (error)
+        return error;
+    if (target.entry)
+        return lookup_in_tree(fs, target.entry, name, entry);
+    return lookup_verb(fs, &target.use, name, entry);
+}
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    OP(lookup);
+    struct fuse_entry_param entry;
+    int error = lookup(fs, parent, name, &entry);
+    if (error)
+        reply_error(&reply, error);
+    else if (reply_entry(&reply, &entry))
+        node_forget(&fs->nodes, entry.ino, 1);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+    OP(forget);
+    node_forget(&fs->nodes, ino, count);
+    reply_none(&reply);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    OP(forget);
+    for (size_t i = 0; i < count; i++)
+        node_forget(&fs->nodes, forgets[i].ino, forgets[i].nlookup);
+    reply_none(&reply);
+}
+
+/* ---- changes of names ---- */
+
+/* The directory of objects that `parent` is; NULL for all other directories, whose names can not be changed. */
+static const struct tree_entry *naming_directory(struct ipcfs *fs, fuse_ino_t parent)
+{
+    const struct tree_entry *entry = tree_by_id(&fs->tree, parent);
+    return entry && entry->objects ? entry : NULL;
+}
+
+static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    const struct tree_entry *directory = naming_directory(fs, parent);
+    if (!directory)
+        return -EPERM;
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    return error ? error : directory->objects->remove(directory->naming, name);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    OP(unlink);
+    reply_error(&reply, remove_name(fs, req, parent, name));
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    OP(rmdir);
+    (void)fs;
+    (void)parent;
+    (void)name;
+    reply_error(&reply, -EPERM);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    OP(mkdir);
+    (void)parent;
+    (void)name;
+    (void)mode;
+    reply_error(&reply, -EPERM);
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+    OP(symlink);
+    (void)target;
+    (void)parent;
+    (void)name;
+    reply_error(&reply, -EPERM);
+}
+
+/* The node of what is now called `name`, if the kernel knows it, learns its new name. */
+static void learn_name(struct ipcfs *fs, const struct tree_entry *directory, const char *name)
+{
+    struct ipcfs_found found;
+    if (directory->objects->find(directory->naming, name, &found))
+        return;
+    struct node_kin kin = {.type = NODE_OBJECT, .backend = directory->objects, .object = found.id};
+    node_renamed(&fs->nodes, &kin, directory->naming, name);
+}
+
+static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
+                         const char *to_name, unsigned flags)
+{
+    const struct tree_entry *from = naming_directory(fs, parent);
+    const struct tree_entry *to = naming_directory(fs, to_parent);
+    if (!from || !to)
+        return -EPERM;
+    if (from->objects != to->objects)
+        return -EXDEV;
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    if (error)
+        return error;
+    error = from->objects->rename(from->naming, name, to->naming, to_name, flags);
+    acting_end(&acting);
+    if (!error) {
+        learn_name(fs, to, to_name);
+        if (flags & RENAME_EXCHANGE)
+            learn_name(fs, from, name);
+    }
+    return error;
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent, const char *to_name,
+               unsigned flags)
+{
+    OP(rename);
+    reply_error(&reply, rename_object(fs, req, parent, name, to_parent, to_name, flags));
+}
+
+static int link_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name,
+                       struct fuse_entry_param *entry)
+{
+    const struct tree_entry *directory = naming_directory(fs, parent);
+    AUTO_TARGET target;
+    int error = target_get(fs, ino, &target);
+    if (error)
+        return error;
+    if (!directory || target.entry || target.use.kin.type != NODE_OBJECT)
+        return -EPERM;
+    if (target.use.kin.backend != directory->objects)
+        return -EXDEV;
+    AUTO_ACTING acting = {0};
+    error = act_as_caller(&acting, req);
+    if (error)
+        return error;
+    error = directory->objects->link(&target.use.ref, directory->naming, name);
+    acting_end(&acting);
+    struct statx object;
+    if (!error)
+        error = directory->objects->stat(&target.use.ref, &object);
+    struct node_kin kin = target.use.kin;
+    kin.directory = directory->naming;
+    return error ? error : make_entry(fs, &kin, name, &object, entry);
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+    OP(link);
+    struct fuse_entry_param entry;
+    int error = link_object(fs, req, ino, parent, name, &entry);
+    if (error)
+        reply_error(&reply, error);
+    else if (reply_entry(&reply, &entry))
+        node_forget(&fs->nodes, entry.ino, 1);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { THREADS_MIN = 2, THREADS_DEFAULT_MAX = 8, THREADS_MAX = 1024 };
+
+/* As fuse_opt fills them in. */
+struct raw_options {
+    int help;
+    int version;
+    int foreground;
+    int debug;
+    char *passthrough;
+    char *loglevel;
+    char *threads;
+    char *names[2]; /* arguments that are no options */
+    int name_count;
+};
+
+#define RAW(template, member)                                                                                \
+    {                                                                                                        \
+        template, offsetof(struct raw_options, member), 1                                                    \
+    }
+
+static const struct fuse_opt option_table[] = {
+    RAW("-h", help),
+    RAW("--help", help),
+    RAW("-V", version),
+    RAW("--version", version),
+    RAW("-f", foreground),
+    RAW("-d", debug),
+    RAW("debug", debug),
+    RAW("passthrough=%s", passthrough),
+    RAW("loglevel=%s", loglevel),
+    RAW("max_threads=%s", threads),
+    FUSE_OPT_END,
+};
+
+static int keep_name(void *data, const char *argument, int key, struct fuse_args *arguments)
+{
+    struct raw_options *raw = data;
+    (void)arguments;
+    if (key != FUSE_OPT_KEY_NONOPT)
+        return 1; /* for libfuse, which refuses what it does not know */
+    if (raw->name_count < 2)
+        raw->names[raw->name_count] = strdup(argument);
+    raw->name_count++;
+    return 0;
+}
+
+static void free_raw(struct raw_options *raw)
+{
+    free(raw->passthrough);
+    free(raw->loglevel);
+    free(raw->threads);
+    free(raw->names[0]);
+    free(raw->names[1]);
+}
+#define AUTO_RAW __attribute__((cleanup(free_raw))) struct raw_options
+
+__attribute__((format(printf, 1, 2))) static int complain(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fputs("ipcfs: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+static unsigned default_threads(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (processors < THREADS_MIN)
+        return THREADS_MIN;
+    return processors > THREADS_DEFAULT_MAX ? THREADS_DEFAULT_MAX : (unsigned)processors;
+}
+
+static int parse_threads(const char *word, unsigned *threads)
+{
+    char *end = NULL;
+    unsigned long number = strtoul(word, &end, 10);
+    if (*word < '0' || *word > '9' || *end || number < 1 || number > THREADS_MAX)
+        return -EINVAL;
+    *threads = (unsigned)number;
+    return 0;
+}
+
+static int interpret(const struct raw_options *raw, struct options *options)
+{
+    options->help = raw->help;
+    options->version = raw->version;
+    options->debug = raw->debug;
+    options->foreground = raw->foreground || raw->debug;
+    options->log_level = raw->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    options->threads = default_threads();
+    if (raw->passthrough && passthrough_parse_mode(raw->passthrough, &options->passthrough))
+        return complain("-o passthrough=%s: must be auto, on or off", raw->passthrough);
+    if (raw->loglevel && log_parse_level(raw->loglevel, &options->log_level))
+        return complain("-o loglevel=%s: must be error, warning, info or debug", raw->loglevel);
+    if (raw->threads && parse_threads(raw->threads, &options->threads))
+        return complain("-o max_threads=%s: must be 1 to 1024", raw->threads);
+    return 0;
+}
+
+/* The directory's absolute path. A stale mount point can not be looked at, only its parent can. */
+static char *absolute_path(const char *path)
+{
+    char *real = realpath(path, NULL);
+    if (real || errno != ENOTCONN)
+        return real;
+    AUTO_FREE char *copy = strdup(path);
+    if (!copy)
+        return NULL;
+    size_t length = strlen(copy);
+    while (length > 1 && copy[length - 1] == '/')
+        copy[--length] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *last = slash ? slash + 1 : copy;
+    AUTO_FREE char *parent = slash ? strndup(copy, (size_t)(slash - copy) + 1) : strdup(".");
+    AUTO_FREE char *real_parent = parent ? realpath(parent, NULL) : NULL;
+    if (!real_parent)
+        return NULL;
+    const char *separator = strcmp(real_parent, "/") == 0 ? "" : "/";
+    return asprintf(&real, "%s%s%s", real_parent, separator, last) < 0 ? NULL : real;
+}
+
+static int take_names(const struct raw_options *raw, struct options *options)
+{
+    if (raw->name_count == 0)
+        return complain("no mount point given; see ipcfs --help");
+    if (raw->name_count > 2)
+        return complain("too many arguments; see ipcfs --help");
+    /* With two, the first is the source, as mount(8) passes it on from fstab(5). */
+    const char *path = raw->names[raw->name_count - 1];
+    if (!path)
+        return complain("%s", strerror(ENOMEM));
+    options->mountpoint = absolute_path(path);
+    if (options->mountpoint)
+        return 0;
+    return complain("%s: %s", path, strerror(errno));
+}
+
+static int add_defaults(struct options *options)
+{
+    int failed = fuse_opt_add_arg(&options->fuse, "-odefault_permissions,fsname=ipcfs,subtype=ipcfs");
+    if (!failed && geteuid() == 0)
+        failed = fuse_opt_add_arg(&options->fuse, "-oallow_other");
+    if (!failed && options->debug)
+        failed = fuse_opt_add_arg(&options->fuse, "-d");
+    return failed ? complain("%s", strerror(ENOMEM)) : 0;
+}
+
+int options_parse(int argc, char **argv, struct options *options)
+{
+    *options = (struct options){0};
+    struct fuse_args given = FUSE_ARGS_INIT(argc, argv);
+    AUTO_RAW raw = {0};
+    if (fuse_opt_parse(&given, &raw, option_table, keep_name) < 0)
+        return -EINVAL;
+    options->fuse = given;
+    int error = interpret(&raw, options);
+    if (error || options->help || options->version)
+        return error;
+    error = take_names(&raw, options);
+    return error ? error : add_defaults(options);
+}
+
+void options_free(struct options *options)
+{
+    free(options->mountpoint);
+    fuse_opt_free_args(&options->fuse);
+}
+
+void options_help(void)
+{
+    (void)printf("usage: ipcfs [options] MOUNTPOINT\n"
+                 "\n"
+                 "Shows the machine's IPC objects as files.\n"
+                 "\n"
+                 "    -h, --help              print this and exit\n"
+                 "    -V, --version           print versions and exit\n"
+                 "    -f                      stay in the foreground, log to stderr\n"
+                 "    -d                      like -f, and print every request\n"
+                 "    -o OPTION[,OPTION...]   mount options:\n"
+                 "       passthrough=auto     let the kernel carry the data of shared memory where it can (default);\n"
+                 "                            ctl/version tells whether it does\n"
+                 "       passthrough=on       the same, but do not start where it cannot\n"
+                 "       passthrough=off      never: read and write go through the daemon, shared mappings are refused\n"
+                 "       max_threads=N        threads that answer requests (default: one per CPU, 2 to %d)\n"
+                 "       loglevel=LEVEL       error, warning, info (default) or debug\n"
+                 "       allow_other          let all users in, each with his own rights (always on for root)\n"
+                 "       ro, noexec, ...      any option of mount.fuse3(8)\n"
+                 "\n"
+                 "Unmount with `umount MOUNTPOINT`, or `fusermount3 -u MOUNTPOINT` as an ordinary user.\n",
+                 THREADS_DEFAULT_MAX);
+}

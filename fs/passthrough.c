@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "passthrough.h"
+
+#include "ipcfs/cleanup.h"
+#include "ipcfs/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+/*
+ * Part of the kernel's interface since Linux 6.9 (include/uapi/linux/fuse.h). Stated here because libfuse's own call
+ * does not tell the errno, and because the headers of Debian 12 are older.
+ */
+struct backing_map {
+    int32_t fd;
+    uint32_t flags;
+    uint64_t padding;
+};
+#define BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+int passthrough_parse_mode(const char *word, enum passthrough_mode *mode)
+{
+    static const char *const words[] = {[PASSTHROUGH_AUTO] = "auto", [PASSTHROUGH_ON] = "on", [PASSTHROUGH_OFF] = "off"};
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            *mode = (enum passthrough_mode)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+int32_t passthrough_open(int session_fd, int fd)
+{
+    struct backing_map map = {.fd = fd};
+    int id = ioctl(session_fd, BACKING_OPEN, &map);
+    return id < 0 ? -errno : id;
+}
+
+void passthrough_close(int session_fd, int32_t backing_id)
+{
+    uint32_t id = (uint32_t)backing_id;
+    if (ioctl(session_fd, BACKING_CLOSE, &id) < 0)
+        log_warning("backing id %d: %s", (int)backing_id, strerror(errno));
+}
+
+int passthrough_probe(int session_fd)
+{
+    AUTO_FD fd = memfd_create("ipcfs passthrough probe", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int32_t id = passthrough_open(session_fd, fd);
+    if (id < 0)
+        return id;
+    passthrough_close(session_fd, id);
+    return 0;
+}

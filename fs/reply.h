@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exactly one reply per request, by construction.
+ *
+ * A request handler wraps its request in a guard as its first act: REPLY_GUARD(reply, req). Every reply_ function
+ * answers the request and empties the guard. When the handler's scope ends with the guard still full, the request is
+ * answered with EIO and the slip is logged; a second reply through an empty guard does nothing but log. No other file
+ * calls fuse_reply_*().
+ *
+ * Each returns 0 when the kernel took the reply, otherwise −errno: −ENOENT means that the request was interrupted and
+ * its caller is gone. What the reply would have handed out (a lookup, a handle) has then to be taken back by the
+ * handler, because the kernel will not.
+ */
+#ifndef IPCFS_FS_REPLY_H
+#define IPCFS_FS_REPLY_H
+
+#include "fuse_api.h"
+
+struct reply {
+    fuse_req_t request; /* NULL once answered */
+};
+
+void reply_end(struct reply *reply);
+#define REPLY_GUARD(name, req) __attribute__((cleanup(reply_end))) struct reply name = {.request = (req)}
+
+/* `error` as everywhere inside: 0 or −errno. */
+int reply_error(struct reply *reply, int error);
+int reply_none(struct reply *reply);
+int reply_entry(struct reply *reply, const struct fuse_entry_param *entry);
+int reply_create(struct reply *reply, const struct fuse_entry_param *entry, const struct fuse_file_info *info);
+int reply_attr(struct reply *reply, const struct stat *attr, double timeout);
+int reply_statx(struct reply *reply, struct statx *attr, double timeout);
+int reply_open(struct reply *reply, const struct fuse_file_info *info);
+int reply_readlink(struct reply *reply, const char *target);
+int reply_buffer(struct reply *reply, const char *buffer, size_t size);
+int reply_write(struct reply *reply, size_t count);
+int reply_statfs(struct reply *reply, const struct statvfs *system);
+int reply_lseek(struct reply *reply, off_t position);
+
+#endif

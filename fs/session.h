@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The session loop: a fixed number of threads, each of which reads a request from /dev/fuse, answers it, and reads the
+ * next. No handler waits for another process, so a few threads are enough however many requests are waiting.
+ *
+ * The first request, FUSE_INIT, is answered by the main thread alone; what depends on its outcome is found out before
+ * any other request is read. The main thread then waits for SIGTERM, SIGINT, SIGHUP, or for the end of the mount.
+ */
+#ifndef IPCFS_FS_SESSION_H
+#define IPCFS_FS_SESSION_H
+
+#include "ipcfs.h"
+
+/* Before any thread is started: the signals that end the daemon are from here on only waited for. 0 or −errno. */
+int session_block_signals(void);
+
+/* Answers FUSE_INIT on the mounted session and settles the mode. 0 or −errno. */
+int session_first_request(struct ipcfs *fs);
+
+/* Serves until a signal or the end of the mount. 0 or −errno. */
+int session_serve(struct ipcfs *fs);
+
+#endif

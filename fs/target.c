@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "target.h"
+
+#include "control.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+int target_get(struct ipcfs *fs, uint64_t id, struct target *target)
+{
+    target->use.node = NULL;
+    target->entry = tree_by_id(&fs->tree, id);
+    return target->entry ? 0 : node_use(&fs->nodes, id, &target->use);
+}
+
+void target_put(struct target *target)
+{
+    node_unuse(&target->use);
+}
+
+const struct ipcfs_backend *target_backend(const struct target *target)
+{
+    if (!target->entry)
+        return target->use.kin.backend;
+    return target->entry->lister_of ? target->entry->lister_of : target->entry->kind;
+}
+
+/*
+ * Inode numbers: 8 bits what it is, 8 bits of which kind, 48 bits the object's own number. So they are the same at
+ * every look, known without a node (readdir), and different for all that is shown at one time. An object of the first
+ * kind, POSIX shared memory, has the very number that its tmpfs file has.
+ */
+enum { INODE_OBJECT = 0, INODE_CONTROL = 1, INODE_VERB = 2, INODE_FIXED = 0xFF };
+
+static uint64_t kind_number(const struct ipcfs_backend *backend)
+{
+    uint64_t number = 0;
+    while (ipcfs_backends[number] && ipcfs_backends[number] != backend)
+        number++;
+    return number;
+}
+
+static uint64_t inode(uint64_t what, const struct ipcfs_backend *backend, uint64_t number)
+{
+    return what << 56 | kind_number(backend) << 48 | number;
+}
+
+uint64_t entry_inode(const struct tree_entry *entry)
+{
+    return (uint64_t)INODE_FIXED << 56 | entry->id;
+}
+
+uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number)
+{
+    return inode(INODE_OBJECT, backend, number);
+}
+
+uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number)
+{
+    return inode(INODE_CONTROL, backend, number);
+}
+
+uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsigned verb)
+{
+    return inode(INODE_VERB + verb, backend, number);
+}
+
+/* A directory's link count is 1, which says that its subdirectories are not counted (as btrfs and overlayfs do). */
+static void make_directory(struct statx *out, mode_t permissions)
+{
+    out->stx_mode = (uint16_t)(S_IFDIR | permissions);
+    out->stx_nlink = 1;
+    out->stx_size = 0;
+    out->stx_blocks = 0;
+}
+
+static void make_control_file(struct statx *out, const struct ipcfs_verb *verb)
+{
+    out->stx_mode = (uint16_t)((verb->link ? S_IFLNK : S_IFREG) | verb->mode);
+    out->stx_nlink = 1;
+    out->stx_size = 0;
+    out->stx_blocks = 0;
+}
+
+void node_attributes(const struct node_kin *kin, const struct statx *object, struct statx *out)
+{
+    *out = *object;
+    switch (kin->type) {
+    case NODE_OBJECT:
+        out->stx_ino = object_inode(kin->backend, kin->object.number);
+        break;
+    case NODE_CTL_DIR:
+        out->stx_ino = control_inode(kin->backend, kin->object.number);
+        make_directory(out, 0555);
+        break;
+    case NODE_CTL_FILE:
+        out->stx_ino = verb_inode(kin->backend, kin->object.number, kin->verb);
+        make_control_file(out, control_verb(kin->backend, kin->verb));
+        break;
+    }
+}
+
+static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out)
+{
+    *out = (struct statx){
+        .stx_mask = STATX_BASIC_STATS,
+        .stx_mode = S_IFREG | 0444,
+        .stx_nlink = 1,
+        .stx_blksize = 4096,
+        .stx_atime = fs->started,
+        .stx_mtime = fs->started,
+        .stx_ctime = fs->started,
+    };
+    if (entry->objects) {
+        int error = entry->objects->stat_directory(entry->naming, out);
+        if (error)
+            return error;
+        make_directory(out, out->stx_mode & 07777);
+    } else if (entry->directory) {
+        make_directory(out, 0755);
+    }
+    out->stx_ino = entry_inode(entry);
+    return 0;
+}
+
+int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out)
+{
+    if (target->entry)
+        return entry_stat(fs, target->entry, out);
+    struct statx object;
+    int error = target->use.kin.backend->stat(&target->use.ref, &object);
+    if (!error)
+        node_attributes(&target->use.kin, &object, out);
+    return error;
+}
+
+double target_timeout(const struct target *target)
+{
+    return target->entry && !target->entry->objects ? TIMEOUT_FIXED : TIMEOUT_OBJECT;
+}
+
+static struct timespec to_timespec(const struct statx_timestamp *time)
+{
+    return (struct timespec){.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec};
+}
+
+void statx_to_stat(const struct statx *from, struct stat *to)
+{
+    *to = (struct stat){
+        .st_ino = from->stx_ino,
+        .st_mode = from->stx_mode,
+        .st_nlink = from->stx_nlink,
+        .st_uid = from->stx_uid,
+        .st_gid = from->stx_gid,
+        .st_rdev = makedev(from->stx_rdev_major, from->stx_rdev_minor),
+        .st_size = (off_t)from->stx_size,
+        .st_blksize = (blksize_t)from->stx_blksize,
+        .st_blocks = (blkcnt_t)from->stx_blocks,
+        .st_atim = to_timespec(&from->stx_atime),
+        .st_mtim = to_timespec(&from->stx_mtime),
+        .st_ctim = to_timespec(&from->stx_ctime),
+    };
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a request's node id means, and its attributes.
+ *
+ * Attributes come from the object at every request; nothing is kept. Timeouts: objects, and the control files named
+ * after them, may change behind the daemon's back at any moment and have none. The tree's own entries never change.
+ */
+#ifndef IPCFS_FS_TARGET_H
+#define IPCFS_FS_TARGET_H
+
+#include "ipcfs.h"
+
+/* Seconds for which the kernel may keep an answer. */
+#define TIMEOUT_FIXED 86400.0
+#define TIMEOUT_OBJECT 0.0
+
+/* Either a fixed entry of the tree, or a node in use. */
+struct target {
+    const struct tree_entry *entry;
+    struct node_use use;
+};
+
+/* −ESTALE for an id that means nothing. */
+int target_get(struct ipcfs *fs, uint64_t id, struct target *target);
+void target_put(struct target *target);
+#define AUTO_TARGET __attribute__((cleanup(target_put))) struct target
+
+/* The backend of a node or of a directory of the tree that has to do with one; NULL for the rest. */
+const struct ipcfs_backend *target_backend(const struct target *target);
+
+/* Attributes as the mount shows them: with its inode number and, for control files, its mode. */
+int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out);
+/* For how long the kernel may keep them. */
+double target_timeout(const struct target *target);
+
+/* Attributes as the mount shows them of what node_lookup() would make of `kin`, from those of the object. */
+void node_attributes(const struct node_kin *kin, const struct statx *object, struct statx *out);
+/* The inode numbers of a fixed entry, and of an object. */
+uint64_t entry_inode(const struct tree_entry *entry);
+uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number);
+uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number);
+uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsigned verb);
+
+void statx_to_stat(const struct statx *from, struct stat *to);
+
+#endif

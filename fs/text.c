@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "ipcfs/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Makes room for `more` bytes; false (and the error kept) where there is none. */
+static bool reserve(struct text *text, size_t more)
+{
+    if (text->error)
+        return false;
+    if (more <= text->room - text->length)
+        return true;
+    size_t room = text->room ? text->room : 256;
+    while (room - text->length < more)
+        room *= 2;
+    char *data = realloc(text->data, room);
+    if (!data) {
+        text->error = -ENOMEM;
+        return false;
+    }
+    text->data = data;
+    text->room = room;
+    return true;
+}
+
+void text_bytes(struct text *text, const char *bytes, size_t length)
+{
+    if (length == 0 || !reserve(text, length))
+        return;
+    memcpy(text->data + text->length, bytes, length);
+    text->length += length;
+}
+
+void text_string(struct text *text, const char *string)
+{
+    text_bytes(text, string, strlen(string));
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    va_list again;
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length >= 0 && reserve(text, (size_t)length + 1)) {
+        (void)vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+static bool is_continuation(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/* The value of the sequence whose first byte announces `length` bytes; 0 where it is broken off. */
+static unsigned decode(const char *bytes, size_t length)
+{
+    unsigned value = (unsigned char)bytes[0] & (0xFFU >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if (!is_continuation(bytes[i]))
+            return 0;
+        value = value << 6 | ((unsigned char)bytes[i] & 0x3F);
+    }
+    return value;
+}
+
+size_t utf8_sequence(const char *bytes)
+{
+    /* Smallest value that needs so many bytes: a longer form of a smaller value is not valid (RFC 3629). */
+    static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = (unsigned char)bytes[0];
+    if (first < 0x80)
+        return first != 0;
+    size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4)
+        return 0;
+    unsigned value = decode(bytes, length);
+    bool surrogate = value >= 0xD800 && value <= 0xDFFF;
+    return value >= smallest[length] && value <= 0x10FFFF && !surrogate ? length : 0;
+}
+
+static bool stands_for_itself(const char *bytes, size_t sequence, bool keep_space)
+{
+    if (sequence != 1)
+        return sequence > 1;
+    return (*bytes > ' ' && *bytes < 0x7F && *bytes != '\\') || (*bytes == ' ' && keep_space);
+}
+
+static void escape(struct text *text, const char *name, bool keep_space)
+{
+    while (*name) {
+        size_t sequence = utf8_sequence(name);
+        if (stands_for_itself(name, sequence, keep_space)) {
+            text_bytes(text, name, sequence);
+            name += sequence;
+        } else {
+            text_printf(text, "\\%03o", (unsigned char)*name++);
+        }
+    }
+}
+
+void text_escape_word(struct text *text, const char *name)
+{
+    escape(text, name, false);
+}
+
+void text_escape_line(struct text *text, const char *name)
+{
+    escape(text, name, true);
+}
+
+int text_error(const struct text *text)
+{
+    return text->error;
+}
+
+void text_reset(struct text *text)
+{
+    free(text->data);
+    *text = (struct text){0};
+}

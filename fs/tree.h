@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fixed part of the tree: directories and files that are always there. It is made once, at start, from the tables
+ * of the backends and of fs/control.c; its entries have the first node ids and never change.
+ */
+#ifndef IPCFS_FS_TREE_H
+#define IPCFS_FS_TREE_H
+
+#include "ipcfs/backend.h"
+
+struct ipcfs;
+
+/* A file that stands in ctl/ or in ctl/<kind>/. */
+struct control_file {
+    const char *name; /* NULL ends a table */
+    const char *help; /* a phrase, for ctl/README */
+    /* Writes the file's text; `kind` is NULL for the files of ctl/ itself. Acts as the caller. */
+    int (*render)(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out);
+};
+
+struct tree_entry {
+    uint64_t id;
+    uint64_t parent; /* the root's is its own */
+    char *name;      /* owned */
+    bool directory;
+    const struct ipcfs_backend *objects;  /* directory: its objects are named here, beside fixed entries */
+    const struct ipcfs_backend *controls; /* directory: the control directories of its objects are here */
+    const struct ipcfs_backend *lister_of; /* either of the two, or NULL */
+    unsigned naming;                       /* which of the backend's directories */
+    const struct control_file *file;       /* file */
+    const struct ipcfs_backend *kind;      /* file: of ctl/<kind>/ */
+};
+
+struct tree {
+    struct tree_entry *entries; /* entry i has node id i + 1 */
+    size_t count;
+    const struct ipcfs_backend **kinds; /* that started, NULL-terminated */
+};
+
+enum { TREE_ROOT_ID = 1 }; /* FUSE_ROOT_ID */
+
+/* Builds the tree of the kinds in `kinds` (NULL-terminated, borrowed). 0 or −ENOMEM. */
+int tree_init(struct tree *tree, const struct ipcfs_backend **kinds);
+void tree_destroy(struct tree *tree);
+
+/* NULL for an id that is not of the fixed tree. */
+const struct tree_entry *tree_by_id(const struct tree *tree, uint64_t id);
+const struct tree_entry *tree_child(const struct tree *tree, const struct tree_entry *parent, const char *name);
+/* The first child after `after` (NULL: the first of all); NULL at the end. */
+const struct tree_entry *tree_next_child(const struct tree *tree, const struct tree_entry *parent,
+                                         const struct tree_entry *after);
+
+/*
+ * An object may be called what a fixed entry of ctl/<kind>/ is called ("list"). Its control directory then has a '@'
+ * before the name; and so have "@list", "@@list" …, so that every name there means one thing. tree_control_name() makes
+ * the shown name of an object's; tree_object_name() goes back, NULL where there is no such name.
+ */
+int tree_control_name(const struct tree *tree, const struct tree_entry *parent, const char *object, char *shown,
+                      size_t room);
+const char *tree_object_name(const struct tree *tree, const struct tree_entry *parent, const char *shown);
+
+#endif
