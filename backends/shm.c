@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
 
@@ -103,25 +104,22 @@ static int shm_stat_directory(unsigned directory, struct statx *out)
     return stat_at(shm_directory, "", out);
 }
 
+static int shm_watch_directory(unsigned directory)
+{
+    (void)directory;
+    AUTO_FD fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    /* By the descriptor: the name may lead to another mount later. */
+    uint32_t events = IN_CREATE | IN_DELETE | IN_MOVE | IN_ATTRIB | IN_ONLYDIR;
+    if (inotify_add_watch(fd, fd_path(shm_directory).text, events) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
 static int shm_stat_system(struct statvfs *out)
 {
     return fstatvfs(shm_directory, out) < 0 ? -errno : 0;
-}
-
-static int shm_find(unsigned directory, const char *name, struct ipcfs_found *out)
-{
-    (void)directory;
-    if (strlen(name) > NAME_MAX)
-        return -ENAMETOOLONG;
-    if (is_hidden(name))
-        return -ENOENT;
-    int error = stat_at(shm_directory, name, &out->stat);
-    if (error)
-        return error;
-    if (!S_ISREG(out->stat.stx_mode))
-        return -ENOENT;
-    out->id = object_id(&out->stat);
-    return 0;
 }
 
 static int shm_list_open(unsigned directory, struct ipcfs_lister **out)
@@ -217,6 +215,33 @@ static int make_hold(int *fd, struct ipcfs_hold **out)
         return -ENOMEM;
     hold->fd = TAKE_FD(*fd);
     *out = hold;
+    return 0;
+}
+
+static int find_and_hold(const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
+{
+    AUTO_FD fd = path_descriptor(name, &out->stat);
+    if (fd < 0)
+        return fd == -ESTALE ? -ENOENT : fd;
+    out->id = object_id(&out->stat);
+    return make_hold(&fd, hold);
+}
+
+static int shm_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
+{
+    (void)directory;
+    if (strlen(name) > NAME_MAX)
+        return -ENAMETOOLONG;
+    if (is_hidden(name))
+        return -ENOENT;
+    if (hold)
+        return find_and_hold(name, out, hold);
+    int error = stat_at(shm_directory, name, &out->stat);
+    if (error)
+        return error;
+    if (!S_ISREG(out->stat.stx_mode))
+        return -ENOENT;
+    out->id = object_id(&out->stat);
     return 0;
 }
 
@@ -595,6 +620,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .start = shm_start,
     .stop = shm_stop,
     .stat_directory = shm_stat_directory,
+    .watch_directory = shm_watch_directory,
     .stat_system = shm_stat_system,
     .find = shm_find,
     .list_open = shm_list_open,

@@ -83,7 +83,7 @@ static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, 
     while (!error && (error = kind->list_next(lister, &entry)) == 1) {
         struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
         struct ipcfs_found found;
-        error = kind->find(0, entry.name, &found);
+        error = kind->find(0, entry.name, &found, NULL);
         struct ipcfs_ref ref = {.id = found.id, .name = entry.name};
         if (!error)
             error = kind->render(&ref, values);

@@ -51,11 +51,17 @@ int ipcfs_init(struct ipcfs *fs)
     error = node_table_init(&fs->nodes, fs->tree.count + 1);
     if (!error)
         error = handle_table_init(&fs->handles);
+    if (!error)
+        error = pins_init(&fs->pins);
+    if (!error)
+        error = watches_init(&fs->watches, &fs->tree);
     return error;
 }
 
 void ipcfs_destroy(struct ipcfs *fs)
 {
+    watches_destroy(&fs->watches);
+    pins_destroy(&fs->pins);
     handle_table_destroy(&fs->handles);
     node_table_destroy(&fs->nodes);
     const struct ipcfs_backend **kinds = fs->tree.kinds;

@@ -8,12 +8,16 @@
 #include "metrics.h"
 #include "node.h"
 #include "passthrough.h"
+#include "pins.h"
 #include "tree.h"
+#include "watch.h"
 
 struct ipcfs {
     struct tree tree; /* fixed once built */
     struct node_table nodes;
     struct handle_table handles;
+    struct pins pins;
+    struct watches watches;
     struct metrics metrics;
 
     /* Set before the workers start, then fixed. */

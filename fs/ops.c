@@ -3,6 +3,7 @@
 
 #include "ipcfs/log.h"
 
+#include <errno.h>
 #include <string.h>
 
 int act_as_caller(struct acting *acting, fuse_req_t req)
@@ -10,6 +11,13 @@ int act_as_caller(struct acting *acting, fuse_req_t req)
     const struct fuse_ctx *context = fuse_req_ctx(req);
     struct caller caller = {.uid = context->uid, .gid = context->gid, .pid = context->pid};
     return acting_begin(acting, &caller);
+}
+
+void reply_node_error(struct ipcfs *fs, struct reply *reply, int error)
+{
+    if (error == -ESTALE)
+        pins_note_race(&fs->pins);
+    reply_error(reply, error);
 }
 
 int make_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name, const struct statx *object,

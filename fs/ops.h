@@ -25,6 +25,9 @@ extern const struct fuse_lowlevel_ops ipcfs_operations;
 /* Puts on the identity of a request's caller. */
 int act_as_caller(struct acting *acting, fuse_req_t req);
 
+/* Answers a request about a node with an error, and remembers where ESTALE shows that names are being replaced. */
+void reply_node_error(struct ipcfs *fs, struct reply *reply, int error);
+
 /* Makes the node of `kin`, counts a lookup by the kernel, and fills in the reply for it. */
 int make_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name, const struct statx *object,
                struct fuse_entry_param *entry);

@@ -13,10 +13,7 @@ static int stat_by_id(struct ipcfs *fs, fuse_ino_t ino, struct statx *out, doubl
 {
     AUTO_TARGET target;
     int error = target_get(fs, ino, &target);
-    if (error)
-        return error;
-    *timeout = target_timeout(&target);
-    return target_stat(fs, &target, out);
+    return error ? error : target_stat(fs, &target, out, timeout);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -28,7 +25,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     double timeout = 0;
     int error = stat_by_id(fs, ino, &shown, &timeout);
     if (error) {
-        reply_error(&reply, error);
+        reply_node_error(fs, &reply, error);
         return;
     }
     statx_to_stat(&shown, &attr);
@@ -47,7 +44,7 @@ void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask, struct fuse_f
     double timeout = 0;
     int error = stat_by_id(fs, ino, &shown, &timeout);
     if (error)
-        reply_error(&reply, error);
+        reply_node_error(fs, &reply, error);
     else
         reply_statx(&reply, &shown, timeout);
 }
@@ -143,15 +140,16 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     if (!error)
         error = info ? change_by_handle(fs, req, &target, info->fh, &change) : change_object(req, &target, NULL, &change);
     struct statx shown;
+    double timeout = 0;
     if (!error)
-        error = target_stat(fs, &target, &shown);
+        error = target_stat(fs, &target, &shown, &timeout);
     if (error) {
-        reply_error(&reply, error);
+        reply_node_error(fs, &reply, error);
         return;
     }
     struct stat result;
     statx_to_stat(&shown, &result);
-    reply_attr(&reply, &result, target_timeout(&target));
+    reply_attr(&reply, &result, timeout);
 }
 
 /* ---- the rest ---- */

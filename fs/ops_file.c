@@ -158,7 +158,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     if (error) {
         if (handle)
             discard(fs, handle);
-        reply_error(&reply, error);
+        reply_node_error(fs, &reply, error);
     } else if (reply_open(&reply, info)) {
         withdraw(fs, info->fh);
     }

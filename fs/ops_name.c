@@ -15,33 +15,43 @@ static int lookup_fixed(struct ipcfs *fs, const struct tree_entry *child, struct
 {
     struct target target = {.entry = child};
     struct statx shown;
-    int error = target_stat(fs, &target, &shown);
+    double timeout = 0;
+    int error = target_stat(fs, &target, &shown, &timeout);
     if (error)
         return error;
-    *entry = (struct fuse_entry_param){
-        .ino = child->id,
-        .attr_timeout = target_timeout(&target),
-        .entry_timeout = TIMEOUT_FIXED,
-    };
+    *entry = (struct fuse_entry_param){.ino = child->id, .attr_timeout = timeout, .entry_timeout = TIMEOUT_FIXED};
     statx_to_stat(&shown, &entry->attr);
     return 0;
+}
+
+/* Pins a node just looked up, by the hold it was found with. */
+static void pin_node(struct ipcfs *fs, const struct ipcfs_backend *backend, uint64_t id, struct ipcfs_hold *hold)
+{
+    AUTO_NODE_USE use;
+    if (node_use(&fs->nodes, id, &use)) {
+        backend->release(hold);
+        return;
+    }
+    node_set_hold(&use, hold);
+    pins_add(&fs->pins, &use);
 }
 
 /* An object or its control directory, below a directory of the tree. */
 static int lookup_object(struct ipcfs *fs, const struct tree_entry *parent, const char *name, enum node_type type,
                          struct fuse_entry_param *entry)
 {
+    const struct ipcfs_backend *backend = parent->lister_of;
     struct ipcfs_found found;
-    int error = parent->lister_of->find(parent->naming, name, &found);
+    struct ipcfs_hold *hold = NULL;
+    bool pin = type == NODE_OBJECT && pins_wanted(&fs->pins);
+    int error = backend->find(parent->naming, name, &found, pin ? &hold : NULL);
     if (error)
         return error;
-    struct node_kin kin = {
-        .type = type,
-        .backend = parent->lister_of,
-        .directory = parent->naming,
-        .object = found.id,
-    };
-    return make_entry(fs, &kin, name, &found.stat, entry);
+    struct node_kin kin = {.type = type, .backend = backend, .directory = parent->naming, .object = found.id};
+    error = make_entry(fs, &kin, name, &found.stat, entry);
+    if (hold)
+        pin_node(fs, backend, error ? 0 : entry->ino, hold);
+    return error;
 }
 
 static int lookup_in_tree(struct ipcfs *fs, const struct tree_entry *parent, const char *name,
@@ -165,7 +175,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 static void learn_name(struct ipcfs *fs, const struct tree_entry *directory, const char *name)
 {
     struct ipcfs_found found;
-    if (directory->objects->find(directory->naming, name, &found))
+    if (directory->objects->find(directory->naming, name, &found, NULL))
         return;
     struct node_kin kin = {.type = NODE_OBJECT, .backend = directory->objects, .object = found.id};
     node_renamed(&fs->nodes, &kin, directory->naming, name);
@@ -233,7 +243,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
     struct fuse_entry_param entry;
     int error = link_object(fs, req, ino, parent, name, &entry);
     if (error)
-        reply_error(&reply, error);
+        reply_node_error(fs, &reply, error);
     else if (reply_entry(&reply, &entry))
         node_forget(&fs->nodes, entry.ino, 1);
 }

@@ -162,15 +162,41 @@ static void join_worker(const struct worker *worker)
     }
 }
 
-/* Returns at a signal, or when a worker has ended because the mount has. */
-static void wait_for_end(int signal_fd, int ended_fd)
+/* What the main thread waits for; the watches' descriptors follow. */
+enum { SOURCE_SIGNAL, SOURCE_ENDED, SOURCE_PINS, SOURCE_WATCHES };
+
+/* Waits once and does what is due. False when the session has to end. */
+static bool wait_once(struct ipcfs *fs, struct pollfd *sources, size_t count)
 {
-    struct pollfd sources[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = ended_fd, .events = POLLIN}};
-    while (poll(sources, 2, -1) < 0 && errno == EINTR)
-        ;
+    watches_poll_fill(&fs->watches, sources + SOURCE_WATCHES);
+    if (poll(sources, count, -1) < 0)
+        return errno == EINTR;
     struct signalfd_siginfo info;
-    if (sources[0].revents && read(signal_fd, &info, sizeof info) == sizeof info)
+    if (sources[SOURCE_SIGNAL].revents && read(sources[SOURCE_SIGNAL].fd, &info, sizeof info) == sizeof info) {
         log_info("ending on signal %u", info.ssi_signo);
+        return false;
+    }
+    if (sources[SOURCE_ENDED].revents)
+        return false;
+    if (sources[SOURCE_PINS].revents)
+        pins_expire(&fs->pins);
+    watches_polled(&fs->watches, fs->session, sources + SOURCE_WATCHES);
+    return true;
+}
+
+/* Returns at a signal, or when a worker has ended because the mount has. */
+static int wait_for_end(struct ipcfs *fs, int signal_fd, int ended_fd)
+{
+    size_t count = SOURCE_WATCHES + watches_poll_count(&fs->watches);
+    AUTO_FREE struct pollfd *sources = calloc(count, sizeof *sources);
+    if (!sources)
+        return -ENOMEM;
+    sources[SOURCE_SIGNAL] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+    sources[SOURCE_ENDED] = (struct pollfd){.fd = ended_fd, .events = POLLIN};
+    sources[SOURCE_PINS] = (struct pollfd){.fd = fs->pins.timer_fd, .events = POLLIN};
+    while (wait_once(fs, sources, count))
+        ;
+    return 0;
 }
 
 int session_serve(struct ipcfs *fs)
@@ -185,10 +211,9 @@ int session_serve(struct ipcfs *fs)
     if (!workers)
         return -ENOMEM;
     unsigned count = start_workers(fs, workers, ended_fd);
-    if (count > 0)
-        wait_for_end(signal_fd, ended_fd);
+    int error = count > 0 ? wait_for_end(fs, signal_fd, ended_fd) : -EAGAIN;
     fuse_session_exit(fs->session);
     for (unsigned i = 0; i < count; i++)
         join_worker(&workers[i]);
-    return count > 0 ? 0 : -EAGAIN;
+    return error;
 }

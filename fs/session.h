@@ -4,7 +4,8 @@
  * next. No handler waits for another process, so a few threads are enough however many requests are waiting.
  *
  * The first request, FUSE_INIT, is answered by the main thread alone; what depends on its outcome is found out before
- * any other request is read. The main thread then waits for SIGTERM, SIGINT, SIGHUP, or for the end of the mount.
+ * any other request is read. The main thread then waits for SIGTERM, SIGINT, SIGHUP, or for the end of the mount, and
+ * does what is due meanwhile: it takes back pins (fs/pins.h) and passes on changes of directories (fs/watch.h).
  */
 #ifndef IPCFS_FS_SESSION_H
 #define IPCFS_FS_SESSION_H

@@ -101,8 +101,9 @@ void node_attributes(const struct node_kin *kin, const struct statx *object, str
     }
 }
 
-static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out)
+static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out, double *timeout)
 {
+    *timeout = TIMEOUT_FIXED;
     *out = (struct statx){
         .stx_mask = STATX_BASIC_STATS,
         .stx_mode = S_IFREG | 0444,
@@ -113,6 +114,8 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
         .stx_ctime = fs->started,
     };
     if (entry->objects) {
+        if (!watches_arm(&fs->watches, entry->id))
+            *timeout = TIMEOUT_OBJECT;
         int error = entry->objects->stat_directory(entry->naming, out);
         if (error)
             return error;
@@ -124,20 +127,16 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
     return 0;
 }
 
-int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out)
+int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout)
 {
+    *timeout = TIMEOUT_OBJECT;
     if (target->entry)
-        return entry_stat(fs, target->entry, out);
+        return entry_stat(fs, target->entry, out, timeout);
     struct statx object;
     int error = target->use.kin.backend->stat(&target->use.ref, &object);
     if (!error)
         node_attributes(&target->use.kin, &object, out);
     return error;
-}
-
-double target_timeout(const struct target *target)
-{
-    return target->entry && !target->entry->objects ? TIMEOUT_FIXED : TIMEOUT_OBJECT;
 }
 
 static struct timespec to_timespec(const struct statx_timestamp *time)

@@ -3,7 +3,8 @@
  * What a request's node id means, and its attributes.
  *
  * Attributes come from the object at every request; nothing is kept. Timeouts: objects, and the control files named
- * after them, may change behind the daemon's back at any moment and have none. The tree's own entries never change.
+ * after them, may change behind the daemon's back at any moment and have none. The tree's own entries never change, or
+ * are watched (fs/watch.h).
  */
 #ifndef IPCFS_FS_TARGET_H
 #define IPCFS_FS_TARGET_H
@@ -28,10 +29,10 @@ void target_put(struct target *target);
 /* The backend of a node or of a directory of the tree that has to do with one; NULL for the rest. */
 const struct ipcfs_backend *target_backend(const struct target *target);
 
-/* Attributes as the mount shows them: with its inode number and, for control files, its mode. */
-int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out);
-/* For how long the kernel may keep them. */
-double target_timeout(const struct target *target);
+/*
+ * Attributes as the mount shows them: with its inode number and, for control files, its mode. `*timeout` is for how long the kernel may keep them.
+ */
+int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 
 /* Attributes as the mount shows them of what node_lookup() would make of `kin`, from those of the object. */
 void node_attributes(const struct node_kin *kin, const struct statx *object, struct statx *out);

@@ -128,11 +128,19 @@ struct ipcfs_backend {
 
     /* Attributes of a naming directory: its owner, mode and times are those the native directory has. */
     int (*stat_directory)(unsigned directory, struct statx *out);
+    /*
+     * A new descriptor, the caller's, that turns readable (poll(2)) when stat_directory() would answer something new;
+     * read(2) until EAGAIN makes it unreadable again. −EOPNOTSUPP where the kind cannot tell.
+     */
+    int (*watch_directory)(unsigned directory);
     /* statfs(2) of what carries the kind's objects. */
     int (*stat_system)(struct statvfs *out);
 
-    /* −ENOENT where there is no such object, and for everything that is not shown. */
-    int (*find)(unsigned directory, const char *name, struct ipcfs_found *out);
+    /*
+     * −ENOENT where there is no such object, and for everything that is not shown. Where `hold` is not NULL, also holds
+     * what was found, with no moment in between in which the name could change.
+     */
+    int (*find)(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold);
 
     /* Walks a naming directory. list_next: 1 with an entry, 0 at the end. Position 0 is the start. */
     int (*list_open)(unsigned directory, struct ipcfs_lister **out);
