@@ -96,6 +96,14 @@ static int serve(struct ipcfs *fs, const struct options *options, int ready_fd)
     return error;
 }
 
+/* libfuse tells no errno, but says why in its log; or fusermount3, which it uses for ordinary users, has said it. */
+static int fail_mount(const struct options *options)
+{
+    if (!*fuse_words)
+        (void)strcpy(fuse_words, "could not be mounted");
+    return fail(options->mountpoint, -EIO);
+}
+
 static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_fd)
 {
     fs->session = fuse_session_new(&options->fuse, &ipcfs_operations, sizeof ipcfs_operations, fs);
@@ -105,7 +113,7 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     if (error) {
         (void)fprintf(stderr, "ipcfs: %s: %s\n", options->mountpoint, mount_problem(error));
     } else if (fuse_session_mount(fs->session, options->mountpoint)) {
-        error = fail(options->mountpoint, -EIO);
+        error = fail_mount(options);
     } else {
         error = serve(fs, options, ready_fd);
         fuse_session_unmount(fs->session);
