@@ -20,22 +20,15 @@ void reply_node_error(struct ipcfs *fs, struct reply *reply, int error)
     reply_error(reply, error);
 }
 
-int make_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name, const struct statx *object,
-               struct fuse_entry_param *entry)
+int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory, const char *name,
+                      const struct ipcfs_found *found, struct fuse_entry_param *entry)
 {
-    uint64_t id = 0;
-    int error = node_lookup(&fs->nodes, kin, name, &id);
-    if (error)
-        return error;
+    struct node_kin kin = {.type = NODE_OBJECT, .backend = backend, .directory = directory, .object = found->id};
+    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
     struct statx shown;
-    node_attributes(kin, object, &shown);
-    *entry = (struct fuse_entry_param){
-        .ino = id,
-        .attr_timeout = TIMEOUT_OBJECT,
-        .entry_timeout = TIMEOUT_OBJECT,
-    };
+    object_attributes(backend, found, &shown);
     statx_to_stat(&shown, &entry->attr);
-    return 0;
+    return node_lookup(&fs->nodes, &kin, name, &entry->ino);
 }
 
 /* Wanted where the kernel has it: switched on or off by the exact name, whatever libfuse's default is. */

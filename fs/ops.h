@@ -28,9 +28,9 @@ int act_as_caller(struct acting *acting, fuse_req_t req);
 /* Answers a request about a node with an error, and remembers where ESTALE shows that names are being replaced. */
 void reply_node_error(struct ipcfs *fs, struct reply *reply, int error);
 
-/* Makes the node of `kin`, counts a lookup by the kernel, and fills in the reply for it. */
-int make_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name, const struct statx *object,
-               struct fuse_entry_param *entry);
+/* Makes the node of a found object, counts a lookup by the kernel, and fills in the reply for it. */
+int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory, const char *name,
+                      const struct ipcfs_found *found, struct fuse_entry_param *entry);
 
 /* Files (ops_file.c) */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);

@@ -183,17 +183,11 @@ static int adopt(struct ipcfs *fs, fuse_ino_t parent, const char *name, const st
                  struct ipcfs_hold *hold, struct handle *handle, struct fuse_entry_param *entry)
 {
     const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
-    struct node_kin kin = {
-        .type = NODE_OBJECT,
-        .backend = directory->objects,
-        .directory = directory->naming,
-        .object = found->id,
-    };
-    int error = make_entry(fs, &kin, name, &found->stat, entry);
+    int error = make_object_entry(fs, directory->objects, directory->naming, name, found, entry);
     if (!error)
         error = node_use(&fs->nodes, entry->ino, &handle->node);
     if (error)
-        kin.backend->release(hold);
+        directory->objects->release(hold);
     else
         node_set_hold(&handle->node, hold);
     return error;

@@ -36,22 +36,48 @@ static void pin_node(struct ipcfs *fs, const struct ipcfs_backend *backend, uint
     pins_add(&fs->pins, &use);
 }
 
-/* An object or its control directory, below a directory of the tree. */
-static int lookup_object(struct ipcfs *fs, const struct tree_entry *parent, const char *name, enum node_type type,
+static int lookup_object(struct ipcfs *fs, const struct tree_entry *parent, const char *name,
                          struct fuse_entry_param *entry)
 {
-    const struct ipcfs_backend *backend = parent->lister_of;
     struct ipcfs_found found;
     struct ipcfs_hold *hold = NULL;
-    bool pin = type == NODE_OBJECT && pins_wanted(&fs->pins);
-    int error = backend->find(parent->naming, name, &found, pin ? &hold : NULL);
+    int error = parent->objects->find(parent->naming, name, &found, pins_wanted(&fs->pins) ? &hold : NULL);
     if (error)
         return error;
-    struct node_kin kin = {.type = type, .backend = backend, .directory = parent->naming, .object = found.id};
-    error = make_entry(fs, &kin, name, &found.stat, entry);
+    error = make_object_entry(fs, parent->objects, parent->naming, name, &found, entry);
     if (hold)
-        pin_node(fs, backend, error ? 0 : entry->ino, hold);
+        pin_node(fs, parent->objects, error ? 0 : entry->ino, hold);
     return error;
+}
+
+/* A control directory or file: its attributes are constant, and so is its name if `name_timeout` says so. */
+static int make_control_entry(struct ipcfs *fs, const struct node_kin *kin, const char *object, double name_timeout,
+                              struct fuse_entry_param *entry)
+{
+    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_FIXED, .entry_timeout = name_timeout};
+    struct statx shown;
+    control_attributes(fs, kin, &shown);
+    statx_to_stat(&shown, &entry->attr);
+    return node_lookup(&fs->nodes, kin, object, &entry->ino);
+}
+
+static int lookup_control_directory(struct ipcfs *fs, const struct tree_entry *parent, const char *shown_name,
+                                    struct fuse_entry_param *entry)
+{
+    const char *object = tree_object_name(&fs->tree, parent, shown_name);
+    if (!object)
+        return -ENOENT;
+    struct ipcfs_found found;
+    int error = parent->controls->find(parent->naming, object, &found, NULL);
+    if (error)
+        return error;
+    struct node_kin kin = {
+        .type = NODE_CTL_DIR,
+        .backend = parent->controls,
+        .directory = parent->naming,
+        .object = found.id,
+    };
+    return make_control_entry(fs, &kin, object, TIMEOUT_OBJECT, entry);
 }
 
 static int lookup_in_tree(struct ipcfs *fs, const struct tree_entry *parent, const char *name,
@@ -61,11 +87,8 @@ static int lookup_in_tree(struct ipcfs *fs, const struct tree_entry *parent, con
     if (child)
         return lookup_fixed(fs, child, entry);
     if (parent->objects)
-        return lookup_object(fs, parent, name, NODE_OBJECT, entry);
-    if (!parent->controls)
-        return -ENOENT;
-    name = tree_object_name(&fs->tree, parent, name);
-    return name ? lookup_object(fs, parent, name, NODE_CTL_DIR, entry) : -ENOENT;
+        return lookup_object(fs, parent, name, entry);
+    return parent->controls ? lookup_control_directory(fs, parent, name, entry) : -ENOENT;
 }
 
 static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const char *name,
@@ -76,10 +99,7 @@ static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const ch
     struct node_kin kin = parent->kin;
     kin.type = NODE_CTL_FILE;
     int error = control_verb_find(kin.backend, name, &kin.verb);
-    struct statx object;
-    if (!error)
-        error = kin.backend->stat(&parent->ref, &object);
-    return error ? error : make_entry(fs, &kin, parent->name, &object, entry);
+    return error ? error : make_control_entry(fs, &kin, parent->name, TIMEOUT_FIXED, entry);
 }
 
 static int lookup(struct ipcfs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *entry)
@@ -229,12 +249,10 @@ static int link_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t ino, fuse_in
         return error;
     error = directory->objects->link(&target.use.ref, directory->naming, name);
     acting_end(&acting);
-    struct statx object;
+    struct ipcfs_found found = {.id = target.use.kin.object};
     if (!error)
-        error = directory->objects->stat(&target.use.ref, &object);
-    struct node_kin kin = target.use.kin;
-    kin.directory = directory->naming;
-    return error ? error : make_entry(fs, &kin, name, &object, entry);
+        error = directory->objects->stat(&target.use.ref, &found.stat);
+    return error ? error : make_object_entry(fs, directory->objects, directory->naming, name, &found, entry);
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)

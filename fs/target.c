@@ -75,44 +75,43 @@ static void make_directory(struct statx *out, mode_t permissions)
     out->stx_blocks = 0;
 }
 
-static void make_control_file(struct statx *out, const struct ipcfs_verb *verb)
+void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found, struct statx *out)
 {
-    out->stx_mode = (uint16_t)((verb->link ? S_IFLNK : S_IFREG) | verb->mode);
-    out->stx_nlink = 1;
-    out->stx_size = 0;
-    out->stx_blocks = 0;
+    *out = found->stat;
+    out->stx_ino = object_inode(backend, found->id.number);
 }
 
-void node_attributes(const struct node_kin *kin, const struct statx *object, struct statx *out)
+/* What everything that is the tree's own has in common: root's, from the time of the mount. */
+static void own_attributes(const struct ipcfs *fs, struct statx *out)
 {
-    *out = *object;
-    switch (kin->type) {
-    case NODE_OBJECT:
-        out->stx_ino = object_inode(kin->backend, kin->object.number);
-        break;
-    case NODE_CTL_DIR:
-        out->stx_ino = control_inode(kin->backend, kin->object.number);
-        make_directory(out, 0555);
-        break;
-    case NODE_CTL_FILE:
-        out->stx_ino = verb_inode(kin->backend, kin->object.number, kin->verb);
-        make_control_file(out, control_verb(kin->backend, kin->verb));
-        break;
-    }
-}
-
-static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out, double *timeout)
-{
-    *timeout = TIMEOUT_FIXED;
     *out = (struct statx){
         .stx_mask = STATX_BASIC_STATS,
-        .stx_mode = S_IFREG | 0444,
         .stx_nlink = 1,
         .stx_blksize = 4096,
         .stx_atime = fs->started,
         .stx_mtime = fs->started,
         .stx_ctime = fs->started,
     };
+}
+
+void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, struct statx *out)
+{
+    own_attributes(fs, out);
+    if (kin->type == NODE_CTL_DIR) {
+        out->stx_ino = control_inode(kin->backend, kin->object.number);
+        out->stx_mode = S_IFDIR | 0555;
+        return;
+    }
+    const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
+    out->stx_ino = verb_inode(kin->backend, kin->object.number, kin->verb);
+    out->stx_mode = (uint16_t)((verb->link ? S_IFLNK : S_IFREG) | verb->mode);
+}
+
+static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out, double *timeout)
+{
+    *timeout = TIMEOUT_FIXED;
+    own_attributes(fs, out);
+    out->stx_mode = S_IFREG | 0444;
     if (entry->objects) {
         if (!watches_arm(&fs->watches, entry->id))
             *timeout = TIMEOUT_OBJECT;
@@ -121,7 +120,7 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
             return error;
         make_directory(out, out->stx_mode & 07777);
     } else if (entry->directory) {
-        make_directory(out, 0755);
+        make_directory(out, 0555);
     }
     out->stx_ino = entry_inode(entry);
     return 0;
@@ -132,10 +131,16 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     *timeout = TIMEOUT_OBJECT;
     if (target->entry)
         return entry_stat(fs, target->entry, out, timeout);
-    struct statx object;
-    int error = target->use.kin.backend->stat(&target->use.ref, &object);
+    const struct node_kin *kin = &target->use.kin;
+    if (kin->type != NODE_OBJECT) {
+        *timeout = TIMEOUT_FIXED;
+        control_attributes(fs, kin, out);
+        return 0;
+    }
+    struct ipcfs_found found = {.id = kin->object};
+    int error = kin->backend->stat(&target->use.ref, &found.stat);
     if (!error)
-        node_attributes(&target->use.kin, &object, out);
+        object_attributes(kin->backend, &found, out);
     return error;
 }
 

@@ -2,9 +2,10 @@
 /*
  * What a request's node id means, and its attributes.
  *
- * Attributes come from the object at every request; nothing is kept. Timeouts: objects, and the control files named
- * after them, may change behind the daemon's back at any moment and have none. The tree's own entries never change, or
- * are watched (fs/watch.h).
+ * Attributes come from the object at every request; nothing is kept. Timeouts: an object may change behind the daemon's
+ * back at any moment, so it has none, and neither has its name, here and below ctl/. The tree's own entries never
+ * change, or are watched (fs/watch.h); attributes of control directories and files, and the names in such a directory,
+ * never change.
  */
 #ifndef IPCFS_FS_TARGET_H
 #define IPCFS_FS_TARGET_H
@@ -34,8 +35,10 @@ const struct ipcfs_backend *target_backend(const struct target *target);
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 
-/* Attributes as the mount shows them of what node_lookup() would make of `kin`, from those of the object. */
-void node_attributes(const struct node_kin *kin, const struct statx *object, struct statx *out);
+/* The same for an object that has just been found. */
+void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found, struct statx *out);
+/* The same for a control directory or file. They are constant: a node's depend on the object's identity alone. */
+void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, struct statx *out);
 /* The inode numbers of a fixed entry, and of an object. */
 uint64_t entry_inode(const struct tree_entry *entry);
 uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number);
