@@ -160,7 +160,8 @@ static int shm_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
 {
     for (;;) {
         errno = 0;
-        const struct dirent *entry = readdir(lister->directory); // NOLINT(concurrency-mt-unsafe): one user per DIR
+        const struct dirent *entry =
+            readdir(lister->directory); // NOLINT(concurrency-mt-unsafe): one user per DIR
         if (!entry)
             return -errno;
         if (!is_regular(entry) || is_hidden(entry->d_name))
@@ -427,7 +428,8 @@ static int shm_remove(unsigned directory, const char *name)
     return unlinkat(shm_directory, name, 0) < 0 ? -errno : 0;
 }
 
-static int shm_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name, unsigned flags)
+static int shm_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
+                      unsigned flags)
 {
     (void)directory;
     (void)to_directory;
@@ -528,7 +530,8 @@ static struct ipcfs_value number_value(uint64_t number)
     return (struct ipcfs_value){.known = true, .number = number};
 }
 
-static struct ipcfs_value time_value(const struct statx *stat, unsigned bit, const struct statx_timestamp *time)
+static struct ipcfs_value time_value(const struct statx *stat, unsigned bit,
+                                     const struct statx_timestamp *time)
 {
     return (struct ipcfs_value){
         .known = stat->stx_mask & bit,
@@ -569,7 +572,8 @@ enum {
 };
 
 static const struct ipcfs_field shm_limit_fields[] = {
-    [LIMIT_PATH] = {"path", IPCFS_STRING, "", "the tmpfs, whose mount options size= and nr_inodes= set these limits"},
+    [LIMIT_PATH] = {"path", IPCFS_STRING, "",
+                    "the tmpfs, whose mount options size= and nr_inodes= set these limits"},
     [LIMIT_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "all objects together may use so much"},
     [LIMIT_USED] = {"used", IPCFS_UNSIGNED, "bytes", "in use"},
     [LIMIT_AVAILABLE] = {"available", IPCFS_UNSIGNED, "bytes", "left"},

@@ -63,7 +63,8 @@ int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsign
     return -ENOENT;
 }
 
-int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref, struct text *out)
+int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref,
+                      struct text *out)
 {
     if (index < COMMON_VERBS)
         return common_verbs[index].read(kind, ref, out);
@@ -73,7 +74,8 @@ int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const st
 /* ---- ctl/<kind>/ ---- */
 
 /* Calls `row` with the values of every object of a kind. Objects that vanish meanwhile are passed over. */
-static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, const struct ipcfs_value *), void *data)
+static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, const struct ipcfs_value *),
+                           void *data)
 {
     struct ipcfs_lister *lister = NULL;
     int error = kind->list_open(0, &lister);
@@ -172,7 +174,8 @@ static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, st
 
 static void gauge(struct text *out, const char *name, const char *help, uint64_t value)
 {
-    text_printf(out, "# TYPE ipcfs_%s gauge\n# HELP ipcfs_%s %s\nipcfs_%s %" PRIu64 "\n", name, name, help, name, value);
+    text_printf(out, "# TYPE ipcfs_%s gauge\n# HELP ipcfs_%s %s\nipcfs_%s %" PRIu64 "\n", name, name, help,
+                name, value);
 }
 
 static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
@@ -198,7 +201,8 @@ static void readme_line(struct text *out, const char *path, const char *name, co
 static void readme_fields(struct text *out, const struct ipcfs_field *fields)
 {
     for (; fields->name; fields++)
-        text_printf(out, "      %-18s %s%s%s\n", fields->name, fields->help, *fields->unit ? ", in " : "", fields->unit);
+        text_printf(out, "      %-18s %s%s%s\n", fields->name, fields->help, *fields->unit ? ", in " : "",
+                    fields->unit);
 }
 
 static void readme_kind(struct text *out, const struct ipcfs_backend *kind)

@@ -16,6 +16,7 @@ const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned
 /* Its number by name; −ENOENT. */
 int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index);
 /* Renders it. `index` is of a file with text, not of a link. */
-int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref, struct text *out);
+int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref,
+                      struct text *out);
 
 #endif

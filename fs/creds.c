@@ -17,8 +17,8 @@
 
 enum {
     GROUPS_ON_STACK = 64,
-    STATUS_ROOM = 4096,              /* /proc/PID/status of a thread with few groups */
-    STATUS_ROOM_MAX = 1024 * 1024,   /* 65,536 groups of at most 11 characters, and the rest */
+    STATUS_ROOM = 4096,            /* /proc/PID/status of a thread with few groups */
+    STATUS_ROOM_MAX = 1024 * 1024, /* 65,536 groups of at most 11 characters, and the rest */
 };
 
 static struct {
@@ -112,7 +112,8 @@ static int read_whole(int fd, char *buffer, size_t room)
     return 0;
 }
 
-static int groups_from_status(const struct caller *caller, char *buffer, size_t buffer_room, gid_t *groups, int room)
+static int groups_from_status(const struct caller *caller, char *buffer, size_t buffer_room, gid_t *groups,
+                              int room)
 {
     char path[32];
     (void)snprintf(path, sizeof path, "/proc/%d/status", caller->pid);

@@ -30,7 +30,8 @@ static void time_text(struct text *out, const struct timespec *time)
 }
 
 /* `one_word`: in a list, where a name ends at the first space. */
-static void value_text(struct text *out, enum ipcfs_field_type type, const struct ipcfs_value *value, bool one_word)
+static void value_text(struct text *out, enum ipcfs_field_type type, const struct ipcfs_value *value,
+                       bool one_word)
 {
     switch (type) {
     case IPCFS_NAME:

@@ -13,8 +13,7 @@ void handle_table_destroy(struct handle_table *table)
 {
     struct handle *handle = NULL;
     struct handle *next = NULL;
-    HASH_ITER(hh, table->by_id, handle, next)
-    {
+    HASH_ITER(hh, table->by_id, handle, next) {
         HASH_DELETE(hh, table->by_id, handle);
         handle_free(handle);
     }

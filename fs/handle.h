@@ -19,8 +19,8 @@ enum handle_type {
 struct handle {
     uint64_t id;
     enum handle_type type;
-    unsigned users;        /* handle_table.lock; the table is one */
-    struct node_use node;  /* empty for an entry of the tree */
+    unsigned users;       /* handle_table.lock; the table is one */
+    struct node_use node; /* empty for an entry of the tree */
     const struct tree_entry *entry;
     int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
     struct ipcfs_file *file;

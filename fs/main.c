@@ -74,8 +74,8 @@ static int fail_start(const struct ipcfs *fs, const struct options *options, int
 {
     if (error != -EOPNOTSUPP)
         return fail(options->mountpoint, error);
-    (void)fprintf(stderr, "ipcfs: %s: no passthrough, and -o passthrough=on asks for it: %s\n", options->mountpoint,
-                  fs->passthrough_reason);
+    (void)fprintf(stderr, "ipcfs: %s: no passthrough, and -o passthrough=on asks for it: %s\n",
+                  options->mountpoint, fs->passthrough_reason);
     return error;
 }
 

@@ -54,8 +54,7 @@ void node_table_destroy(struct node_table *table)
     struct node *node = NULL;
     struct node *next = NULL;
     HASH_CLEAR(by_key, table->by_key);
-    HASH_ITER(by_id, table->by_id, node, next)
-    {
+    HASH_ITER(by_id, table->by_id, node, next) {
         HASH_DELETE(by_id, table->by_id, node);
         node_free(node);
     }
@@ -117,8 +116,8 @@ static bool insert(struct node_table *table, struct node *node)
 }
 
 /* Called with the lock held. */
-static struct node *node_new(struct node_table *table, const struct node_kin *kin, const struct key_bytes *key,
-                             const char *name)
+static struct node *node_new(struct node_table *table, const struct node_kin *kin,
+                             const struct key_bytes *key, const char *name)
 {
     AUTO_FREE struct node *node = calloc(1, sizeof *node + key->length);
     AUTO_FREE char *copy = strdup(name);

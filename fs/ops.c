@@ -20,10 +20,11 @@ void reply_node_error(struct ipcfs *fs, struct reply *reply, int error)
     reply_error(reply, error);
 }
 
-int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory, const char *name,
-                      const struct ipcfs_found *found, struct fuse_entry_param *entry)
+int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory,
+                      const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry)
 {
-    struct node_kin kin = {.type = NODE_OBJECT, .backend = backend, .directory = directory, .object = found->id};
+    struct node_kin kin = {
+        .type = NODE_OBJECT, .backend = backend, .directory = directory, .object = found->id};
     *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
     struct statx shown;
     object_attributes(backend, found, &shown);

@@ -29,8 +29,8 @@ int act_as_caller(struct acting *acting, fuse_req_t req);
 void reply_node_error(struct ipcfs *fs, struct reply *reply, int error);
 
 /* Makes the node of a found object, counts a lookup by the kernel, and fills in the reply for it. */
-int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory, const char *name,
-                      const struct ipcfs_found *found, struct fuse_entry_param *entry);
+int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory,
+                      const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry);
 
 /* Files (ops_file.c) */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
@@ -40,7 +40,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
               struct fuse_file_info *info);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *info);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                  struct fuse_file_info *info);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *info);
 
 /* Names (ops_name.c) */

@@ -95,7 +95,8 @@ static int clear_privilege_bits(const struct target *target, const struct ipcfs_
     mode_t new_mode = change->mode & 07777;
     if (new_mode == old_mode)
         return 0;
-    if (change->mask != IPCFS_CHANGE_MODE || (old_mode & ~(mode_t)(S_ISUID | S_ISGID)) != (new_mode & ~(mode_t)(S_ISUID | S_ISGID)) ||
+    if (change->mask != IPCFS_CHANGE_MODE ||
+        (old_mode & ~(mode_t)(S_ISUID | S_ISGID)) != (new_mode & ~(mode_t)(S_ISUID | S_ISGID)) ||
         (new_mode & ~old_mode))
         return -EPERM;
     return backend->change(&target->use.ref, NULL, change);
@@ -138,7 +139,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     struct ipcfs_change change = to_change(attr, to_set);
     int error = target_get(fs, ino, &target);
     if (!error)
-        error = info ? change_by_handle(fs, req, &target, info->fh, &change) : change_object(req, &target, NULL, &change);
+        error = info ? change_by_handle(fs, req, &target, info->fh, &change)
+                     : change_object(req, &target, NULL, &change);
     struct statx shown;
     double timeout = 0;
     if (!error)

@@ -72,7 +72,8 @@ static bool fill(struct filler *filler, const char *name, uint64_t inode, mode_t
 {
     struct stat stat = {.st_ino = inode, .st_mode = type};
     size_t room = filler->size - filler->used;
-    size_t needed = fuse_add_direntry(filler->req, filler->buffer + filler->used, room, name, &stat, (off_t)next);
+    size_t needed =
+        fuse_add_direntry(filler->req, filler->buffer + filler->used, room, name, &stat, (off_t)next);
     if (needed > room)
         return false;
     filler->used += needed;
@@ -92,7 +93,8 @@ static uint64_t parent_inode(struct ipcfs *fs, const struct handle *handle)
 }
 
 /* The fixed entry or control file number `number` of the directory. False where there is none. */
-static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t number, bool *full)
+static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t number,
+                       bool *full)
 {
     if (handle->entry) {
         const struct tree_entry *child = tree_next_child(&fs->tree, handle->entry, NULL);

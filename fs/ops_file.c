@@ -166,16 +166,18 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 
 /* ---- create ---- */
 
-static int create_as_caller(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-                            int flags, struct ipcfs_found *found, struct ipcfs_hold **hold, struct ipcfs_file **file)
+static int create_as_caller(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,
+                            mode_t mode, int flags, struct ipcfs_found *found, struct ipcfs_hold **hold,
+                            struct ipcfs_file **file)
 {
     const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
     if (!directory || !directory->objects)
         return -EPERM;
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);
-    return error ? error
-                 : directory->objects->create(directory->naming, name, flags, mode & 07777, found, hold, file);
+    return error
+               ? error
+               : directory->objects->create(directory->naming, name, flags, mode & 07777, found, hold, file);
 }
 
 /* Makes the node of a created object, counted as looked up, and has the handle use it. */
@@ -278,7 +280,8 @@ static int render(struct ipcfs *fs, fuse_req_t req, struct handle *handle)
     if (entry)
         error = entry->file->render(fs, entry->kind, &handle->text);
     else
-        error = control_verb_read(handle->node.kin.backend, handle->node.kin.verb, &handle->node.ref, &handle->text);
+        error = control_verb_read(handle->node.kin.backend, handle->node.kin.verb, &handle->node.ref,
+                                  &handle->text);
     if (!error)
         error = text_error(&handle->text);
     handle->rendered = !error;
@@ -289,8 +292,8 @@ static int render(struct ipcfs *fs, fuse_req_t req, struct handle *handle)
  * A control file is rendered at every read from its start, so that a program that keeps it open and reads again sees
  * the present; reads further on continue the same text, so that it is of one piece however small the reads.
  */
-static void read_control(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
-                         off_t offset)
+static void read_control(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
+                         size_t size, off_t offset)
 {
     pthread_mutex_lock(&handle->lock);
     int error = offset == 0 || !handle->rendered ? render(fs, req, handle) : 0;
@@ -337,8 +340,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 }
 
 /* As the caller, because a write by somebody without CAP_FSETID takes set-user-ID bits off the file. */
-static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char *data, size_t size, off_t offset,
-                               int flags)
+static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char *data, size_t size,
+                               off_t offset, int flags)
 {
     if (handle->type != HANDLE_FILE)
         return -EBADF;
@@ -350,7 +353,8 @@ static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char
     return handle->node.kin.backend->try_write(handle->file, data, size, offset, flags, &wait);
 }
 
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset, struct fuse_file_info *info)
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+              struct fuse_file_info *info)
 {
     OP(write);
     (void)ino;
@@ -372,7 +376,8 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     reply_error(&reply, 0);
 }
 
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *info)
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                  struct fuse_file_info *info)
 {
     OP(fallocate);
     (void)ino;

@@ -19,13 +19,15 @@ static int lookup_fixed(struct ipcfs *fs, const struct tree_entry *child, struct
     int error = target_stat(fs, &target, &shown, &timeout);
     if (error)
         return error;
-    *entry = (struct fuse_entry_param){.ino = child->id, .attr_timeout = timeout, .entry_timeout = TIMEOUT_FIXED};
+    *entry =
+        (struct fuse_entry_param){.ino = child->id, .attr_timeout = timeout, .entry_timeout = TIMEOUT_FIXED};
     statx_to_stat(&shown, &entry->attr);
     return 0;
 }
 
 /* Pins a node just looked up, by the hold it was found with. */
-static void pin_node(struct ipcfs *fs, const struct ipcfs_backend *backend, uint64_t id, struct ipcfs_hold *hold)
+static void pin_node(struct ipcfs *fs, const struct ipcfs_backend *backend, uint64_t id,
+                     struct ipcfs_hold *hold)
 {
     AUTO_NODE_USE use;
     if (node_use(&fs->nodes, id, &use)) {
@@ -51,8 +53,8 @@ static int lookup_object(struct ipcfs *fs, const struct tree_entry *parent, cons
 }
 
 /* A control directory or file: its attributes are constant, and so is its name if `name_timeout` says so. */
-static int make_control_entry(struct ipcfs *fs, const struct node_kin *kin, const char *object, double name_timeout,
-                              struct fuse_entry_param *entry)
+static int make_control_entry(struct ipcfs *fs, const struct node_kin *kin, const char *object,
+                              double name_timeout, struct fuse_entry_param *entry)
 {
     *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_FIXED, .entry_timeout = name_timeout};
     struct statx shown;
@@ -201,8 +203,8 @@ static void learn_name(struct ipcfs *fs, const struct tree_entry *directory, con
     node_renamed(&fs->nodes, &kin, directory->naming, name);
 }
 
-static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
-                         const char *to_name, unsigned flags)
+static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,
+                         fuse_ino_t to_parent, const char *to_name, unsigned flags)
 {
     const struct tree_entry *from = naming_directory(fs, parent);
     const struct tree_entry *to = naming_directory(fs, to_parent);

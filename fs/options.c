@@ -186,24 +186,25 @@ void options_free(struct options *options)
 
 void options_help(void)
 {
-    (void)printf("usage: ipcfs [options] MOUNTPOINT\n"
-                 "\n"
-                 "Shows the machine's IPC objects as files.\n"
-                 "\n"
-                 "    -h, --help              print this and exit\n"
-                 "    -V, --version           print versions and exit\n"
-                 "    -f                      stay in the foreground, log to stderr\n"
-                 "    -d                      like -f, and print every request\n"
-                 "    -o OPTION[,OPTION...]   mount options:\n"
-                 "       passthrough=auto     let the kernel carry the data of shared memory where it can (default);\n"
-                 "                            ctl/version tells whether it does\n"
-                 "       passthrough=on       the same, but do not start where it cannot\n"
-                 "       passthrough=off      never: read and write go through the daemon, shared mappings are refused\n"
-                 "       max_threads=N        threads that answer requests (default: one per CPU, 2 to %d)\n"
-                 "       loglevel=LEVEL       error, warning, info (default) or debug\n"
-                 "       allow_other          let all users in, each with his own rights (always on for root)\n"
-                 "       ro, noexec, ...      any option of mount.fuse3(8)\n"
-                 "\n"
-                 "Unmount with `umount MOUNTPOINT`, or `fusermount3 -u MOUNTPOINT` as an ordinary user.\n",
-                 THREADS_DEFAULT_MAX);
+    (void)printf(
+        "usage: ipcfs [options] MOUNTPOINT\n"
+        "\n"
+        "Shows the machine's IPC objects as files.\n"
+        "\n"
+        "    -h, --help              print this and exit\n"
+        "    -V, --version           print versions and exit\n"
+        "    -f                      stay in the foreground, log to stderr\n"
+        "    -d                      like -f, and print every request\n"
+        "    -o OPTION[,OPTION...]   mount options:\n"
+        "       passthrough=auto     let the kernel carry the data of shared memory where it can (default);\n"
+        "                            ctl/version tells whether it does\n"
+        "       passthrough=on       the same, but do not start where it cannot\n"
+        "       passthrough=off      never: read and write go through the daemon, shared mappings are refused\n"
+        "       max_threads=N        threads that answer requests (default: one per CPU, 2 to %d)\n"
+        "       loglevel=LEVEL       error, warning, info (default) or debug\n"
+        "       allow_other          let all users in, each with his own rights (always on for root)\n"
+        "       ro, noexec, ...      any option of mount.fuse3(8)\n"
+        "\n"
+        "Unmount with `umount MOUNTPOINT`, or `fusermount3 -u MOUNTPOINT` as an ordinary user.\n",
+        THREADS_DEFAULT_MAX);
 }

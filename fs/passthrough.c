@@ -23,7 +23,8 @@ struct backing_map {
 
 int passthrough_parse_mode(const char *word, enum passthrough_mode *mode)
 {
-    static const char *const words[] = {[PASSTHROUGH_AUTO] = "auto", [PASSTHROUGH_ON] = "on", [PASSTHROUGH_OFF] = "off"};
+    static const char *const words[] = {
+        [PASSTHROUGH_AUTO] = "auto", [PASSTHROUGH_ON] = "on", [PASSTHROUGH_OFF] = "off"};
     for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcmp(word, words[i]) == 0) {
             *mode = (enum passthrough_mode)i;

@@ -22,9 +22,9 @@
 enum { PIN_MS = 100, RACE_MS = 1000, PIN_MAX = 64 };
 
 struct pins {
-    int timer_fd; /* turns readable when pins_expire() has work */
+    int timer_fd;                   /* turns readable when pins_expire() has work */
     atomic_int_fast64_t race_until; /* milliseconds, CLOCK_MONOTONIC */
-    pthread_mutex_t lock; /* guards the ring; taken before node_table.lock, never after */
+    pthread_mutex_t lock;           /* guards the ring; taken before node_table.lock, never after */
     size_t first;
     size_t count;
     struct pin {

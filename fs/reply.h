@@ -27,7 +27,8 @@ void reply_end(struct reply *reply);
 int reply_error(struct reply *reply, int error);
 int reply_none(struct reply *reply);
 int reply_entry(struct reply *reply, const struct fuse_entry_param *entry);
-int reply_create(struct reply *reply, const struct fuse_entry_param *entry, const struct fuse_file_info *info);
+int reply_create(struct reply *reply, const struct fuse_entry_param *entry,
+                 const struct fuse_file_info *info);
 int reply_attr(struct reply *reply, const struct stat *attr, double timeout);
 int reply_statx(struct reply *reply, struct statx *attr, double timeout);
 int reply_open(struct reply *reply, const struct fuse_file_info *info);

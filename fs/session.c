@@ -70,9 +70,10 @@ static void note_request_timeouts(struct ipcfs *fs)
     fs->default_request_timeout = read_sysctl("/proc/sys/fs/fuse/default_request_timeout");
     fs->max_request_timeout = read_sysctl("/proc/sys/fs/fuse/max_request_timeout");
     if (fs->default_request_timeout || fs->max_request_timeout)
-        log_warning("the kernel ends this mount when a request waits too long (fs.fuse.default_request_timeout %u s, "
-                    "fs.fuse.max_request_timeout %u s)",
-                    fs->default_request_timeout, fs->max_request_timeout);
+        log_warning(
+            "the kernel ends this mount when a request waits too long (fs.fuse.default_request_timeout %u s, "
+            "fs.fuse.max_request_timeout %u s)",
+            fs->default_request_timeout, fs->max_request_timeout);
 }
 
 static void settle_passthrough(struct ipcfs *fs)
@@ -172,7 +173,8 @@ static bool wait_once(struct ipcfs *fs, struct pollfd *sources, size_t count)
     if (poll(sources, count, -1) < 0)
         return errno == EINTR;
     struct signalfd_siginfo info;
-    if (sources[SOURCE_SIGNAL].revents && read(sources[SOURCE_SIGNAL].fd, &info, sizeof info) == sizeof info) {
+    if (sources[SOURCE_SIGNAL].revents &&
+        read(sources[SOURCE_SIGNAL].fd, &info, sizeof info) == sizeof info) {
         log_info("ending on signal %u", info.ssi_signo);
         return false;
     }

@@ -75,7 +75,8 @@ static void make_directory(struct statx *out, mode_t permissions)
     out->stx_blocks = 0;
 }
 
-void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found, struct statx *out)
+void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
+                       struct statx *out)
 {
     *out = found->stat;
     out->stx_ino = object_inode(backend, found->id.number);

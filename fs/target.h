@@ -36,7 +36,8 @@ const struct ipcfs_backend *target_backend(const struct target *target);
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 
 /* The same for an object that has just been found. */
-void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found, struct statx *out);
+void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
+                       struct statx *out);
 /* The same for a control directory or file. They are constant: a node's depend on the object's identity alone. */
 void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, struct statx *out);
 /* The inode numbers of a fixed entry, and of an object. */

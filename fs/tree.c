@@ -25,8 +25,8 @@ const struct tree_entry *tree_next_child(const struct tree *tree, const struct t
     return NULL;
 }
 
-static const struct tree_entry *find_child(const struct tree *tree, const struct tree_entry *parent, const char *name,
-                                           size_t length)
+static const struct tree_entry *find_child(const struct tree *tree, const struct tree_entry *parent,
+                                           const char *name, size_t length)
 {
     const struct tree_entry *child = NULL;
     while ((child = tree_next_child(tree, parent, child))) {
@@ -36,7 +36,8 @@ static const struct tree_entry *find_child(const struct tree *tree, const struct
     return NULL;
 }
 
-const struct tree_entry *tree_child(const struct tree *tree, const struct tree_entry *parent, const char *name)
+const struct tree_entry *tree_child(const struct tree *tree, const struct tree_entry *parent,
+                                    const char *name)
 {
     return find_child(tree, parent, name, strlen(name));
 }
@@ -48,8 +49,8 @@ static bool is_reserved(const struct tree *tree, const struct tree_entry *parent
     return tree_child(tree, parent, name + strspn(name, "@")) != NULL;
 }
 
-int tree_control_name(const struct tree *tree, const struct tree_entry *parent, const char *object, char *shown,
-                      size_t room)
+int tree_control_name(const struct tree *tree, const struct tree_entry *parent, const char *object,
+                      char *shown, size_t room)
 {
     int length = snprintf(shown, room, "%s%s", is_reserved(tree, parent, object) ? "@" : "", object);
     return length < 0 || (size_t)length >= room ? -ENAMETOOLONG : 0;
@@ -106,7 +107,8 @@ static int add_files(struct tree *tree, uint64_t directory, const struct control
     return 0;
 }
 
-static int add_naming_directory(struct tree *tree, uint64_t control, const struct ipcfs_backend *kind, unsigned naming)
+static int add_naming_directory(struct tree *tree, uint64_t control, const struct ipcfs_backend *kind,
+                                unsigned naming)
 {
     uint64_t objects = make_directories(tree, TREE_ROOT_ID, kind->directories[naming]);
     uint64_t controls = make_directories(tree, control, kind->directories[naming]);

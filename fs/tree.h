@@ -23,8 +23,8 @@ struct tree_entry {
     uint64_t parent; /* the root's is its own */
     char *name;      /* owned */
     bool directory;
-    const struct ipcfs_backend *objects;  /* directory: its objects are named here, beside fixed entries */
-    const struct ipcfs_backend *controls; /* directory: the control directories of its objects are here */
+    const struct ipcfs_backend *objects;   /* directory: its objects are named here, beside fixed entries */
+    const struct ipcfs_backend *controls;  /* directory: the control directories of its objects are here */
     const struct ipcfs_backend *lister_of; /* either of the two, or NULL */
     unsigned naming;                       /* which of the backend's directories */
     const struct control_file *file;       /* file */
@@ -45,7 +45,8 @@ void tree_destroy(struct tree *tree);
 
 /* NULL for an id that is not of the fixed tree. */
 const struct tree_entry *tree_by_id(const struct tree *tree, uint64_t id);
-const struct tree_entry *tree_child(const struct tree *tree, const struct tree_entry *parent, const char *name);
+const struct tree_entry *tree_child(const struct tree *tree, const struct tree_entry *parent,
+                                    const char *name);
 /* The first child after `after` (NULL: the first of all); NULL at the end. */
 const struct tree_entry *tree_next_child(const struct tree *tree, const struct tree_entry *parent,
                                          const struct tree_entry *after);
@@ -55,8 +56,8 @@ const struct tree_entry *tree_next_child(const struct tree *tree, const struct t
  * before the name; and so have "@list", "@@list" …, so that every name there means one thing. tree_control_name() makes
  * the shown name of an object's; tree_object_name() goes back, NULL where there is no such name.
  */
-int tree_control_name(const struct tree *tree, const struct tree_entry *parent, const char *object, char *shown,
-                      size_t room);
+int tree_control_name(const struct tree *tree, const struct tree_entry *parent, const char *object,
+                      char *shown, size_t room);
 const char *tree_object_name(const struct tree *tree, const struct tree_entry *parent, const char *shown);
 
 #endif

@@ -64,10 +64,10 @@ struct ipcfs_ref {
 };
 
 struct ipcfs_entry {
-    const char *name;    /* borrowed until the next call on the lister */
-    uint64_t number;     /* the object's `id.number` */
-    uint64_t next;       /* where to seek to go on after this entry; never 0 */
-    mode_t type;         /* S_IFREG, S_IFDIR … */
+    const char *name; /* borrowed until the next call on the lister */
+    uint64_t number;  /* the object's `id.number` */
+    uint64_t next;    /* where to seek to go on after this entry; never 0 */
+    mode_t type;      /* S_IFREG, S_IFDIR … */
 };
 
 /* A change of attributes: which members of `struct ipcfs_change` count. */
@@ -156,7 +156,8 @@ struct ipcfs_backend {
                   struct ipcfs_hold **hold, struct ipcfs_file **file);
     int (*remove)(unsigned directory, const char *name);
     /* `flags` are those of renameat2(2). */
-    int (*rename)(unsigned directory, const char *name, unsigned to_directory, const char *to_name, unsigned flags);
+    int (*rename)(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
+                  unsigned flags);
     int (*link)(const struct ipcfs_ref *ref, unsigned directory, const char *name);
 
     int (*hold)(const struct ipcfs_ref *ref, struct ipcfs_hold **out);

@@ -13,7 +13,8 @@
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void log_vline(enum log_level level, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+void log_vline(enum log_level level, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 
 void log_set_level(enum log_level level);
 /* Parses "error", "warning", "info" or "debug"; −EINVAL for anything else. */
