@@ -16,8 +16,6 @@
 
 enum { STALE_LAYERS_MAX = 16 };
 
-extern char **environ;
-
 /* Whether the topmost mount on `path` is an ipcfs. */
 static bool is_ipcfs(const char *path)
 {
