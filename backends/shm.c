@@ -294,8 +294,17 @@ static int open_path_descriptor(int path_fd, int flags)
     return fd < 0 ? -errno : fd;
 }
 
+/* Whether the calling thread may search /dev/shm: an object reached by a hold is still reached through there. */
+static int check_search(void)
+{
+    return faccessat(shm_directory, ".", X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
 static int shm_open_object(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
 {
+    int error = check_search();
+    if (error)
+        return error;
     AUTO_FD fd = open_path_descriptor(ref->hold->fd, flags);
     if (fd < 0)
         return fd;
@@ -485,8 +494,10 @@ static int apply_change(int path_fd, const struct ipcfs_file *file, const struct
 
 static int shm_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)
 {
-    if (ref->hold)
-        return apply_change(ref->hold->fd, file, change);
+    if (ref->hold) {
+        int error = file ? 0 : check_search();
+        return error ? error : apply_change(ref->hold->fd, file, change);
+    }
     struct statx stat;
     AUTO_FD fd = resolve(ref, &stat);
     if (fd < 0)

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +65,25 @@ void fields_text(struct text *out, const struct ipcfs_field *fields, const struc
 
 /* ---- JSON ---- */
 
-static void json_release(json_t **object)
+static void json_release(struct json_object **object)
 {
-    json_decref(*object);
+    json_object_put(*object);
+}
+#define AUTO_JSON __attribute__((cleanup(json_release))) struct json_object
+
+/* Gives `value` to the object; also when it fails the value is no longer the caller's. */
+static int json_set(struct json_object *object, const char *key, struct json_object *value)
+{
+    if (value && json_object_object_add(object, key, value) == 0)
+        return 0;
+    json_object_put(value);
+    return -ENOMEM;
+}
+
+static struct json_object *json_text(const struct text *text)
+{
+    return text_error(text) ? NULL
+                            : json_object_new_string_len(text->data ? text->data : "", (int)text->length);
 }
 
 /* Copies `bytes` with U+FFFD for what is not UTF-8; tells whether there was any. */
@@ -88,66 +104,71 @@ static bool to_utf8(struct text *out, const char *bytes)
     return replaced;
 }
 
-static int set_name_hex(json_t *object, const char *field, const char *bytes)
+static int set_name_hex(struct json_object *object, const char *field, const char *bytes)
 {
+    char key[64];
+    (void)snprintf(key, sizeof key, "%s_hex", field);
     AUTO_TEXT hex = {0};
-    AUTO_TEXT key = {0};
     for (const char *byte = bytes; *byte; byte++)
         text_printf(&hex, "%02x", (unsigned char)*byte);
-    text_printf(&key, "%s_hex", field);
-    text_bytes(&key, "", 1);
-    if (text_error(&hex) || text_error(&key))
-        return -ENOMEM;
-    return json_object_set_new(object, key.data, json_stringn(hex.data, hex.length)) ? -ENOMEM : 0;
+    return json_set(object, key, json_text(&hex));
 }
 
-static int set_name(json_t *object, const char *field, const char *bytes)
+static int set_name(struct json_object *object, const char *field, const char *bytes)
 {
     AUTO_TEXT name = {0};
     bool replaced = to_utf8(&name, bytes);
-    if (text_error(&name))
-        return -ENOMEM;
-    if (json_object_set_new(object, field, json_stringn(name.data ? name.data : "", name.length)))
-        return -ENOMEM;
-    return replaced ? set_name_hex(object, field, bytes) : 0;
+    int error = json_set(object, field, json_text(&name));
+    return error || !replaced ? error : set_name_hex(object, field, bytes);
 }
 
-static json_t *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
+/* Seconds with all nine decimals, which a double has not room for. Before 1970 the nanoseconds still count upwards. */
+static struct json_object *json_time(const struct timespec *time)
+{
+    intmax_t seconds = time->tv_sec;
+    long nanoseconds = time->tv_nsec;
+    bool negative = seconds < 0;
+    if (negative && nanoseconds) {
+        seconds++;
+        nanoseconds = 1000000000 - nanoseconds;
+    }
+    char digits[48];
+    (void)snprintf(digits, sizeof digits, "%s%jd.%09ld", negative ? "-" : "",
+                   seconds < 0 ? -seconds : seconds, nanoseconds);
+    return json_object_new_double_s((double)time->tv_sec + (double)time->tv_nsec / 1e9, digits);
+}
+
+static struct json_object *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
 {
     char mode[24];
     switch (type) {
     case IPCFS_UNSIGNED:
-        return json_integer((json_int_t)value->number);
+        return json_object_new_uint64(value->number);
     case IPCFS_MODE:
         (void)snprintf(mode, sizeof mode, "%04" PRIo64, value->number);
-        return json_string(mode);
+        return json_object_new_string(mode);
     case IPCFS_TIME:
-        return json_real((double)value->time.tv_sec + (double)value->time.tv_nsec / 1e9);
+        return json_time(&value->time);
     case IPCFS_NAME:
     case IPCFS_STRING:
         break;
     }
-    return json_string(value->string);
+    return json_object_new_string(value->string);
 }
 
-static int set_value(json_t *object, const struct ipcfs_field *field, const struct ipcfs_value *value)
+static int set_value(struct json_object *object, const struct ipcfs_field *field,
+                     const struct ipcfs_value *value)
 {
     if (!value->known)
-        return json_object_set_new(object, field->name, json_null()) ? -ENOMEM : 0;
+        return json_object_object_add(object, field->name, NULL) ? -ENOMEM : 0; /* NULL is json-c's null */
     if (field->type == IPCFS_NAME)
         return set_name(object, field->name, value->string);
-    return json_object_set_new(object, field->name, json_value(field->type, value)) ? -ENOMEM : 0;
-}
-
-static int dump_into_text(const char *bytes, size_t length, void *out)
-{
-    text_bytes(out, bytes, length);
-    return text_error(out) ? -1 : 0;
+    return json_set(object, field->name, json_value(field->type, value));
 }
 
 int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values)
 {
-    __attribute__((cleanup(json_release))) json_t *object = json_object();
+    AUTO_JSON *object = json_object_new_object();
     if (!object)
         return -ENOMEM;
     for (size_t i = 0; fields[i].name; i++) {
@@ -155,7 +176,13 @@ int fields_json(struct text *out, const struct ipcfs_field *fields, const struct
         if (error)
             return error;
     }
-    return json_dump_callback(object, dump_into_text, out, JSON_COMPACT) ? -ENOMEM : 0;
+    size_t length = 0;
+    const char *json = json_object_to_json_string_length(
+        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+    if (!json)
+        return -ENOMEM;
+    text_bytes(out, json, length);
+    return text_error(out);
 }
 
 /* ---- list ---- */

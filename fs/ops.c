@@ -48,7 +48,9 @@ static void negotiate(struct fuse_conn_info *connection)
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_READ);
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_WRITE);
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_MOVE);
+#ifdef FUSE_CAP_OVER_IO_URING
     fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
+#endif
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *connection)
@@ -97,7 +99,7 @@ const struct fuse_lowlevel_ops ipcfs_operations = {
     .removexattr = op_removexattr,
     .fallocate = op_fallocate,
     .lseek = op_lseek,
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+#ifdef IPCFS_HAVE_STATX
     .statx = op_statx,
 #endif
 };

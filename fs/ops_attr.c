@@ -32,7 +32,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     reply_attr(&reply, &attr, timeout);
 }
 
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+#ifdef IPCFS_HAVE_STATX
 /* The kernel asks with this for what stat(2) does not have: the birth time. */
 void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask, struct fuse_file_info *info)
 {

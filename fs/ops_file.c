@@ -376,15 +376,23 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     reply_error(&reply, 0);
 }
 
+/* As the caller, as a write is, and for the same reason. */
+static int allocate_as_caller(fuse_req_t req, struct handle *handle, int mode, off_t offset, off_t length)
+{
+    if (handle->type != HANDLE_FILE)
+        return -EBADF;
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    return error ? error : handle->node.kin.backend->allocate(handle->file, mode, offset, length);
+}
+
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   struct fuse_file_info *info)
 {
     OP(fallocate);
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
-    int error = -EBADF;
-    if (handle && handle->type == HANDLE_FILE)
-        error = handle->node.kin.backend->allocate(handle->file, mode, offset, length);
+    int error = handle ? allocate_as_caller(req, handle, mode, offset, length) : -EBADF;
     if (handle)
         handle_put(&fs->handles, handle);
     reply_error(&reply, error);

@@ -212,6 +212,8 @@ static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, co
         return -EPERM;
     if (from->objects != to->objects)
         return -EXDEV;
+    if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+        return -EINVAL; /* a whiteout is a device: not an object */
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);
     if (error)

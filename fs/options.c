@@ -141,9 +141,9 @@ static int take_names(const struct raw_options *raw, struct options *options)
 {
     if (raw->name_count == 0)
         return complain("no mount point given; see ipcfs --help");
-    if (raw->name_count > 2)
-        return complain("too many arguments; see ipcfs --help");
-    /* With two, the first is the source, as mount(8) passes it on from fstab(5). */
+    /* With two, the first is the source, as mount(8) passes it on from fstab(5): a word, not a path. */
+    if (raw->name_count > 2 || (raw->name_count == 2 && raw->names[0] && strchr(raw->names[0], '/')))
+        return complain("more than one mount point given; see ipcfs --help");
     const char *path = raw->names[raw->name_count - 1];
     if (!path)
         return complain("%s", strerror(ENOMEM));
@@ -155,9 +155,10 @@ static int take_names(const struct raw_options *raw, struct options *options)
 
 static int add_defaults(struct options *options)
 {
-    int failed = fuse_opt_add_arg(&options->fuse, "-odefault_permissions,fsname=ipcfs,subtype=ipcfs");
+    /* Before what the user gave, so that his word counts where both say something. */
+    int failed = fuse_opt_insert_arg(&options->fuse, 1, "-odefault_permissions,fsname=ipcfs,subtype=ipcfs");
     if (!failed && geteuid() == 0)
-        failed = fuse_opt_add_arg(&options->fuse, "-oallow_other");
+        failed = fuse_opt_insert_arg(&options->fuse, 1, "-oallow_other");
     if (!failed && options->debug)
         failed = fuse_opt_add_arg(&options->fuse, "-d");
     return failed ? complain("%s", strerror(ENOMEM)) : 0;

@@ -61,10 +61,12 @@ int reply_attr(struct reply *reply, const struct stat *attr, double timeout)
     ANSWER(reply, fuse_reply_attr(request, attr, timeout));
 }
 
+#ifdef IPCFS_HAVE_STATX
 int reply_statx(struct reply *reply, struct statx *attr, double timeout)
 {
     ANSWER(reply, fuse_reply_statx(request, 0, attr, timeout));
 }
+#endif
 
 int reply_open(struct reply *reply, const struct fuse_file_info *info)
 {

@@ -30,7 +30,9 @@ int reply_entry(struct reply *reply, const struct fuse_entry_param *entry);
 int reply_create(struct reply *reply, const struct fuse_entry_param *entry,
                  const struct fuse_file_info *info);
 int reply_attr(struct reply *reply, const struct stat *attr, double timeout);
+#ifdef IPCFS_HAVE_STATX
 int reply_statx(struct reply *reply, struct statx *attr, double timeout);
+#endif
 int reply_open(struct reply *reply, const struct fuse_file_info *info);
 int reply_readlink(struct reply *reply, const char *target);
 int reply_buffer(struct reply *reply, const char *buffer, size_t size);
