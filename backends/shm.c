@@ -12,9 +12,10 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 /* Open flags of a caller that go on to the tmpfs. O_APPEND does not: it is a matter of each write (try_write). */
 enum { SHM_OPEN_FLAGS = O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC };
@@ -33,8 +34,9 @@ struct ipcfs_lister {
     DIR *directory;
 };
 
-/* A descriptor of /dev/shm itself, from start() to stop(). */
+/* A descriptor of /dev/shm itself, and its device, from start() to stop(). */
 static int shm_directory = -1;
+static dev_t shm_device;
 
 /* "/proc/self/fd/N": how an O_PATH descriptor is used where the kernel takes only a path (open(2), O_PATH). */
 struct fd_path {
@@ -58,6 +60,12 @@ static bool is_hidden(const char *name)
     return has_prefix(name, "sem.") || has_prefix(name, ".ipcfs.");
 }
 
+/* Objects are the regular files of the tmpfs itself, not of what is mounted on a name in it. */
+static bool is_object(const struct statx *stat)
+{
+    return S_ISREG(stat->stx_mode) && makedev(stat->stx_dev_major, stat->stx_dev_minor) == shm_device;
+}
+
 static struct ipcfs_objid object_id(const struct statx *stat)
 {
     uint64_t birth = 0;
@@ -66,10 +74,13 @@ static struct ipcfs_objid object_id(const struct statx *stat)
     return (struct ipcfs_objid){.number = stat->stx_ino & ((1ULL << 48) - 1), .birth = birth};
 }
 
-/* statx of `name` in `directory`, or of `directory` itself with "". */
+/*
+ * statx of `name` in `directory`, or of `directory` itself with "". A file system that somebody mounted on a name is
+ * not asked (AT_STATX_DONT_SYNC): it might never answer. To the tmpfs the flag means nothing.
+ */
 static int stat_at(int directory, const char *name, struct statx *out)
 {
-    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC | (*name ? 0 : AT_EMPTY_PATH);
     if (statx(directory, name, flags, STATX_BASIC_STATS | STATX_BTIME, out) < 0)
         return -errno;
     return 0;
@@ -88,6 +99,10 @@ static int shm_start(void)
     /* The same test as glibc's: anything else is not what shm_open(3) uses. */
     if (system.f_type != TMPFS_MAGIC && (unsigned long)system.f_type != RAMFS_MAGIC)
         return -ENOSYS;
+    struct stat stat;
+    if (fstat(fd, &stat) < 0)
+        return -errno;
+    shm_device = stat.st_dev;
     shm_directory = TAKE_FD(fd);
     return 0;
 }
@@ -106,17 +121,15 @@ static int shm_stat_directory(unsigned directory, struct statx *out)
     return stat_at(shm_directory, "", out);
 }
 
-static int shm_watch_directory(unsigned directory)
+static bool shm_open_to_all(unsigned directory)
 {
+    struct stat stat;
     (void)directory;
-    AUTO_FD fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    /* By the descriptor: the name may lead to another mount later. */
-    uint32_t events = IN_CREATE | IN_DELETE | IN_MOVE | IN_ATTRIB | IN_ONLYDIR;
-    if (inotify_add_watch(fd, fd_path(shm_directory).text, events) < 0)
-        return -errno;
-    return TAKE_FD(fd);
+    if (fstat(shm_directory, &stat) < 0 || !(stat.st_mode & S_IXOTH))
+        return false;
+    /* With an access control list the mode does not tell all. ENODATA: there is none; EOPNOTSUPP: there never is. */
+    ssize_t size = fgetxattr(shm_directory, "system.posix_acl_access", NULL, 0);
+    return size < 0 && (errno == ENODATA || errno == EOPNOTSUPP);
 }
 
 static int shm_stat_system(struct statvfs *out)
@@ -130,7 +143,8 @@ static int shm_list_open(unsigned directory, struct ipcfs_lister **out)
     AUTO_FREE struct ipcfs_lister *lister = calloc(1, sizeof *lister);
     if (!lister)
         return -ENOMEM;
-    AUTO_FD fd = openat(shm_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* By the descriptor: to list a directory takes the right to read it, but not to search it, as "." would. */
+    AUTO_FD fd = open(fd_path(shm_directory).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     lister->directory = fdopendir(fd);
@@ -195,9 +209,15 @@ static int path_descriptor(const char *name, struct statx *stat)
     int error = stat_at(fd, "", stat);
     if (error)
         return error;
-    if (!S_ISREG(stat->stx_mode))
+    if (!is_object(stat))
         return -ESTALE;
     return TAKE_FD(fd);
+}
+
+/* Whether the file of those attributes is the object that `ref` means. */
+static bool is_meant(const struct ipcfs_ref *ref, const struct statx *stat)
+{
+    return ref->id.number == 0 || ipcfs_same_object(object_id(stat), ref->id);
 }
 
 /* A new O_PATH descriptor of the object that `ref` means, by its name. */
@@ -206,7 +226,7 @@ static int resolve(const struct ipcfs_ref *ref, struct statx *stat)
     AUTO_FD fd = path_descriptor(ref->name, stat);
     if (fd < 0)
         return fd == -ENOENT ? -ESTALE : fd;
-    if (!ipcfs_same_object(object_id(stat), ref->id))
+    if (!is_meant(ref, stat))
         return -ESTALE;
     return TAKE_FD(fd);
 }
@@ -242,7 +262,7 @@ static int shm_find(unsigned directory, const char *name, struct ipcfs_found *ou
     int error = stat_at(shm_directory, name, &out->stat);
     if (error)
         return error;
-    if (!S_ISREG(out->stat.stx_mode))
+    if (!is_object(&out->stat))
         return -ENOENT;
     out->id = object_id(&out->stat);
     return 0;
@@ -270,7 +290,7 @@ static int shm_stat(const struct ipcfs_ref *ref, struct statx *out)
     int error = stat_at(shm_directory, ref->name, out);
     if (error)
         return error == -ENOENT ? -ESTALE : error;
-    if (!S_ISREG(out->stx_mode) || !ipcfs_same_object(object_id(out), ref->id))
+    if (!is_object(out) || !is_meant(ref, out))
         return -ESTALE;
     return 0;
 }
@@ -290,7 +310,8 @@ static int make_file(int *fd, struct ipcfs_file **out)
 static int open_path_descriptor(int path_fd, int flags)
 {
     struct fd_path path = fd_path(path_fd);
-    int fd = open(path.text, (flags & (SHM_OPEN_FLAGS | O_TRUNC)) | O_CLOEXEC | O_NOCTTY);
+    /* O_NONBLOCK: where somebody has a lease on the file (fcntl(2), F_SETLEASE), open(2) would wait for him. */
+    int fd = open(path.text, (flags & (SHM_OPEN_FLAGS | O_TRUNC)) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     return fd < 0 ? -errno : fd;
 }
 
@@ -332,71 +353,88 @@ static int refusal_of_type(mode_t mode)
     return S_ISDIR(mode) ? -EISDIR : -EEXIST;
 }
 
-/* Takes back the object just created as `name`, if the name still means it: a failed call leaves nothing behind. */
-static void undo_create(const char *name, int fd)
+static void remove_if_same(const char *name, struct ipcfs_objid id)
 {
-    struct statx created;
     struct statx named;
-    if (stat_at(fd, "", &created) == 0 && stat_at(shm_directory, name, &named) == 0 &&
-        ipcfs_same_object(object_id(&created), object_id(&named)))
+    if (stat_at(shm_directory, name, &named) == 0 && ipcfs_same_object(object_id(&named), id))
         (void)unlinkat(shm_directory, name, 0);
 }
 
-/* Completes the creation that gave `fd`: its O_PATH descriptor and attributes. */
-static int complete_create(const char *name, int fd, int *path_fd, struct statx *stat)
+static void shm_uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
 {
-    *path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
-    int error = *path_fd < 0 ? -errno : stat_at(fd, "", stat);
-    if (error)
-        undo_create(name, fd);
-    return error;
+    (void)directory;
+    if (created->made)
+        remove_if_same(name, created->found.id);
 }
 
-/* Opens `name` for create(): a new object, or one that is there. Leaves an O_PATH descriptor in *path_fd. */
-static int create_or_open(const char *name, int flags, mode_t mode, int *path_fd, struct statx *stat)
+/* A new object. −EEXIST where there is something of the name. */
+static int make_object(const char *name, int flags, mode_t mode, int *path_fd, struct ipcfs_created *out)
+{
+    AUTO_FD fd = openat(shm_directory, name,
+                        (flags & SHM_OPEN_FLAGS) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return -errno;
+    out->made = true;
+    int error = stat_at(fd, "", &out->found.stat);
+    if (error)
+        return error;
+    out->found.id = object_id(&out->found.stat);
+    *path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
+    if (*path_fd < 0) {
+        error = -errno;
+        remove_if_same(name, out->found.id);
+        return error;
+    }
+    return TAKE_FD(fd);
+}
+
+/* The object that is there. −ENOENT where there is nothing. */
+static int open_existing(const char *name, int flags, int *path_fd, struct ipcfs_created *out)
+{
+    AUTO_FD path = path_descriptor(name, &out->found.stat);
+    if (path < 0)
+        return path == -ESTALE ? refusal_of_type(out->found.stat.stx_mode) : path;
+    AUTO_FD fd = open_path_descriptor(path, flags);
+    if (fd < 0)
+        return fd;
+    int error = stat_at(path, "", &out->found.stat); /* again: O_TRUNC may have changed it */
+    if (error)
+        return error;
+    out->found.id = object_id(&out->found.stat);
+    *path_fd = TAKE_FD(path);
+    return TAKE_FD(fd);
+}
+
+static int make_or_open(const char *name, int flags, mode_t mode, int *path_fd, struct ipcfs_created *out)
 {
     for (int attempt = 0; attempt < SHM_CREATE_ATTEMPTS; attempt++) {
-        AUTO_FD fd = openat(shm_directory, name,
-                            (flags & SHM_OPEN_FLAGS) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        if (fd >= 0) {
-            int error = complete_create(name, fd, path_fd, stat);
-            return error ? error : TAKE_FD(fd);
-        }
-        if (errno != EEXIST || (flags & O_EXCL))
-            return -errno;
-        *path_fd = path_descriptor(name, stat);
-        if (*path_fd >= 0)
-            return open_path_descriptor(*path_fd, flags);
-        if (*path_fd == -ESTALE)
-            return refusal_of_type(stat->stx_mode);
-        if (*path_fd != -ENOENT)
-            return *path_fd;
+        int fd = make_object(name, flags, mode, path_fd, out);
+        if (fd != -EEXIST || flags & O_EXCL)
+            return fd;
+        fd = open_existing(name, flags, path_fd, out);
+        if (fd != -ENOENT)
+            return fd;
     }
     return -ESTALE;
 }
 
-static int shm_create(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_found *out,
-                      struct ipcfs_hold **hold, struct ipcfs_file **file)
+static int shm_create(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_created *out)
 {
-    (void)directory;
     if (is_hidden(name))
         return -EPERM;
+    *out = (struct ipcfs_created){0};
     AUTO_FD path_fd = -1;
-    AUTO_FD fd = create_or_open(name, flags, mode, &path_fd, &out->stat);
+    AUTO_FD fd = make_or_open(name, flags, mode, &path_fd, out);
     if (fd < 0)
         return fd;
-    if (flags & O_TRUNC) {
-        int error = stat_at(path_fd, "", &out->stat);
-        if (error)
-            return error;
+    int error = make_hold(&path_fd, &out->hold);
+    if (!error)
+        error = make_file(&fd, &out->file);
+    if (error) {
+        if (out->hold)
+            shm_release(TAKE_PTR(out->hold));
+        shm_uncreate(directory, name, out);
     }
-    out->id = object_id(&out->stat);
-    int error = make_hold(&path_fd, hold);
-    if (error)
-        return error;
-    error = make_file(&fd, file);
-    if (error)
-        shm_release(TAKE_PTR(*hold));
     return error;
 }
 
@@ -457,18 +495,23 @@ static int shm_link(const struct ipcfs_ref *ref, unsigned directory, const char 
     if (is_hidden(name))
         return -EPERM;
     struct statx stat;
-    AUTO_FD fd = resolve(ref, &stat);
-    if (fd < 0)
-        return fd;
-    if (linkat(AT_FDCWD, fd_path(fd).text, shm_directory, name, AT_SYMLINK_FOLLOW) < 0)
+    AUTO_FD fd = ref->hold ? -1 : resolve(ref, &stat);
+    int path_fd = ref->hold ? ref->hold->fd : fd;
+    if (path_fd < 0)
+        return path_fd;
+    if (linkat(AT_FDCWD, fd_path(path_fd).text, shm_directory, name, AT_SYMLINK_FOLLOW) < 0)
         return -errno;
     return 0;
 }
 
+/* By the descriptor of the caller, or by one opened for it: truncate(2) would wait for a lease. */
 static int change_size(int path_fd, const struct ipcfs_file *file, off_t size)
 {
-    int result = file ? ftruncate(file->fd, size) : truncate(fd_path(path_fd).text, size);
-    return result < 0 ? -errno : 0;
+    AUTO_FD own_fd = file ? -1 : open_path_descriptor(path_fd, O_WRONLY);
+    int fd = file ? file->fd : own_fd;
+    if (fd < 0)
+        return fd;
+    return ftruncate(fd, size) < 0 ? -errno : 0;
 }
 
 /* Sizes first and modes after owners: chown(2) and truncate(2) clear set-user-ID bits that `mode` may set again. */
@@ -537,7 +580,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .start = shm_start,
     .stop = shm_stop,
     .stat_directory = shm_stat_directory,
-    .watch_directory = shm_watch_directory,
+    .open_to_all = shm_open_to_all,
     .stat_system = shm_stat_system,
     .find = shm_find,
     .list_open = shm_list_open,
@@ -545,6 +588,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .list_next = shm_list_next,
     .list_close = shm_list_close,
     .create = shm_create,
+    .uncreate = shm_uncreate,
     .remove = shm_remove,
     .rename = shm_rename,
     .link = shm_link,

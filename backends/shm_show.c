@@ -94,12 +94,17 @@ const struct ipcfs_field shm_limit_fields[] = {
 void shm_show_limits(const struct statvfs *system, struct ipcfs_value *values)
 {
     values[LIMIT_PATH] = (struct ipcfs_value){.known = true, .string = IPCFS_SHM_DIRECTORY};
-    values[LIMIT_SIZE] = number_value(system->f_blocks * system->f_frsize);
-    values[LIMIT_USED] = number_value((system->f_blocks - system->f_bfree) * system->f_frsize);
-    values[LIMIT_AVAILABLE] = number_value(system->f_bavail * system->f_frsize);
-    values[LIMIT_INODES] = number_value(system->f_files);
-    values[LIMIT_INODES_USED] = number_value(system->f_files - system->f_ffree);
-    values[LIMIT_INODES_AVAILABLE] = number_value(system->f_favail);
+    /* tmpfs says 0 of everything where it was mounted without a limit (size=0, nr_inodes=0). */
+    if (system->f_blocks) {
+        values[LIMIT_SIZE] = number_value(system->f_blocks * system->f_frsize);
+        values[LIMIT_USED] = number_value((system->f_blocks - system->f_bfree) * system->f_frsize);
+        values[LIMIT_AVAILABLE] = number_value(system->f_bavail * system->f_frsize);
+    }
+    if (system->f_files) {
+        values[LIMIT_INODES] = number_value(system->f_files);
+        values[LIMIT_INODES_USED] = number_value(system->f_files - system->f_ffree);
+        values[LIMIT_INODES_AVAILABLE] = number_value(system->f_favail);
+    }
     values[LIMIT_NAME_MAX] = number_value(system->f_namemax);
 }
 

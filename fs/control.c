@@ -84,11 +84,8 @@ static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, 
     struct ipcfs_entry entry;
     while (!error && (error = kind->list_next(lister, &entry)) == 1) {
         struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
-        struct ipcfs_found found;
-        error = kind->find(0, entry.name, &found, NULL);
-        struct ipcfs_ref ref = {.id = found.id, .name = entry.name};
-        if (!error)
-            error = kind->render(&ref, values);
+        struct ipcfs_ref ref = {.name = entry.name}; /* whatever it is by now */
+        error = kind->render(&ref, values);
         if (error == -ENOENT || error == -ESTALE)
             error = 0;
         else if (!error)
@@ -168,7 +165,7 @@ static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, st
     text_printf(out, "passthrough_reason: %s\n", fs->passthrough_reason);
     text_printf(out, "default_request_timeout: %u\n", fs->default_request_timeout);
     text_printf(out, "max_request_timeout: %u\n", fs->max_request_timeout);
-    text_printf(out, "threads: %u\n", fs->threads);
+    text_printf(out, "threads: %u\n", atomic_load(&fs->threads));
     return 0;
 }
 
@@ -188,20 +185,22 @@ static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, st
     gauge(out, "nodes", "Objects and control files that the kernel knows.", node_count(&fs->nodes));
     gauge(out, "handles", "Open files and directories.", handle_count(&fs->handles));
     gauge(out, "backing_ids", "Objects open for passthrough.", atomic_load(&fs->metrics.backing_ids));
-    gauge(out, "threads", "Threads that answer requests.", fs->threads);
+    gauge(out, "threads", "Threads that answer requests.", atomic_load(&fs->threads));
     text_string(out, "# EOF\n");
     return 0;
 }
 
 static void readme_line(struct text *out, const char *path, const char *name, const char *help)
 {
-    text_printf(out, "  %s%s\n      %s\n", path, name, help);
+    AUTO_TEXT whole = {0};
+    text_printf(&whole, "%s%s", path, name);
+    text_printf(out, "%-28.*s %s\n", (int)whole.length, whole.data ? whole.data : "", help);
 }
 
 static void readme_fields(struct text *out, const struct ipcfs_field *fields)
 {
     for (; fields->name; fields++)
-        text_printf(out, "      %-18s %s%s%s\n", fields->name, fields->help, *fields->unit ? ", in " : "",
+        text_printf(out, "  %-26s %s%s%s\n", fields->name, fields->help, *fields->unit ? ", in " : "",
                     fields->unit);
 }
 
@@ -223,9 +222,9 @@ static void readme_kind(struct text *out, const struct ipcfs_backend *kind)
     const struct ipcfs_verb *verb = NULL;
     for (unsigned i = 0; (verb = control_verb(kind, i)); i++)
         readme_line(out, object_path.data, verb->name, verb->help);
-    text_string(out, "    fields of a state:\n");
+    text_string(out, "fields of a state:\n");
     readme_fields(out, kind->fields);
-    text_string(out, "    fields of limits:\n");
+    text_string(out, "fields of limits:\n");
     readme_fields(out, kind->limit_fields);
 }
 

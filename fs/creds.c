@@ -153,6 +153,13 @@ static int set_effective_uid(uid_t uid)
     return syscall(SYS_setresuid, -1, uid, -1) < 0 ? -errno : 0;
 }
 
+static _Thread_local bool lost;
+
+bool creds_lost(void)
+{
+    return lost;
+}
+
 /* Every one of these calls is the daemon's right by its real and saved ids; only a lack of memory can stop them. */
 static void put_back(int (*step)(void))
 {
@@ -163,6 +170,7 @@ static void put_back(int (*step)(void))
             return;
         sched_yield();
     }
+    lost = true;
     log_error("a thread cannot take its own identity back: %s", strerror(-error));
 }
 

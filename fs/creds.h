@@ -35,6 +35,8 @@ int creds_init(void);
 int acting_begin(struct acting *acting, const struct caller *caller);
 /* Puts the daemon's identity back. Harmless when nothing is put on. */
 void acting_end(struct acting *acting);
+/* Whether the calling thread failed to take its own identity back, for want of memory: it must not go on. */
+bool creds_lost(void);
 #define AUTO_ACTING __attribute__((cleanup(acting_end))) struct acting
 
 /*

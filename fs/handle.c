@@ -3,21 +3,16 @@
 
 #include <errno.h>
 
-int handle_table_init(struct handle_table *table)
-{
-    *table = (struct handle_table){.next_id = 1};
-    return -pthread_mutex_init(&table->lock, NULL);
-}
+struct share {
+    uid_t uid;
+    unsigned count;
+    UT_hash_handle hh;
+};
 
-void handle_table_destroy(struct handle_table *table)
+int handle_table_init(struct handle_table *table, unsigned share_max)
 {
-    struct handle *handle = NULL;
-    struct handle *next = NULL;
-    HASH_ITER(hh, table->by_id, handle, next) {
-        HASH_DELETE(hh, table->by_id, handle);
-        handle_free(handle);
-    }
-    pthread_mutex_destroy(&table->lock);
+    *table = (struct handle_table){.next_id = 1, .share_max = share_max};
+    return lock_init(&table->lock, LOCK_TABLE);
 }
 
 struct handle *handle_new(enum handle_type type)
@@ -26,7 +21,7 @@ struct handle *handle_new(enum handle_type type)
     if (!handle)
         return NULL;
     handle->type = type;
-    if (pthread_mutex_init(&handle->lock, NULL)) {
+    if (lock_init(&handle->lock, LOCK_HANDLE)) {
         free(handle);
         return NULL;
     }
@@ -39,23 +34,92 @@ void handle_free(struct handle *handle)
         handle->node.kin.backend->close(handle->file);
     if (handle->lister)
         handle->entry->lister_of->list_close(handle->lister);
-    text_reset(&handle->text);
+    snapshot_put(handle->text);
     node_unuse(&handle->node);
-    pthread_mutex_destroy(&handle->lock);
+    lock_destroy(&handle->lock);
     free(handle);
+}
+
+/* ---- shares; called with the lock held ---- */
+
+static struct share *find_share(struct handle_table *table, uid_t uid)
+{
+    struct share *share = NULL;
+    HASH_FIND(hh, table->shares, &uid, sizeof uid, share);
+    return share;
+}
+
+static struct share *new_share(struct handle_table *table, uid_t uid)
+{
+    struct share *share = calloc(1, sizeof *share);
+    if (!share)
+        return NULL;
+    share->uid = uid;
+    HASH_ADD(hh, table->shares, uid, sizeof share->uid, share);
+    if (share->hh.tbl)
+        return share;
+    free(share);
+    return NULL;
+}
+
+static int take_share(struct handle_table *table, uid_t uid)
+{
+    if (uid == 0)
+        return 0;
+    struct share *share = find_share(table, uid);
+    if (!share)
+        share = new_share(table, uid);
+    if (!share)
+        return -ENOMEM;
+    if (share->count >= table->share_max)
+        return -ENFILE;
+    share->count++;
+    return 0;
+}
+
+static void give_share_back(struct handle_table *table, uid_t uid)
+{
+    struct share *share = uid ? find_share(table, uid) : NULL;
+    if (!share || --share->count > 0)
+        return;
+    HASH_DELETE(hh, table->shares, share);
+    free(share);
+}
+
+/* ---- the table ---- */
+
+static int add_locked(struct handle_table *table, struct handle *handle)
+{
+    int error = take_share(table, handle->uid);
+    if (error)
+        return error;
+    handle->id = table->next_id++;
+    handle->users = 1;
+    HASH_ADD(hh, table->by_id, id, sizeof handle->id, handle);
+    if (handle->hh.tbl)
+        return 0;
+    give_share_back(table, handle->uid);
+    return -ENOMEM;
+}
+
+void handle_table_destroy(struct handle_table *table)
+{
+    struct handle *handle = NULL;
+    struct handle *next = NULL;
+    HASH_ITER(hh, table->by_id, handle, next) {
+        HASH_DELETE(hh, table->by_id, handle);
+        give_share_back(table, handle->uid);
+        handle_free(handle);
+    }
+    lock_destroy(&table->lock);
 }
 
 int handle_add(struct handle_table *table, struct handle *handle)
 {
-    pthread_mutex_lock(&table->lock);
-    handle->id = table->next_id++;
-    handle->users = 1;
-    HASH_ADD(hh, table->by_id, id, sizeof handle->id, handle);
-    bool added = handle->hh.tbl != NULL;
-    if (added)
-        table->count++;
-    pthread_mutex_unlock(&table->lock);
-    return added ? 0 : -ENOMEM;
+    lock_take(&table->lock);
+    int error = add_locked(table, handle);
+    lock_release(&table->lock);
+    return error;
 }
 
 /* Called with the lock held. */
@@ -68,39 +132,39 @@ static struct handle *find(struct handle_table *table, uint64_t id)
 
 struct handle *handle_get(struct handle_table *table, uint64_t id)
 {
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     struct handle *handle = find(table, id);
     if (handle)
         handle->users++;
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
     return handle;
 }
 
 void handle_put(struct handle_table *table, struct handle *handle)
 {
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     bool last = --handle->users == 0;
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
     if (last)
         handle_free(handle);
 }
 
 struct handle *handle_remove(struct handle_table *table, uint64_t id)
 {
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     struct handle *handle = find(table, id);
     if (handle) {
         HASH_DELETE(hh, table->by_id, handle);
-        table->count--;
+        give_share_back(table, handle->uid);
     }
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
     return handle;
 }
 
 size_t handle_count(struct handle_table *table)
 {
-    pthread_mutex_lock(&table->lock);
-    size_t count = table->count;
-    pthread_mutex_unlock(&table->lock);
+    lock_take(&table->lock);
+    size_t count = HASH_CNT(hh, table->by_id);
+    lock_release(&table->lock);
     return count;
 }

@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "node.h"
+#include "snapshot.h"
 #include "tree.h"
 
 enum handle_type {
@@ -24,9 +25,11 @@ struct handle {
     const struct tree_entry *entry;
     int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
     struct ipcfs_file *file;
-    pthread_mutex_t lock; /* guards what follows */
-    struct text text;     /* HANDLE_CONTROL: what the last read at offset 0 rendered */
-    bool rendered;
+    uid_t uid;        /* who opened it: his share of the table is counted */
+    struct lock lock; /* guards what follows */
+    struct snapshot
+        *text;       /* HANDLE_CONTROL: what the last read at offset 0 rendered; NULL when read to its end */
+    size_t text_end; /* HANDLE_CONTROL: its length, also then */
     struct ipcfs_lister *lister; /* HANDLE_DIRECTORY of objects; NULL until the first entry is wanted */
     uint64_t position;           /* in the lister: of the entry that comes next */
     struct ipcfs_entry pending;  /* the entry that comes next, where it has been taken already */
@@ -35,13 +38,17 @@ struct handle {
 };
 
 struct handle_table {
-    pthread_mutex_t lock; /* guards the table and `users` */
+    struct lock lock; /* guards the table and `users` */
     struct handle *by_id;
+    struct share *shares; /* of users other than root who have handles */
     uint64_t next_id;
-    size_t count;
+    unsigned share_max;
 };
 
-int handle_table_init(struct handle_table *table);
+/*
+ * A handle costs descriptors, so one user must not have them all: other than root, each may have `share_max` handles.
+ */
+int handle_table_init(struct handle_table *table, unsigned share_max);
 /* Closes what is left open. */
 void handle_table_destroy(struct handle_table *table);
 
@@ -50,7 +57,10 @@ struct handle *handle_new(enum handle_type type);
 /* Closes the file, gives back node and memory. The backing id must have been given back. */
 void handle_free(struct handle *handle);
 
-/* Puts the handle into the table, which owns it from now on, and gives it its id. 0 or −ENOMEM (still the caller's). */
+/*
+ * Puts the handle into the table, which owns it from now on, and gives it its id. −ENFILE where its user has his share
+ * already, or −ENOMEM; it is then still the caller's.
+ */
 int handle_add(struct handle_table *table, struct handle *handle);
 /* Takes a handle into use; NULL for an unknown id. */
 struct handle *handle_get(struct handle_table *table, uint64_t id);

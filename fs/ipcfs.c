@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 const char *const metric_op_names[METRIC_OP_COUNT] = {
 #define X(op) [METRIC_##op] = #op,
@@ -38,8 +39,20 @@ static void stop_kinds(const struct ipcfs_backend **kinds)
     free(kinds);
 }
 
+/* A handle has at most two descriptors; a user's share leaves half of them to others. */
+static unsigned handle_share(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 4U * 1000 * 1000)
+        return 1000 * 1000;
+    return (unsigned)(limit.rlim_cur / 4);
+}
+
 int ipcfs_init(struct ipcfs *fs)
 {
+    int hash_error = hash_init();
+    if (hash_error)
+        return hash_error;
     const struct ipcfs_backend **kinds = start_kinds();
     if (!kinds)
         return -ENOMEM;
@@ -50,17 +63,14 @@ int ipcfs_init(struct ipcfs *fs)
     }
     error = node_table_init(&fs->nodes, fs->tree.count + 1);
     if (!error)
-        error = handle_table_init(&fs->handles);
+        error = handle_table_init(&fs->handles, handle_share());
     if (!error)
         error = pins_init(&fs->pins);
-    if (!error)
-        error = watches_init(&fs->watches, &fs->tree);
     return error;
 }
 
 void ipcfs_destroy(struct ipcfs *fs)
 {
-    watches_destroy(&fs->watches);
     pins_destroy(&fs->pins);
     handle_table_destroy(&fs->handles);
     node_table_destroy(&fs->nodes);

@@ -10,14 +10,14 @@
 #include "passthrough.h"
 #include "pins.h"
 #include "tree.h"
-#include "watch.h"
+
+#include <stdatomic.h>
 
 struct ipcfs {
     struct tree tree; /* fixed once built */
     struct node_table nodes;
     struct handle_table handles;
     struct pins pins;
-    struct watches watches;
     struct metrics metrics;
 
     /* Set before the workers start, then fixed. */
@@ -30,7 +30,9 @@ struct ipcfs {
     unsigned protocol_minor;
     unsigned default_request_timeout; /* seconds, 0: none; fs.fuse.* of sysctl */
     unsigned max_request_timeout;
-    unsigned threads;
+    unsigned threads_wanted;
+
+    atomic_uint threads; /* that answer requests now */
 };
 
 /* Makes the tables and the tree of all kinds that can start. 0 or −errno. */

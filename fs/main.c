@@ -9,17 +9,27 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* What libfuse said last, on one line: it explains a failed start better than the errno. */
 static char fuse_words[256];
 
 /* libfuse's own log: during the start kept for the one line of a failure, afterwards in the daemon's log. */
 static bool starting = true;
+
+static enum log_level own_level(enum fuse_log_level level)
+{
+    if (level <= FUSE_LOG_ERR)
+        return LOG_LEVEL_ERROR;
+    return level <= FUSE_LOG_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+}
 
 __attribute__((format(printf, 2, 0))) static void take_fuse_log(enum fuse_log_level level, const char *format,
                                                                 va_list arguments)
@@ -28,12 +38,16 @@ __attribute__((format(printf, 2, 0))) static void take_fuse_log(enum fuse_log_le
         (void)vfprintf(stderr, format, arguments);
         return;
     }
+    char words[sizeof fuse_words];
+    (void)vsnprintf(words, sizeof words, format, arguments);
+    words[strcspn(words, "\n")] = '\0';
     if (!starting) {
-        log_vline(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, format, arguments);
-        return;
+        log_line(own_level(level), "%s", words);
+    } else if (*words) {
+        /* A message comes in pieces: each is kept, up to the room there is. */
+        size_t length = strlen(fuse_words);
+        (void)snprintf(fuse_words + length, sizeof fuse_words - length, "%s", words);
     }
-    size_t length = strlen(fuse_words);
-    (void)vsnprintf(fuse_words + length, sizeof fuse_words - length, format, arguments);
 }
 
 static int fail(const char *what, int error)
@@ -41,19 +55,36 @@ static int fail(const char *what, int error)
     char *words = fuse_words;
     if (strncmp(words, "fuse: ", 6) == 0)
         words += 6;
-    words[strcspn(words, "\n")] = '\0';
     (void)fprintf(stderr, "ipcfs: %s: %s\n", what, *words ? words : strerror(-error));
     return error;
 }
 
-/* As many descriptors as the administrator allows: every open file and every object in use takes one or two. */
-static void raise_descriptor_limit(void)
+static void raise_limit(__rlimit_resource_t resource)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    if (getrlimit(resource, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)setrlimit(resource, &limit);
     }
+}
+
+/* As many descriptors as the administrator allows, because every open file and every object in use takes one or two;
+ * and objects as large as callers may make them. */
+static void raise_limits(void)
+{
+    raise_limit(RLIMIT_NOFILE);
+    raise_limit(RLIMIT_FSIZE);
+}
+
+/* What is opened later must not become stdin, stdout or stderr. */
+static void fill_standard_descriptors(void)
+{
+    int fd = 0;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 static struct statx_timestamp now(void)
@@ -79,18 +110,35 @@ static int fail_start(const struct ipcfs *fs, const struct options *options, int
     return error;
 }
 
-/* Serves on a mounted session, until the end. `ready_fd`: see background_ready(); −1 in the foreground. */
+/* What serving says when it has begun. */
+struct start_report {
+    const struct ipcfs *fs;
+    const struct options *options;
+    int ready_fd; /* see background_ready(); −1 in the foreground */
+    bool begun;
+};
+
+static void report_ready(void *data)
+{
+    struct start_report *report = data;
+    report->begun = true;
+    starting = false;
+    if (report->ready_fd >= 0)
+        background_ready(report->ready_fd);
+    log_info("mounted on %s; passthrough is %s: %s", report->options->mountpoint,
+             report->fs->passthrough ? "on" : "off", report->fs->passthrough_reason);
+}
+
+/* Serves on a mounted session, until the end. */
 static int serve(struct ipcfs *fs, const struct options *options, int ready_fd)
 {
     int error = session_first_request(fs);
     if (error)
         return fail_start(fs, options, error);
-    starting = false;
-    if (ready_fd >= 0)
-        background_ready(ready_fd);
-    log_info("mounted on %s; passthrough is %s: %s", options->mountpoint, fs->passthrough ? "on" : "off",
-             fs->passthrough_reason);
-    error = session_serve(fs);
+    struct start_report report = {.fs = fs, .options = options, .ready_fd = ready_fd};
+    error = session_serve(fs, report_ready, &report);
+    if (error && !report.begun)
+        return fail(options->mountpoint, error);
     if (error)
         log_error("%s", strerror(-error));
     return error;
@@ -117,15 +165,34 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     } else {
         error = serve(fs, options, ready_fd);
         fuse_session_unmount(fs->session);
+        (void)mountpoint_clear(options->mountpoint); /* libfuse leaves an aborted mount where it is */
+        if (error == -ETIMEDOUT)
+            _exit(EXIT_FAILURE); /* a stuck thread still uses everything that would be freed now */
     }
     fuse_session_destroy(fs->session);
     return error;
 }
 
+/* Where what carries the objects is mounted noexec, as hardened systems have it, the mount must not be a way round. */
+static int keep_noexec(const struct ipcfs *fs, struct options *options)
+{
+    for (size_t i = 0; fs->tree.kinds[i]; i++) {
+        struct statvfs system;
+        if (fs->tree.kinds[i]->stat_system(&system) || !(system.f_flag & ST_NOEXEC))
+            continue;
+        if (fuse_opt_add_arg(&options->fuse, "-onoexec"))
+            return fail("cannot start", -ENOMEM);
+        break;
+    }
+    return 0;
+}
+
 static int run(struct options *options, int ready_fd)
 {
     log_set_level(options->log_level);
-    raise_descriptor_limit();
+    /* A fixed threshold: large texts then go back to the system when they are freed. */
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    raise_limits();
     (void)umask(0); /* modes come with the caller's umask taken off */
     int error = session_block_signals();
     if (!error)
@@ -134,13 +201,15 @@ static int run(struct options *options, int ready_fd)
         return fail("cannot start", error);
     struct ipcfs fs = {
         .passthrough_wanted = options->passthrough,
-        .threads = options->threads,
+        .threads_wanted = options->threads,
         .started = now(),
     };
     error = ipcfs_init(&fs);
     if (error)
         return fail("cannot start", error);
-    error = mount_and_serve(&fs, options, ready_fd);
+    error = keep_noexec(&fs, options);
+    if (!error)
+        error = mount_and_serve(&fs, options, ready_fd);
     ipcfs_destroy(&fs);
     return error;
 }
@@ -166,11 +235,14 @@ static int start(struct options *options)
 
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     fuse_set_log_func(take_fuse_log);
     struct options options;
     int error = options_parse(argc, argv, &options);
     if (!error)
         error = start(&options);
+    else if (*fuse_words)
+        (void)fail("cannot start", error);
     options_free(&options);
     return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,17 +57,32 @@ static int detach(const char *path)
     return errno == EPERM ? spawn_fusermount(path) : -errno;
 }
 
-int mountpoint_prepare(const char *path)
+/* Asks the file system itself: stat(2) may be answered from what the kernel remembers of a dead one. */
+static bool is_dead(const char *path)
 {
-    struct stat stat_buffer;
-    for (int layer = 0; stat(path, &stat_buffer) < 0; layer++) {
-        if (errno != ENOTCONN || layer == STALE_LAYERS_MAX)
-            return -errno;
-        int error = detach(path);
+    struct statfs system;
+    return statfs(path, &system) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+int mountpoint_clear(const char *path)
+{
+    for (int layer = 0; is_dead(path); layer++) {
+        int error = layer == STALE_LAYERS_MAX ? -ENOTCONN : detach(path);
         if (error)
             return error;
         log_info("%s: took away a mount whose daemon had died", path);
     }
+    return 0;
+}
+
+int mountpoint_prepare(const char *path)
+{
+    int error = mountpoint_clear(path);
+    if (error)
+        return error;
+    struct stat stat_buffer;
+    if (stat(path, &stat_buffer) < 0)
+        return -errno;
     if (!S_ISDIR(stat_buffer.st_mode))
         return -ENOTDIR;
     return is_ipcfs(path) ? -EBUSY : 0;

@@ -8,4 +8,7 @@
  */
 int mountpoint_prepare(const char *path);
 
+/* Takes away a mount on `path` whose daemon is gone. 0 also where there is none. */
+int mountpoint_clear(const char *path);
+
 #endif

@@ -38,7 +38,7 @@ struct node {
 int node_table_init(struct node_table *table, uint64_t first_id)
 {
     *table = (struct node_table){.next_id = first_id};
-    return -pthread_mutex_init(&table->lock, NULL);
+    return lock_init(&table->lock, LOCK_TABLE);
 }
 
 static void node_free(struct node *node)
@@ -58,7 +58,7 @@ void node_table_destroy(struct node_table *table)
         HASH_DELETE(by_id, table->by_id, node);
         node_free(node);
     }
-    pthread_mutex_destroy(&table->lock);
+    lock_destroy(&table->lock);
 }
 
 /* ---- keys ---- */
@@ -111,7 +111,6 @@ static bool insert(struct node_table *table, struct node *node)
         HASH_DELETE(by_id, table->by_id, node);
         return false;
     }
-    table->count++;
     return true;
 }
 
@@ -140,7 +139,6 @@ static struct node *take_if_unneeded(struct node_table *table, struct node *node
         return NULL;
     HASH_DELETE(by_id, table->by_id, node);
     HASH_DELETE(by_key, table->by_key, node);
-    table->count--;
     return node;
 }
 
@@ -161,7 +159,7 @@ int node_lookup(struct node_table *table, const struct node_kin *kin, const char
 {
     struct key_bytes key;
     make_key(&key, kin, name);
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     struct node *node = find_by_key(table, &key);
     if (node)
         set_name(node, kin->directory, name);
@@ -171,7 +169,7 @@ int node_lookup(struct node_table *table, const struct node_kin *kin, const char
         node->lookups++;
         *id = node->id;
     }
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
     return node ? 0 : -ENOMEM;
 }
 
@@ -179,14 +177,14 @@ void node_forget(struct node_table *table, uint64_t id, uint64_t count)
 {
     struct node *unneeded = NULL;
     uint64_t excess = 0;
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     struct node *node = find_by_id(table, id);
     if (node) {
         excess = count > node->lookups ? count - node->lookups : 0;
         node->lookups -= count - excess;
         unneeded = take_if_unneeded(table, node);
     }
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
     if (excess)
         log_warning("node %" PRIu64 ": forgotten %" PRIu64 " times more than looked up", id, excess);
     if (unneeded)
@@ -197,11 +195,11 @@ void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned
 {
     struct key_bytes key;
     make_key(&key, kin, name);
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     struct node *node = find_by_key(table, &key);
     if (node)
         set_name(node, directory, name);
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
 }
 
 /* ---- use ---- */
@@ -212,11 +210,11 @@ static void begin_use(struct node_table *table, struct node *node, struct node_u
     node->uses++;
     use->table = table;
     use->node = node;
-    use->id = node->id;
     use->kin = node->kin;
     (void)memcpy(use->name, node->name, strlen(node->name) + 1);
+    bool object = node->kin.type == NODE_OBJECT;
     use->ref = (struct ipcfs_ref){
-        .id = node->kin.object,
+        .id = object ? node->kin.object : (struct ipcfs_objid){0},
         .directory = node->directory,
         .name = use->name,
         .hold = node->hold,
@@ -226,11 +224,11 @@ static void begin_use(struct node_table *table, struct node *node, struct node_u
 int node_use(struct node_table *table, uint64_t id, struct node_use *use)
 {
     use->node = NULL;
-    pthread_mutex_lock(&table->lock);
+    lock_take(&table->lock);
     struct node *node = find_by_id(table, id);
     if (node)
         begin_use(table, node, use);
-    pthread_mutex_unlock(&table->lock);
+    lock_release(&table->lock);
     return node ? 0 : -ESTALE;
 }
 
@@ -240,11 +238,11 @@ void node_unuse(struct node_use *use)
     if (!node)
         return;
     struct ipcfs_hold *unneeded_hold = NULL;
-    pthread_mutex_lock(&use->table->lock);
+    lock_take(&use->table->lock);
     if (--node->uses == 0)
         unneeded_hold = TAKE_PTR(node->hold);
     struct node *unneeded = take_if_unneeded(use->table, node);
-    pthread_mutex_unlock(&use->table->lock);
+    lock_release(&use->table->lock);
     if (unneeded_hold)
         use->kin.backend->release(unneeded_hold);
     if (unneeded)
@@ -262,13 +260,13 @@ void node_use_move(struct node_use *from, struct node_use *to)
 void node_set_hold(struct node_use *use, struct ipcfs_hold *hold)
 {
     struct ipcfs_hold *surplus = NULL;
-    pthread_mutex_lock(&use->table->lock);
+    lock_take(&use->table->lock);
     if (use->node->hold)
         surplus = hold;
     else
         use->node->hold = hold;
     use->ref.hold = use->node->hold;
-    pthread_mutex_unlock(&use->table->lock);
+    lock_release(&use->table->lock);
     if (surplus)
         use->kin.backend->release(surplus);
 }
@@ -277,41 +275,41 @@ void node_set_hold(struct node_use *use, struct ipcfs_hold *hold)
 
 int32_t node_backing_get(const struct node_use *use)
 {
-    pthread_mutex_lock(&use->table->lock);
+    lock_take(&use->table->lock);
     int32_t backing_id = use->node->backing_id;
     if (backing_id)
         use->node->backing_users++;
-    pthread_mutex_unlock(&use->table->lock);
+    lock_release(&use->table->lock);
     return backing_id;
 }
 
 int32_t node_backing_set(const struct node_use *use, int32_t backing_id)
 {
-    pthread_mutex_lock(&use->table->lock);
+    lock_take(&use->table->lock);
     if (!use->node->backing_id)
         use->node->backing_id = backing_id;
     use->node->backing_users++;
     int32_t chosen = use->node->backing_id;
-    pthread_mutex_unlock(&use->table->lock);
+    lock_release(&use->table->lock);
     return chosen;
 }
 
 int32_t node_backing_put(const struct node_use *use)
 {
     int32_t unneeded = 0;
-    pthread_mutex_lock(&use->table->lock);
+    lock_take(&use->table->lock);
     if (--use->node->backing_users == 0) {
         unneeded = use->node->backing_id;
         use->node->backing_id = 0;
     }
-    pthread_mutex_unlock(&use->table->lock);
+    lock_release(&use->table->lock);
     return unneeded;
 }
 
 size_t node_count(struct node_table *table)
 {
-    pthread_mutex_lock(&table->lock);
-    size_t count = table->count;
-    pthread_mutex_unlock(&table->lock);
+    lock_take(&table->lock);
+    size_t count = HASH_CNT(by_id, table->by_id);
+    lock_release(&table->lock);
     return count;
 }

@@ -8,7 +8,8 @@
  *
  *   NODE_OBJECT     an object itself (shm/NAME). One node for all names of one object, because the kernel must see one
  *                   inode: passthrough allows one backing file per inode. The name is only where it was last seen.
- *   NODE_CTL_DIR    ctl/<path of an object>/. The name is part of the key: a directory must not have two paths.
+ *   NODE_CTL_DIR    ctl/<path of an object>/. The name is part of the key: a directory must not have two paths. What is
+ *                   read there is of whatever bears the name at that time.
  *   NODE_CTL_FILE   a file in it.
  *
  * A node lives while the kernel knows it (lookup count) or an operation or handle uses it.
@@ -18,20 +19,19 @@
 
 #include "ipcfs/backend.h"
 
+#include "lock.h"
+
 #include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
 enum node_type { NODE_OBJECT, NODE_CTL_DIR, NODE_CTL_FILE };
 
 struct node;
 
 struct node_table {
-    pthread_mutex_t lock; /* guards everything reachable from here but a node's `kin` */
+    struct lock lock; /* guards everything reachable from here but a node's `kin` */
     struct node *by_id;
     struct node *by_key;
     uint64_t next_id;
-    size_t count;
 };
 
 /* What a node is, fixed for its life. */
@@ -47,7 +47,6 @@ struct node_kin {
 struct node_use {
     struct node_table *table;
     struct node *node; /* NULL: nothing to give back */
-    uint64_t id;
     struct node_kin kin;
     struct ipcfs_ref ref;
     char name[NAME_MAX + 1];

@@ -20,6 +20,23 @@ void reply_node_error(struct ipcfs *fs, struct reply *reply, int error)
     reply_error(reply, error);
 }
 
+const struct tree_entry *naming_directory(const struct ipcfs *fs, fuse_ino_t parent)
+{
+    const struct tree_entry *entry = tree_by_id(&fs->tree, parent);
+    return entry && entry->objects ? entry : NULL;
+}
+
+int hold_node(struct node_use *use)
+{
+    if (use->ref.hold)
+        return 0;
+    struct ipcfs_hold *hold = NULL;
+    int error = use->kin.backend->hold(&use->ref, &hold);
+    if (!error)
+        node_set_hold(use, hold);
+    return error;
+}
+
 int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory,
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry)
 {

@@ -28,6 +28,12 @@ int act_as_caller(struct acting *acting, fuse_req_t req);
 /* Answers a request about a node with an error, and remembers where ESTALE shows that names are being replaced. */
 void reply_node_error(struct ipcfs *fs, struct reply *reply, int error);
 
+/* The directory of objects that `parent` is; NULL for all other directories, whose names can not be changed. */
+const struct tree_entry *naming_directory(const struct ipcfs *fs, fuse_ino_t parent);
+
+/* Sees to it that the node has a hold, so that what follows reaches the object whatever happens to its name. */
+int hold_node(struct node_use *use);
+
 /* Makes the node of a found object, counts a lookup by the kernel, and fills in the reply for it. */
 int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory,
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry);

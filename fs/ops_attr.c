@@ -102,15 +102,17 @@ static int clear_privilege_bits(const struct target *target, const struct ipcfs_
     return backend->change(&target->use.ref, NULL, change);
 }
 
-static int change_object(fuse_req_t req, const struct target *target, struct ipcfs_file *file,
+static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,
                          const struct ipcfs_change *change)
 {
     if (target->entry || target->use.kin.type != NODE_OBJECT)
         return -EPERM;
     if (!change->mask)
         return 0;
+    int error = hold_node(&target->use); /* so that it is still found when it has been changed */
     AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, req);
+    if (!error)
+        error = act_as_caller(&acting, req);
     if (error)
         return error;
     error = target->use.kin.backend->change(&target->use.ref, file, change);
@@ -121,7 +123,7 @@ static int change_object(fuse_req_t req, const struct target *target, struct ipc
 }
 
 /* With a handle the change came by a descriptor, and is made through the descriptor that was opened for it. */
-static int change_by_handle(struct ipcfs *fs, fuse_req_t req, const struct target *target, uint64_t handle_id,
+static int change_by_handle(struct ipcfs *fs, fuse_req_t req, struct target *target, uint64_t handle_id,
                             const struct ipcfs_change *change)
 {
     struct handle *handle = handle_get(&fs->handles, handle_id);

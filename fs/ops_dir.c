@@ -28,6 +28,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
         error = -ENOTDIR;
     struct handle *handle = error ? NULL : handle_new(HANDLE_DIRECTORY);
     if (handle) {
+        handle->uid = fuse_req_ctx(req)->uid;
         handle->entry = target.entry;
         node_use_move(&target.use, &handle->node);
         error = handle_add(&fs->handles, handle);
@@ -201,9 +202,9 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
     struct filler filler = {.req = req, .buffer = buffer, .size = size};
     int error = -EBADF;
     if (handle && handle->type == HANDLE_DIRECTORY && offset >= 0) {
-        pthread_mutex_lock(&handle->lock);
+        lock_take(&handle->lock);
         error = buffer ? fill_directory(fs, handle, &filler, (uint64_t)offset) : -ENOMEM;
-        pthread_mutex_unlock(&handle->lock);
+        lock_release(&handle->lock);
     }
     /* What was read before an error is still the caller's; the error meets him at the next call. */
     if (error && !filler.used)

@@ -68,6 +68,14 @@ static void detach_backing(struct ipcfs *fs, struct handle *handle)
 
 /* ---- handles ---- */
 
+static struct handle *new_handle(fuse_req_t req, enum handle_type type)
+{
+    struct handle *handle = handle_new(type);
+    if (handle)
+        handle->uid = fuse_req_ctx(req)->uid;
+    return handle;
+}
+
 static void discard(struct ipcfs *fs, struct handle *handle)
 {
     detach_backing(fs, handle);
@@ -102,17 +110,6 @@ static void withdraw(struct ipcfs *fs, uint64_t id)
 
 /* ---- open ---- */
 
-static int hold_object(struct node_use *use)
-{
-    if (use->ref.hold)
-        return 0;
-    struct ipcfs_hold *hold = NULL;
-    int error = use->kin.backend->hold(&use->ref, &hold);
-    if (!error)
-        node_set_hold(use, hold);
-    return error;
-}
-
 static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
 {
     AUTO_ACTING acting = {0};
@@ -121,95 +118,115 @@ static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
     return error ? error : handle->node.kin.backend->open(&handle->node.ref, flags, &handle->file);
 }
 
+/*
+ * The open as the caller comes last, because it may truncate: after it nothing can fail. The handle is in the table by
+ * then, but nobody knows its number yet.
+ */
 static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct fuse_file_info *info)
 {
-    int error = hold_object(&handle->node);
-    if (!error)
-        error = open_as_caller(req, handle, info->flags);
+    int error = hold_node(&handle->node);
     if (!error)
         error = attach_backing(fs, handle);
+    if (!error)
+        error = publish(fs, handle, info);
+    if (error) {
+        discard(fs, handle);
+        return error;
+    }
+    error = open_as_caller(req, handle, info->flags);
+    if (error)
+        withdraw(fs, info->fh);
     return error;
 }
 
-/* Takes the target over. `*out` is the caller's also on error, unless NULL. */
-static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info,
-                       struct handle **out)
+static int open_control(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
+{
+    bool changes = (info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC;
+    int error = changes ? -EPERM : publish(fs, handle, info);
+    if (error)
+        discard(fs, handle);
+    return error;
+}
+
+/* Takes the target over. */
+static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info)
 {
     bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
-    if (!object && (info->flags & O_ACCMODE) != O_RDONLY)
-        return -EPERM;
-    struct handle *handle = *out = handle_new(object ? HANDLE_FILE : HANDLE_CONTROL);
+    struct handle *handle = new_handle(req, object ? HANDLE_FILE : HANDLE_CONTROL);
     if (!handle)
         return -ENOMEM;
     handle->entry = target->entry;
     node_use_move(&target->use, &handle->node);
-    int error = object ? open_object(fs, req, handle, info) : 0;
-    return error ? error : publish(fs, handle, info);
+    return object ? open_object(fs, req, handle, info) : open_control(fs, handle, info);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     OP(open);
     AUTO_TARGET target;
-    struct handle *handle = NULL;
     int error = target_get(fs, ino, &target);
     if (!error)
-        error = open_target(fs, req, &target, info, &handle);
-    if (error) {
-        if (handle)
-            discard(fs, handle);
+        error = open_target(fs, req, &target, info);
+    if (error)
         reply_node_error(fs, &reply, error);
-    } else if (reply_open(&reply, info)) {
+    else if (reply_open(&reply, info))
         withdraw(fs, info->fh);
-    }
 }
 
 /* ---- create ---- */
 
-static int create_as_caller(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,
-                            mode_t mode, int flags, struct ipcfs_found *found, struct ipcfs_hold **hold,
-                            struct ipcfs_file **file)
+/* What a CREATE or MKNOD asks for. */
+struct wish {
+    fuse_req_t req;
+    const struct tree_entry *directory;
+    const char *name;
+    int flags;
+    mode_t mode;
+};
+
+static int create_as_caller(const struct wish *wish, struct ipcfs_created *created)
 {
-    const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
-    if (!directory || !directory->objects)
-        return -EPERM;
     AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, req);
-    return error
-               ? error
-               : directory->objects->create(directory->naming, name, flags, mode & 07777, found, hold, file);
+    int error = act_as_caller(&acting, wish->req);
+    return error ? error
+                 : wish->directory->objects->create(wish->directory->naming, wish->name, wish->flags,
+                                                    wish->mode & 07777, created);
 }
 
-/* Makes the node of a created object, counted as looked up, and has the handle use it. */
-static int adopt(struct ipcfs *fs, fuse_ino_t parent, const char *name, const struct ipcfs_found *found,
-                 struct ipcfs_hold *hold, struct handle *handle, struct fuse_entry_param *entry)
+/* Takes a creation back, as the caller, because what follows it failed. */
+static void take_back(const struct wish *wish, const struct ipcfs_created *created)
 {
-    const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
-    int error = make_object_entry(fs, directory->objects, directory->naming, name, found, entry);
-    if (!error)
-        error = node_use(&fs->nodes, entry->ino, &handle->node);
+    AUTO_ACTING acting = {0};
+    if (act_as_caller(&acting, wish->req) == 0)
+        wish->directory->objects->uncreate(wish->directory->naming, wish->name, created);
+}
+
+/* Makes the node of a created object, counted as looked up, and takes it into use. The hold is the node's then. */
+static int adopt(struct ipcfs *fs, const struct wish *wish, const struct ipcfs_created *created,
+                 struct node_use *use, struct fuse_entry_param *entry)
+{
+    const struct tree_entry *directory = wish->directory;
+    int error =
+        make_object_entry(fs, directory->objects, directory->naming, wish->name, &created->found, entry);
+    if (!error) {
+        error = node_use(&fs->nodes, entry->ino, use);
+        if (error)
+            node_forget(&fs->nodes, entry->ino, 1);
+    }
     if (error)
-        directory->objects->release(hold);
+        directory->objects->release(created->hold);
     else
-        node_set_hold(&handle->node, hold);
+        node_set_hold(use, created->hold);
     return error;
 }
 
-static int create_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-                         struct handle *handle, struct fuse_file_info *info, struct fuse_entry_param *entry)
+/* Makes a created object's node and handle known. On error the handle and the file are still the caller's. */
+static int publish_created(struct ipcfs *fs, const struct wish *wish, const struct ipcfs_created *created,
+                           struct handle *handle, struct fuse_file_info *info, struct fuse_entry_param *entry)
 {
-    struct ipcfs_found found;
-    struct ipcfs_hold *hold = NULL;
-    struct ipcfs_file *file = NULL;
-    int error = create_as_caller(fs, req, parent, name, mode, info->flags, &found, &hold, &file);
+    int error = adopt(fs, wish, created, &handle->node, entry);
     if (error)
         return error;
-    error = adopt(fs, parent, name, &found, hold, handle, entry);
-    if (error) {
-        tree_by_id(&fs->tree, parent)->objects->close(file);
-        return error;
-    }
-    handle->file = file;
     error = attach_backing(fs, handle);
     if (!error)
         error = publish(fs, handle, info);
@@ -218,15 +235,36 @@ static int create_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, co
     return error;
 }
 
+/* Takes the handle over. */
+static int create_object(struct ipcfs *fs, const struct wish *wish, struct handle *handle,
+                         struct fuse_file_info *info, struct fuse_entry_param *entry)
+{
+    struct ipcfs_created created;
+    int error = create_as_caller(wish, &created);
+    if (!error) {
+        error = publish_created(fs, wish, &created, handle, info, entry);
+        if (error) {
+            wish->directory->objects->close(created.file);
+            take_back(wish, &created);
+        } else {
+            handle->file = created.file; /* nobody knows the handle's number yet */
+        }
+    }
+    if (error)
+        discard(fs, handle);
+    return error;
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
 {
     OP(create);
     struct fuse_entry_param entry = {0};
-    struct handle *handle = handle_new(HANDLE_FILE);
-    int error = handle ? create_object(fs, req, parent, name, mode, handle, info, &entry) : -ENOMEM;
+    struct wish wish = {req, naming_directory(fs, parent), name, info->flags, mode};
+    struct handle *handle = wish.directory ? new_handle(req, HANDLE_FILE) : NULL;
+    int error = wish.directory ? -ENOMEM : -EPERM;
+    if (handle)
+        error = create_object(fs, &wish, handle, info, &entry);
     if (error) {
-        if (handle)
-            discard(fs, handle);
         reply_error(&reply, error);
     } else if (reply_create(&reply, &entry, info)) {
         withdraw(fs, info->fh);
@@ -234,23 +272,19 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     }
 }
 
-static int make_node(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-                     struct fuse_entry_param *entry)
+static int make_node(struct ipcfs *fs, const struct wish *wish, struct fuse_entry_param *entry)
 {
-    if (mode & S_IFMT && !S_ISREG(mode))
+    if (!wish->directory || (wish->mode & S_IFMT && !S_ISREG(wish->mode)))
         return -EPERM;
-    struct fuse_file_info info = {.flags = O_RDONLY | O_CREAT | O_EXCL};
-    struct ipcfs_found found;
-    struct ipcfs_hold *hold = NULL;
-    struct ipcfs_file *file = NULL;
-    int error = create_as_caller(fs, req, parent, name, mode, info.flags, &found, &hold, &file);
+    struct ipcfs_created created;
+    int error = create_as_caller(wish, &created);
     if (error)
         return error;
-    const struct tree_entry *directory = tree_by_id(&fs->tree, parent);
-    directory->objects->close(file);
-    struct handle unused = {0};
-    error = adopt(fs, parent, name, &found, hold, &unused, entry);
-    node_unuse(&unused.node);
+    wish->directory->objects->close(created.file);
+    AUTO_NODE_USE use = {0};
+    error = adopt(fs, wish, &created, &use, entry);
+    if (error)
+        take_back(wish, &created);
     return error;
 }
 
@@ -259,7 +293,8 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
     OP(mknod);
     (void)device;
     struct fuse_entry_param entry;
-    int error = make_node(fs, req, parent, name, mode, &entry);
+    struct wish wish = {req, naming_directory(fs, parent), name, O_RDONLY | O_CREAT | O_EXCL, mode};
+    int error = make_node(fs, &wish, &entry);
     if (error)
         reply_error(&reply, error);
     else if (reply_entry(&reply, &entry))
@@ -268,24 +303,65 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 /* ---- read and write ---- */
 
-static int render(struct ipcfs *fs, fuse_req_t req, struct handle *handle)
+static int render(struct ipcfs *fs, fuse_req_t req, const struct handle *handle, struct text *text)
 {
-    text_reset(&handle->text);
-    handle->rendered = false;
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);
     if (error)
         return error;
     const struct tree_entry *entry = handle->entry;
     if (entry)
-        error = entry->file->render(fs, entry->kind, &handle->text);
+        error = entry->file->render(fs, entry->kind, text);
     else
-        error = control_verb_read(handle->node.kin.backend, handle->node.kin.verb, &handle->node.ref,
-                                  &handle->text);
+        error = control_verb_read(handle->node.kin.backend, handle->node.kin.verb, &handle->node.ref, text);
+    return error ? error : text_error(text);
+}
+
+/* Renders the handle's file anew; *out is the caller's, and the handle's for reads further on. */
+static int render_snapshot(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct snapshot **out)
+{
+    AUTO_TEXT text = {0};
+    int error = render(fs, req, handle, &text);
     if (!error)
-        error = text_error(&handle->text);
-    handle->rendered = !error;
-    return error;
+        error = snapshot_new(&text, out);
+    if (error)
+        return error == -ESTALE ? -ENOENT : error; /* the object is gone, and with it the file */
+    lock_take(&handle->lock);
+    struct snapshot *old = handle->text;
+    handle->text = snapshot_get(*out);
+    handle->text_end = (*out)->text.length;
+    lock_release(&handle->lock);
+    snapshot_put(old);
+    return 0;
+}
+
+/* The snapshot to read at `offset` from; *out is NULL at its end. */
+static int find_snapshot(struct ipcfs *fs, fuse_req_t req, struct handle *handle, off_t offset,
+                         struct snapshot **out)
+{
+    if (offset > 0) {
+        lock_take(&handle->lock);
+        struct snapshot *text = handle->text ? snapshot_get(handle->text) : NULL;
+        bool end = handle->text_end && (size_t)offset >= handle->text_end;
+        lock_release(&handle->lock);
+        *out = text;
+        if (text || end)
+            return 0;
+    }
+    return render_snapshot(fs, req, handle, out);
+}
+
+/* What has been read to its end is not kept. */
+static void drop_snapshot(struct handle *handle, const struct snapshot *text)
+{
+    struct snapshot *unneeded = NULL;
+    lock_take(&handle->lock);
+    if (handle->text == text) {
+        unneeded = handle->text;
+        handle->text = NULL;
+    }
+    lock_release(&handle->lock);
+    snapshot_put(unneeded);
 }
 
 /*
@@ -295,15 +371,19 @@ static int render(struct ipcfs *fs, fuse_req_t req, struct handle *handle)
 static void read_control(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
                          size_t size, off_t offset)
 {
-    pthread_mutex_lock(&handle->lock);
-    int error = offset == 0 || !handle->rendered ? render(fs, req, handle) : 0;
-    size_t start = (size_t)offset < handle->text.length ? (size_t)offset : handle->text.length;
-    size_t rest = handle->text.length - start;
-    if (error)
+    struct snapshot *snapshot = NULL;
+    int error = find_snapshot(fs, req, handle, offset, &snapshot);
+    if (error) {
         reply_error(reply, error);
-    else
-        reply_buffer(reply, rest ? handle->text.data + start : NULL, rest < size ? rest : size);
-    pthread_mutex_unlock(&handle->lock);
+        return;
+    }
+    size_t length = snapshot ? snapshot->text.length : 0;
+    size_t start = (size_t)offset < length ? (size_t)offset : length;
+    size_t count = length - start < size ? length - start : size;
+    reply_buffer(reply, count ? snapshot->text.data + start : NULL, count);
+    if (snapshot && start + count == length)
+        drop_snapshot(handle, snapshot);
+    snapshot_put(snapshot);
 }
 
 static void read_file(struct reply *reply, struct handle *handle, size_t size, off_t offset, int flags)

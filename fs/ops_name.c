@@ -38,12 +38,22 @@ static void pin_node(struct ipcfs *fs, const struct ipcfs_backend *backend, uint
     pins_add(&fs->pins, &use);
 }
 
-static int lookup_object(struct ipcfs *fs, const struct tree_entry *parent, const char *name,
+/* As the caller, who is to learn of no object that he could not find natively; but that is seldom in question. */
+static int find_as_caller(fuse_req_t req, const struct tree_entry *directory, const char *name,
+                          struct ipcfs_found *found, struct ipcfs_hold **hold)
+{
+    const struct ipcfs_backend *backend = directory->lister_of;
+    AUTO_ACTING acting = {0};
+    int error = backend->open_to_all(directory->naming) ? 0 : act_as_caller(&acting, req);
+    return error ? error : backend->find(directory->naming, name, found, hold);
+}
+
+static int lookup_object(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *parent, const char *name,
                          struct fuse_entry_param *entry)
 {
     struct ipcfs_found found;
     struct ipcfs_hold *hold = NULL;
-    int error = parent->objects->find(parent->naming, name, &found, pins_wanted(&fs->pins) ? &hold : NULL);
+    int error = find_as_caller(req, parent, name, &found, pins_wanted(&fs->pins) ? &hold : NULL);
     if (error)
         return error;
     error = make_object_entry(fs, parent->objects, parent->naming, name, &found, entry);
@@ -63,14 +73,14 @@ static int make_control_entry(struct ipcfs *fs, const struct node_kin *kin, cons
     return node_lookup(&fs->nodes, kin, object, &entry->ino);
 }
 
-static int lookup_control_directory(struct ipcfs *fs, const struct tree_entry *parent, const char *shown_name,
-                                    struct fuse_entry_param *entry)
+static int lookup_control_directory(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *parent,
+                                    const char *shown_name, struct fuse_entry_param *entry)
 {
     const char *object = tree_object_name(&fs->tree, parent, shown_name);
     if (!object)
         return -ENOENT;
     struct ipcfs_found found;
-    int error = parent->controls->find(parent->naming, object, &found, NULL);
+    int error = find_as_caller(req, parent, object, &found, NULL);
     if (error)
         return error;
     struct node_kin kin = {
@@ -82,15 +92,15 @@ static int lookup_control_directory(struct ipcfs *fs, const struct tree_entry *p
     return make_control_entry(fs, &kin, object, TIMEOUT_OBJECT, entry);
 }
 
-static int lookup_in_tree(struct ipcfs *fs, const struct tree_entry *parent, const char *name,
+static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *parent, const char *name,
                           struct fuse_entry_param *entry)
 {
     const struct tree_entry *child = tree_child(&fs->tree, parent, name);
     if (child)
         return lookup_fixed(fs, child, entry);
     if (parent->objects)
-        return lookup_object(fs, parent, name, entry);
-    return parent->controls ? lookup_control_directory(fs, parent, name, entry) : -ENOENT;
+        return lookup_object(fs, req, parent, name, entry);
+    return parent->controls ? lookup_control_directory(fs, req, parent, name, entry) : -ENOENT;
 }
 
 static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const char *name,
@@ -104,14 +114,15 @@ static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const ch
     return error ? error : make_control_entry(fs, &kin, parent->name, TIMEOUT_FIXED, entry);
 }
 
-static int lookup(struct ipcfs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *entry)
+static int lookup(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,
+                  struct fuse_entry_param *entry)
 {
     AUTO_TARGET target;
     int error = target_get(fs, parent, &target);
     if (error)
         return error;
     if (target.entry)
-        return lookup_in_tree(fs, target.entry, name, entry);
+        return lookup_in_tree(fs, req, target.entry, name, entry);
     return lookup_verb(fs, &target.use, name, entry);
 }
 
@@ -119,7 +130,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     OP(lookup);
     struct fuse_entry_param entry;
-    int error = lookup(fs, parent, name, &entry);
+    int error = lookup(fs, req, parent, name, &entry);
     if (error)
         reply_error(&reply, error);
     else if (reply_entry(&reply, &entry))
@@ -142,13 +153,6 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 }
 
 /* ---- changes of names ---- */
-
-/* The directory of objects that `parent` is; NULL for all other directories, whose names can not be changed. */
-static const struct tree_entry *naming_directory(struct ipcfs *fs, fuse_ino_t parent)
-{
-    const struct tree_entry *entry = tree_by_id(&fs->tree, parent);
-    return entry && entry->objects ? entry : NULL;
-}
 
 static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -247,8 +251,10 @@ static int link_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t ino, fuse_in
         return -EPERM;
     if (target.use.kin.backend != directory->objects)
         return -EXDEV;
+    error = hold_node(&target.use); /* so that it is still found when it has been linked */
     AUTO_ACTING acting = {0};
-    error = act_as_caller(&acting, req);
+    if (!error)
+        error = act_as_caller(&acting, req);
     if (error)
         return error;
     error = directory->objects->link(&target.use.ref, directory->naming, name);

@@ -204,7 +204,8 @@ void options_help(void)
         "       max_threads=N        threads that answer requests (default: one per CPU, 2 to %d)\n"
         "       loglevel=LEVEL       error, warning, info (default) or debug\n"
         "       allow_other          let all users in, each with his own rights (always on for root)\n"
-        "       ro, noexec, ...      any option of mount.fuse3(8)\n"
+        "       ro, noexec, noatime, fsname=NAME, ...\n"
+        "                            mount options that FUSE file systems have in common\n"
         "\n"
         "Unmount with `umount MOUNTPOINT`, or `fusermount3 -u MOUNTPOINT` as an ordinary user.\n",
         THREADS_DEFAULT_MAX);

@@ -5,9 +5,12 @@
 #include "ipcfs/log.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /*
  * Part of the kernel's interface since Linux 6.9 (include/uapi/linux/fuse.h). Stated here because libfuse's own call
@@ -34,11 +37,45 @@ int passthrough_parse_mode(const char *word, enum passthrough_mode *mode)
     return -EINVAL;
 }
 
-int32_t passthrough_open(int session_fd, int fd)
+/* The C library has no call for the capabilities of a thread (capget(2)). */
+struct capabilities {
+    struct __user_cap_header_struct header;
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+};
+
+static int get_capabilities(struct capabilities *out)
+{
+    *out = (struct capabilities){.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+    return syscall(SYS_capget, &out->header, out->data) < 0 ? -errno : 0;
+}
+
+static int set_capabilities(struct capabilities *new)
+{
+    return syscall(SYS_capset, &new->header, new->data) < 0 ? -errno : 0;
+}
+
+static int32_t register_backing(int session_fd, int fd)
 {
     struct backing_map map = {.fd = fd};
     int id = ioctl(session_fd, BACKING_OPEN, &map);
     return id < 0 ? -errno : id;
+}
+
+int32_t passthrough_open(int session_fd, int fd)
+{
+    struct capabilities own;
+    int error = get_capabilities(&own);
+    struct capabilities lesser = own;
+    lesser.data[CAP_TO_INDEX(CAP_FSETID)].effective &= ~CAP_TO_MASK(CAP_FSETID);
+    if (!error)
+        error = set_capabilities(&lesser);
+    if (error)
+        return error;
+    int32_t id = register_backing(session_fd, fd);
+    error = set_capabilities(&own);
+    if (error)
+        log_error("a thread could not take CAP_FSETID back: %s", strerror(-error));
+    return id;
 }
 
 void passthrough_close(int session_fd, int32_t backing_id)

@@ -6,7 +6,9 @@
  * The backing file is registered by ioctl on the session's descriptor and named by an id. All open files of one inode
  * must use one id, and an inode that is open for passthrough can not be opened otherwise; fs/node.h keeps the id and
  * counts its users. The kernel opens the backing file for each opener with the credentials of the thread that
- * registered it, so that must be the daemon's own; the opener's right is checked before (fs/ops_file.c).
+ * registered it, so that must be the daemon's own; the opener's right is checked before (fs/ops_file.c). With these
+ * credentials it also writes: without CAP_FSETID among them a write takes set-user-ID bits off the object, whoever
+ * writes, and even where they were set natively after the open, so that the mount does not know of them.
  */
 #ifndef IPCFS_FS_PASSTHROUGH_H
 #define IPCFS_FS_PASSTHROUGH_H

@@ -24,22 +24,24 @@ int pins_init(struct pins *pins)
     *pins = (struct pins){.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
     if (pins->timer_fd < 0)
         return -errno;
-    return -pthread_mutex_init(&pins->lock, NULL);
+    return lock_init(&pins->lock, LOCK_PINS);
 }
 
-/* Called with the lock held. */
-static void drop_oldest(struct pins *pins)
+/* Called with the lock held. Takes the oldest pin out, for the caller to give back unlocked. */
+static void take_oldest(struct pins *pins, struct node_use *use)
 {
-    node_unuse(&pins->ring[pins->first].use);
+    node_use_move(&pins->ring[pins->first].use, use);
     pins->first = (pins->first + 1) % PIN_MAX;
     pins->count--;
 }
 
 void pins_destroy(struct pins *pins)
 {
-    while (pins->count)
-        drop_oldest(pins);
-    pthread_mutex_destroy(&pins->lock);
+    while (pins->count) {
+        AUTO_NODE_USE use;
+        take_oldest(pins, &use);
+    }
+    lock_destroy(&pins->lock);
     close(pins->timer_fd);
 }
 
@@ -56,15 +58,30 @@ bool pins_wanted(const struct pins *pins)
 
 void pins_add(struct pins *pins, struct node_use *use)
 {
-    pthread_mutex_lock(&pins->lock);
+    AUTO_NODE_USE pushed_out = {0};
+    lock_take(&pins->lock);
     if (pins->count == PIN_MAX)
-        drop_oldest(pins);
+        take_oldest(pins, &pushed_out);
     if (pins->count == 0)
         arm(pins);
     struct pin *pin = &pins->ring[(pins->first + pins->count++) % PIN_MAX];
     pin->since = now_ms();
     node_use_move(use, &pin->use);
-    pthread_mutex_unlock(&pins->lock);
+    lock_release(&pins->lock);
+}
+
+/* Gives the oldest pin back if it is old enough; otherwise arms the timer for it. */
+static bool expire_one(struct pins *pins, int64_t limit)
+{
+    AUTO_NODE_USE use = {0};
+    lock_take(&pins->lock);
+    bool old = pins->count && pins->ring[pins->first].since <= limit;
+    if (old)
+        take_oldest(pins, &use);
+    else if (pins->count)
+        arm(pins);
+    lock_release(&pins->lock);
+    return old;
 }
 
 void pins_expire(struct pins *pins)
@@ -72,10 +89,6 @@ void pins_expire(struct pins *pins)
     uint64_t expirations = 0;
     (void)!read(pins->timer_fd, &expirations, sizeof expirations);
     int64_t limit = now_ms() - PIN_MS;
-    pthread_mutex_lock(&pins->lock);
-    while (pins->count && pins->ring[pins->first].since <= limit)
-        drop_oldest(pins);
-    if (pins->count)
-        arm(pins);
-    pthread_mutex_unlock(&pins->lock);
+    while (expire_one(pins, limit))
+        ;
 }

@@ -9,22 +9,25 @@
  *
  * So a first ESTALE is taken as a sign that names are being replaced. For RACE_MS after it every LOOKUP pins what it
  * finds: the object is held (by an O_PATH descriptor, for shared memory) and the steps that follow reach it by the
- * hold. The kernel's second attempt is then sure to succeed. In quiet times a LOOKUP costs nothing more.
+ * hold. The kernel's second attempt then succeeds. In quiet times a LOOKUP costs nothing more.
  *
  * A pin keeps an object in memory that may have no name, so it is soon taken back: after PIN_MS, by the main thread,
- * which is told when by a timer.
+ * which is told when by a timer; or when PIN_MAX younger ones push it out. A caller may then see ESTALE after all, if so
+ * many others looked names up between his two steps.
  */
 #ifndef IPCFS_FS_PINS_H
 #define IPCFS_FS_PINS_H
 
 #include "node.h"
 
+#include <stdatomic.h>
+
 enum { PIN_MS = 100, RACE_MS = 1000, PIN_MAX = 64 };
 
 struct pins {
     int timer_fd;                   /* turns readable when pins_expire() has work */
     atomic_int_fast64_t race_until; /* milliseconds, CLOCK_MONOTONIC */
-    pthread_mutex_t lock;           /* guards the ring; taken before node_table.lock, never after */
+    struct lock lock;               /* guards the ring */
     size_t first;
     size_t count;
     struct pin {

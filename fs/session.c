@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "session.h"
 
+#include "creds.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
 
@@ -8,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,23 +20,21 @@
 /* Interrupts a worker's read(2) so that it sees that the session has ended. */
 #define WAKE_SIGNAL SIGUSR1
 
-struct worker {
-    pthread_t thread;
-    struct ipcfs *fs;
-    int ended_fd; /* eventfd that tells the main thread */
-};
-
 static void ignore_wake(int signal_number)
 {
     (void)signal_number;
 }
 
+/* SIGTERM, SIGINT and SIGHUP, but for those that the starter wants ignored (nohup(1), a shell's `&`). */
 static void ending_signals(sigset_t *set)
 {
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     (void)sigemptyset(set);
-    (void)sigaddset(set, SIGTERM);
-    (void)sigaddset(set, SIGINT);
-    (void)sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction action;
+        if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            (void)sigaddset(set, signals[i]);
+    }
 }
 
 int session_block_signals(void)
@@ -46,7 +46,9 @@ int session_block_signals(void)
         return -error;
     struct sigaction wake = {.sa_handler = ignore_wake}; /* no SA_RESTART: read(2) shall end */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    if (sigaction(WAKE_SIGNAL, &wake, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
+    /* SIGXFSZ: a limit on the size of files (RLIMIT_FSIZE) shall end a call with EFBIG, not the daemon. */
+    if (sigaction(WAKE_SIGNAL, &wake, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0 ||
+        sigaction(SIGXFSZ, &ignore, NULL) < 0)
         return -errno;
     return 0;
 }
@@ -109,68 +111,165 @@ int session_first_request(struct ipcfs *fs)
 
 /* ---- workers ---- */
 
-static void *work(void *argument)
+/*
+ * How many workers there are. A request is answered in microseconds, so a few do. But a native call may have to wait
+ * for the lock of an inode that another process holds for as long as it likes (a write(2) whose data do not come), so
+ * that in the end every worker could be stuck. Therefore, when all are busy and for BUSY_MS none has finished, the main
+ * thread starts one more; one that has nothing to do ends itself again.
+ */
+enum { BUSY_MS = 20, WORKERS_MAX = 256, NO_MEMORY_PAUSE_MS = 10, JOIN_MS = 2000 };
+
+struct crew {
+    struct ipcfs *fs;
+    int ended_fd;   /* eventfd: the session has ended */
+    int crowded_fd; /* eventfd: all workers are busy */
+    atomic_uint busy;
+    atomic_uint served;  /* requests answered, to see progress */
+    atomic_bool crowded; /* crowded_fd was told, and the main thread has not yet looked */
+    struct worker {
+        pthread_t thread;
+        struct crew *crew;
+        atomic_bool ended; /* and may be joined */
+        bool started;      /* main thread only */
+    } workers[WORKERS_MAX];
+};
+
+static void tell(int event_fd)
 {
-    struct worker *worker = argument;
-    struct fuse_session *session = worker->fs->session;
-    struct fuse_buf buffer = {0};
+    uint64_t one = 1;
+    (void)!write(event_fd, &one, sizeof one);
+}
+
+static void pause_ms(long milliseconds)
+{
+    struct timespec time = {.tv_nsec = milliseconds * 1000000};
+    (void)nanosleep(&time, NULL);
+}
+
+static void answer(struct crew *crew, const struct fuse_buf *buffer)
+{
+    unsigned busy = atomic_fetch_add(&crew->busy, 1) + 1;
+    if (busy >= atomic_load(&crew->fs->threads) && !atomic_exchange(&crew->crowded, true))
+        tell(crew->crowded_fd);
+    fuse_session_process_buf(crew->fs->session, buffer);
+    atomic_fetch_add(&crew->served, 1);
+    atomic_fetch_sub(&crew->busy, 1);
+}
+
+/* Whether this worker is one too many; if so it is no longer counted. */
+static bool leave(struct crew *crew)
+{
+    unsigned threads = atomic_load(&crew->fs->threads);
+    if (threads <= crew->fs->threads_wanted || atomic_load(&crew->busy) + 1 >= threads)
+        return false;
+    return atomic_compare_exchange_strong(&crew->fs->threads, &threads, threads - 1);
+}
+
+/* Receives and answers until the session ends or the worker is not needed. */
+static void serve_requests(struct crew *crew, struct fuse_buf *buffer)
+{
+    struct fuse_session *session = crew->fs->session;
     while (!fuse_session_exited(session)) {
-        int count = fuse_session_receive_buf(session, &buffer);
+        int count = fuse_session_receive_buf(session, buffer);
         if (count > 0) {
-            fuse_session_process_buf(session, &buffer);
+            answer(crew, buffer);
+            if (creds_lost())
+                fuse_session_exit(session);
+            else if (leave(crew))
+                return;
+        } else if (count == -ENOMEM) {
+            pause_ms(NO_MEMORY_PAUSE_MS);
         } else if (count < 0 && count != -EINTR && count != -EAGAIN) {
             log_error("/dev/fuse: %s", strerror(-count));
             fuse_session_exit(session);
         }
     }
+    tell(crew->ended_fd);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct fuse_buf buffer = {0};
+    serve_requests(worker->crew, &buffer);
     free(buffer.mem);
-    uint64_t one = 1;
-    (void)!write(worker->ended_fd, &one, sizeof one);
+    atomic_store(&worker->ended, true);
     return NULL;
 }
 
-/* Starts as many workers as can be had; returns how many. */
-static unsigned start_workers(struct ipcfs *fs, struct worker *workers, int ended_fd)
+/* ---- the main thread ---- */
+
+/* A place for a new worker: one never used, or one whose worker has ended. NULL when all are taken. */
+static struct worker *free_place(struct crew *crew)
 {
-    unsigned count = 0;
-    while (count < fs->threads) {
-        struct worker *worker = &workers[count];
-        *worker = (struct worker){.fs = fs, .ended_fd = ended_fd};
-        int error = pthread_create(&worker->thread, NULL, work, worker);
-        if (error) {
-            log_warning("%u threads instead of %u: %s", count, fs->threads, strerror(error));
-            break;
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        struct worker *worker = &crew->workers[i];
+        if (worker->started && atomic_load(&worker->ended)) {
+            pthread_join(worker->thread, NULL);
+            worker->started = false;
         }
-        count++;
+        if (!worker->started)
+            return worker;
     }
-    return count;
+    return NULL;
 }
 
-/* A signal sent just before a worker enters read(2) would be lost, so it is sent again until the worker has ended. */
-static void join_worker(const struct worker *worker)
+static int start_worker(struct crew *crew)
 {
-    for (;;) {
-        (void)pthread_kill(worker->thread, WAKE_SIGNAL);
-        struct timespec limit;
-        (void)clock_gettime(CLOCK_REALTIME, &limit);
-        limit.tv_nsec += 10 * 1000 * 1000;
-        if (limit.tv_nsec >= 1000 * 1000 * 1000) {
-            limit.tv_nsec -= 1000 * 1000 * 1000;
-            limit.tv_sec++;
-        }
-        if (pthread_timedjoin_np(worker->thread, NULL, &limit) != ETIMEDOUT)
-            return;
-    }
+    struct worker *worker = free_place(crew);
+    if (!worker)
+        return -EAGAIN;
+    worker->crew = crew;
+    atomic_store(&worker->ended, false);
+    atomic_fetch_add(&crew->fs->threads, 1);
+    int error = pthread_create(&worker->thread, NULL, work, worker);
+    if (error)
+        atomic_fetch_sub(&crew->fs->threads, 1);
+    else
+        worker->started = true;
+    return -error;
 }
 
-/* What the main thread waits for; the watches' descriptors follow. */
-enum { SOURCE_SIGNAL, SOURCE_ENDED, SOURCE_PINS, SOURCE_WATCHES };
+/* What the main thread waits for. */
+enum { SOURCE_SIGNAL, SOURCE_ENDED, SOURCE_CROWDED, SOURCE_PINS, SOURCE_COUNT };
+
+struct housekeeping {
+    struct crew *crew;
+    struct pollfd sources[SOURCE_COUNT];
+    bool crowded; /* all workers were busy when `served` was the count */
+    unsigned served;
+};
+
+static void look_at_crowd(struct housekeeping *keeping)
+{
+    struct crew *crew = keeping->crew;
+    bool busy = atomic_load(&crew->busy) >= atomic_load(&crew->fs->threads);
+    bool progress = atomic_load(&crew->served) != keeping->served;
+    if (busy && !progress) {
+        int error = start_worker(crew);
+        if (error)
+            log_warning("all %u threads are stuck, and there is no other: %s",
+                        atomic_load(&crew->fs->threads), strerror(-error));
+    }
+    keeping->served = atomic_load(&crew->served);
+    keeping->crowded = busy;
+    if (!busy)
+        atomic_store(&crew->crowded, false);
+}
+
+static void drain_event(int event_fd)
+{
+    uint64_t count = 0;
+    (void)!read(event_fd, &count, sizeof count);
+}
 
 /* Waits once and does what is due. False when the session has to end. */
-static bool wait_once(struct ipcfs *fs, struct pollfd *sources, size_t count)
+static bool wait_once(struct housekeeping *keeping)
 {
-    watches_poll_fill(&fs->watches, sources + SOURCE_WATCHES);
-    if (poll(sources, count, -1) < 0)
+    struct ipcfs *fs = keeping->crew->fs;
+    struct pollfd *sources = keeping->sources;
+    int ready = poll(sources, SOURCE_COUNT, keeping->crowded ? BUSY_MS : -1);
+    if (ready < 0)
         return errno == EINTR;
     struct signalfd_siginfo info;
     if (sources[SOURCE_SIGNAL].revents &&
@@ -180,42 +279,99 @@ static bool wait_once(struct ipcfs *fs, struct pollfd *sources, size_t count)
     }
     if (sources[SOURCE_ENDED].revents)
         return false;
+    if (ready == 0) {
+        look_at_crowd(keeping);
+    } else if (sources[SOURCE_CROWDED].revents) {
+        drain_event(sources[SOURCE_CROWDED].fd);
+        keeping->crowded = true;
+        keeping->served = atomic_load(&keeping->crew->served);
+    }
     if (sources[SOURCE_PINS].revents)
         pins_expire(&fs->pins);
-    watches_polled(&fs->watches, fs->session, sources + SOURCE_WATCHES);
     return true;
 }
 
 /* Returns at a signal, or when a worker has ended because the mount has. */
-static int wait_for_end(struct ipcfs *fs, int signal_fd, int ended_fd)
+static void keep_house(struct crew *crew, int signal_fd)
 {
-    size_t count = SOURCE_WATCHES + watches_poll_count(&fs->watches);
-    AUTO_FREE struct pollfd *sources = calloc(count, sizeof *sources);
-    if (!sources)
-        return -ENOMEM;
-    sources[SOURCE_SIGNAL] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-    sources[SOURCE_ENDED] = (struct pollfd){.fd = ended_fd, .events = POLLIN};
-    sources[SOURCE_PINS] = (struct pollfd){.fd = fs->pins.timer_fd, .events = POLLIN};
-    while (wait_once(fs, sources, count))
+    struct housekeeping keeping = {
+        .crew = crew,
+        .sources =
+            {
+                [SOURCE_SIGNAL] = {.fd = signal_fd, .events = POLLIN},
+                [SOURCE_ENDED] = {.fd = crew->ended_fd, .events = POLLIN},
+                [SOURCE_CROWDED] = {.fd = crew->crowded_fd, .events = POLLIN},
+                [SOURCE_PINS] = {.fd = crew->fs->pins.timer_fd, .events = POLLIN},
+            },
+    };
+    while (wait_once(&keeping))
         ;
+}
+
+/* A signal sent just before a worker enters read(2) is lost, so all are sent it again and again. False where a worker
+ * has not ended in time: it is stuck in a native call. */
+static bool join_workers(struct crew *crew)
+{
+    for (long waited = 0; waited <= JOIN_MS; waited++) {
+        bool all_ended = true;
+        for (size_t i = 0; i < WORKERS_MAX; i++) {
+            struct worker *worker = &crew->workers[i];
+            if (!worker->started)
+                continue;
+            if (atomic_load(&worker->ended)) {
+                pthread_join(worker->thread, NULL);
+                worker->started = false;
+                continue;
+            }
+            (void)pthread_kill(worker->thread, WAKE_SIGNAL);
+            all_ended = false;
+        }
+        if (all_ended)
+            return true;
+        pause_ms(1);
+    }
+    return false;
+}
+
+static int start_crew(struct crew *crew)
+{
+    int error = 0;
+    while (!error && atomic_load(&crew->fs->threads) < crew->fs->threads_wanted)
+        error = start_worker(crew);
+    unsigned threads = atomic_load(&crew->fs->threads);
+    if (threads == 0)
+        return error;
+    if (error)
+        log_warning("%u threads instead of %u: %s", threads, crew->fs->threads_wanted, strerror(-error));
     return 0;
 }
 
-int session_serve(struct ipcfs *fs)
+int session_serve(struct ipcfs *fs, void (*ready)(void *), void *data)
 {
     sigset_t set;
     ending_signals(&set);
     AUTO_FD signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     AUTO_FD ended_fd = eventfd(0, EFD_CLOEXEC);
-    if (signal_fd < 0 || ended_fd < 0)
+    AUTO_FD crowded_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (signal_fd < 0 || ended_fd < 0 || crowded_fd < 0)
         return -errno;
-    AUTO_FREE struct worker *workers = calloc(fs->threads, sizeof *workers);
-    if (!workers)
+    AUTO_FREE struct crew *crew = calloc(1, sizeof *crew);
+    if (!crew)
         return -ENOMEM;
-    unsigned count = start_workers(fs, workers, ended_fd);
-    int error = count > 0 ? wait_for_end(fs, signal_fd, ended_fd) : -EAGAIN;
+    crew->fs = fs;
+    crew->ended_fd = ended_fd;
+    crew->crowded_fd = crowded_fd;
+    int error = start_crew(crew);
+    if (!error) {
+        ready(data);
+        keep_house(crew, signal_fd);
+    }
     fuse_session_exit(fs->session);
-    for (unsigned i = 0; i < count; i++)
-        join_worker(&workers[i]);
-    return error;
+    if (join_workers(crew))
+        return error;
+    /* The stuck worker still uses all of this. */
+    (void)TAKE_PTR(crew);
+    (void)TAKE_FD(ended_fd);
+    (void)TAKE_FD(crowded_fd);
+    return -ETIMEDOUT;
 }

@@ -19,16 +19,10 @@ void target_put(struct target *target)
     node_unuse(&target->use);
 }
 
-const struct ipcfs_backend *target_backend(const struct target *target)
-{
-    if (!target->entry)
-        return target->use.kin.backend;
-    return target->entry->lister_of ? target->entry->lister_of : target->entry->kind;
-}
-
 /*
  * Inode numbers: 8 bits what it is, 8 bits of which kind, 48 bits the object's own number. So they are the same at
- * every look, known without a node (readdir), and different for all that is shown at one time. An object of the first
+ * every look, known without a node (readdir), and different for all that is shown at one time, but that two names of
+ * one object have control directories with the same numbers. An object of the first
  * kind, POSIX shared memory, has the very number that its tmpfs file has.
  */
 enum { INODE_OBJECT = 0, INODE_CONTROL = 1, INODE_VERB = 2, INODE_FIXED = 0xFF };
@@ -66,15 +60,6 @@ uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsign
     return inode(INODE_VERB + verb, backend, number);
 }
 
-/* A directory's link count is 1, which says that its subdirectories are not counted (as btrfs and overlayfs do). */
-static void make_directory(struct statx *out, mode_t permissions)
-{
-    out->stx_mode = (uint16_t)(S_IFDIR | permissions);
-    out->stx_nlink = 1;
-    out->stx_size = 0;
-    out->stx_blocks = 0;
-}
-
 void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
                        struct statx *out)
 {
@@ -82,7 +67,10 @@ void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_f
     out->stx_ino = object_inode(backend, found->id.number);
 }
 
-/* What everything that is the tree's own has in common: root's, from the time of the mount. */
+/*
+ * What everything that is the tree's own has in common: root's, from the time of the mount. The link count of 1 says of
+ * a directory that its subdirectories are not counted (as btrfs and overlayfs do).
+ */
 static void own_attributes(const struct ipcfs *fs, struct statx *out)
 {
     *out = (struct statx){
@@ -108,36 +96,34 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
     out->stx_mode = (uint16_t)((verb->link ? S_IFLNK : S_IFREG) | verb->mode);
 }
 
-static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out, double *timeout)
+static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out)
 {
-    *timeout = TIMEOUT_FIXED;
     own_attributes(fs, out);
-    out->stx_mode = S_IFREG | 0444;
-    if (entry->objects) {
-        if (!watches_arm(&fs->watches, entry->id))
-            *timeout = TIMEOUT_OBJECT;
-        int error = entry->objects->stat_directory(entry->naming, out);
-        if (error)
-            return error;
-        make_directory(out, out->stx_mode & 07777);
-    } else if (entry->directory) {
-        make_directory(out, 0555);
-    }
     out->stx_ino = entry_inode(entry);
+    out->stx_mode = entry->directory ? S_IFDIR | 0555 : S_IFREG | 0444;
+    if (!entry->objects)
+        return 0;
+    struct statx native;
+    int error = entry->objects->stat_directory(entry->naming, &native);
+    if (error)
+        return error;
+    out->stx_mode = (uint16_t)(S_IFDIR | 0777 | (native.stx_mode & S_ISVTX));
+    out->stx_uid = native.stx_uid;
+    out->stx_gid = native.stx_gid;
     return 0;
 }
 
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout)
 {
-    *timeout = TIMEOUT_OBJECT;
+    *timeout = TIMEOUT_FIXED;
     if (target->entry)
-        return entry_stat(fs, target->entry, out, timeout);
+        return entry_stat(fs, target->entry, out);
     const struct node_kin *kin = &target->use.kin;
     if (kin->type != NODE_OBJECT) {
-        *timeout = TIMEOUT_FIXED;
         control_attributes(fs, kin, out);
         return 0;
     }
+    *timeout = TIMEOUT_OBJECT;
     struct ipcfs_found found = {.id = kin->object};
     int error = kin->backend->stat(&target->use.ref, &found.stat);
     if (!error)

@@ -3,9 +3,12 @@
  * What a request's node id means, and its attributes.
  *
  * Attributes come from the object at every request; nothing is kept. Timeouts: an object may change behind the daemon's
- * back at any moment, so it has none, and neither has its name, here and below ctl/. The tree's own entries never
- * change, or are watched (fs/watch.h); attributes of control directories and files, and the names in such a directory,
- * never change.
+ * back at any moment, so it has none, and neither has its name, here and below ctl/. The tree's own entries, control
+ * directories and files never change.
+ *
+ * A directory of objects is the tree's own, too. The kernel keeps its attributes, and so saves a request per walk
+ * through it; so they must not decide about anything that can change natively. They grant everything, but for the
+ * sticky bit, and every step into the directory is checked against the native one: by doing it as the caller.
  */
 #ifndef IPCFS_FS_TARGET_H
 #define IPCFS_FS_TARGET_H
@@ -27,11 +30,9 @@ int target_get(struct ipcfs *fs, uint64_t id, struct target *target);
 void target_put(struct target *target);
 #define AUTO_TARGET __attribute__((cleanup(target_put))) struct target
 
-/* The backend of a node or of a directory of the tree that has to do with one; NULL for the rest. */
-const struct ipcfs_backend *target_backend(const struct target *target);
-
 /*
- * Attributes as the mount shows them: with its inode number and, for control files, its mode. `*timeout` is for how long the kernel may keep them.
+ * Attributes as the mount shows them: with its inode number and, for control files, its mode. `*timeout` is
+ * for how long the kernel may keep them.
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 

@@ -3,8 +3,8 @@
  * The backend contract: what the FUSE side (fs/) asks of a kind of IPC object (backends/).
  *
  * A backend knows objects and errno. It knows no requests, no node ids and no FUSE header, so that it can be driven
- * by a test as well as by the daemon. Every slot of the table is filled; what a kind cannot do is filled with one of
- * the refusals of backends/refuse.h, so that callers never test for NULL.
+ * by a test as well as by the daemon. Every slot of the table is filled; what a kind cannot do is a function that
+ * refuses, so that callers never test for NULL.
  *
  * Errors        0 or a count on success, −errno otherwise: the errno that the native call would give.
  * Blocking      No operation blocks for another process. try_read and try_write answer −EAGAIN where the native call
@@ -54,13 +54,22 @@ struct ipcfs_lister;
 /*
  * How an operation is told which object is meant. With a hold the object is reached by it. Without, by the name it was
  * last seen under, and the operation answers −ESTALE where that name is gone or now means another object: the kernel
- * then looks the path up again (path_openat() and the retry_estale() loops of Linux fs/namei.c).
+ * then looks the path up again (path_openat() and the retry_estale() loops of Linux fs/namei.c). An `id` of zeros
+ * stands for whatever bears the name.
  */
 struct ipcfs_ref {
     struct ipcfs_objid id;
     unsigned directory;      /* index into `directories` */
     const char *name;        /* borrowed */
     struct ipcfs_hold *hold; /* borrowed, or NULL */
+};
+
+/* What create() made or opened. */
+struct ipcfs_created {
+    struct ipcfs_found found;
+    bool made; /* it was not there before */
+    struct ipcfs_hold *hold;
+    struct ipcfs_file *file;
 };
 
 struct ipcfs_entry {
@@ -126,13 +135,13 @@ struct ipcfs_backend {
     int (*start)(void);
     void (*stop)(void);
 
-    /* Attributes of a naming directory: its owner, mode and times are those the native directory has. */
+    /* Owner and mode of what a naming directory stands for; of the mode the mount shows only the sticky bit. */
     int (*stat_directory)(unsigned directory, struct statx *out);
     /*
-     * A new descriptor, the caller's, that turns readable (poll(2)) when stat_directory() would answer something new;
-     * read(2) until EAGAIN makes it unreadable again. −EOPNOTSUPP where the kind cannot tell.
+     * Whether any user may search the directory. Then find() need not be asked as the caller, which costs more; and
+     * only then.
      */
-    int (*watch_directory)(unsigned directory);
+    bool (*open_to_all)(unsigned directory);
     /* statfs(2) of what carries the kind's objects. */
     int (*stat_system)(struct statvfs *out);
 
@@ -150,10 +159,11 @@ struct ipcfs_backend {
 
     /*
      * Creates `name`, or opens it where it exists and `flags` have no O_EXCL. `flags` are those of open(2); `mode` has
-     * the umask taken off already. On success *hold and *file are the caller's.
+     * the umask taken off already. On success `out->hold` and `out->file` are the caller's; on error nothing is left
+     * behind. uncreate() takes back the name of what create() made, where the caller fails later; it releases nothing.
      */
-    int (*create)(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_found *out,
-                  struct ipcfs_hold **hold, struct ipcfs_file **file);
+    int (*create)(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_created *out);
+    void (*uncreate)(unsigned directory, const char *name, const struct ipcfs_created *created);
     int (*remove)(unsigned directory, const char *name);
     /* `flags` are those of renameat2(2). */
     int (*rename)(unsigned directory, const char *name, unsigned to_directory, const char *to_name,

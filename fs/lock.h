@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks, and the order in which they may be taken: a thread takes only locks of a higher rank than all it holds. No
+ * lock is held over a reply, a notification to the kernel, or a call that may wait for another process.
+ *
+ * Builds with debug information check the order and log a violation ("lock order: …"), which the tests look for.
+ */
+#ifndef IPCFS_FS_LOCK_H
+#define IPCFS_FS_LOCK_H
+
+#include <pthread.h>
+
+enum lock_rank {
+    LOCK_HANDLE, /* struct handle: its text or its place in a directory; held over the backend's list calls */
+    LOCK_PINS,   /* struct pins */
+    LOCK_TABLE,  /* struct node_table, struct handle_table: nothing is taken under these */
+};
+
+struct lock {
+    pthread_mutex_t mutex;
+    enum lock_rank rank;
+};
+
+/* 0 or −errno. */
+int lock_init(struct lock *lock, enum lock_rank rank);
+void lock_destroy(struct lock *lock);
+void lock_take(struct lock *lock);
+void lock_release(struct lock *lock);
+
+#endif
