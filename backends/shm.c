@@ -115,21 +115,26 @@ static void shm_stop(void)
 
 /* ---- finding and listing ---- */
 
-static int shm_stat_directory(unsigned directory, struct statx *out)
+/* With an access control list the mode does not tell all. ENODATA: there is none; EOPNOTSUPP: there never is. */
+static bool has_access_list(int fd)
 {
-    (void)directory;
-    return stat_at(shm_directory, "", out);
+    ssize_t size = fgetxattr(fd, "system.posix_acl_access", NULL, 0);
+    return size >= 0 || (errno != ENODATA && errno != EOPNOTSUPP);
 }
 
-static bool shm_open_to_all(unsigned directory)
+static int shm_stat_directory(unsigned directory, struct ipcfs_directory *out)
 {
-    struct stat stat;
     (void)directory;
-    if (fstat(shm_directory, &stat) < 0 || !(stat.st_mode & S_IXOTH))
-        return false;
-    /* With an access control list the mode does not tell all. ENODATA: there is none; EOPNOTSUPP: there never is. */
-    ssize_t size = fgetxattr(shm_directory, "system.posix_acl_access", NULL, 0);
-    return size < 0 && (errno == ENODATA || errno == EOPNOTSUPP);
+    struct stat stat;
+    if (fstat(shm_directory, &stat) < 0)
+        return -errno;
+    *out = (struct ipcfs_directory){
+        .uid = stat.st_uid,
+        .gid = stat.st_gid,
+        .sticky = stat.st_mode & S_ISVTX,
+        .open_to_all = stat.st_mode & S_IXOTH && !has_access_list(shm_directory),
+    };
+    return 0;
 }
 
 static int shm_stat_system(struct statvfs *out)
@@ -580,7 +585,6 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .start = shm_start,
     .stop = shm_stop,
     .stat_directory = shm_stat_directory,
-    .open_to_all = shm_open_to_all,
     .stat_system = shm_stat_system,
     .find = shm_find,
     .list_open = shm_list_open,

@@ -61,7 +61,10 @@ int ipcfs_init(struct ipcfs *fs)
         stop_kinds(kinds);
         return error;
     }
-    error = node_table_init(&fs->nodes, fs->tree.count + 1);
+    fs->told = calloc(fs->tree.count, sizeof *fs->told);
+    error = fs->told ? lock_init(&fs->told_lock, LOCK_TOLD) : -ENOMEM;
+    if (!error)
+        error = node_table_init(&fs->nodes, fs->tree.count + 1);
     if (!error)
         error = handle_table_init(&fs->handles, handle_share());
     if (!error)
@@ -74,6 +77,8 @@ void ipcfs_destroy(struct ipcfs *fs)
     pins_destroy(&fs->pins);
     handle_table_destroy(&fs->handles);
     node_table_destroy(&fs->nodes);
+    lock_destroy(&fs->told_lock);
+    free(fs->told);
     const struct ipcfs_backend **kinds = fs->tree.kinds;
     tree_destroy(&fs->tree);
     stop_kinds(kinds);

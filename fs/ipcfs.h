@@ -19,6 +19,9 @@ struct ipcfs {
     struct handle_table handles;
     struct pins pins;
     struct metrics metrics;
+    struct lock told_lock;
+    struct ipcfs_directory
+        *told; /* told_lock; per entry of the tree: what the kernel knows of a naming directory */
 
     /* Set before the workers start, then fixed. */
     struct fuse_session *session;

@@ -13,6 +13,7 @@
 enum lock_rank {
     LOCK_HANDLE, /* struct handle: its text or its place in a directory; held over the backend's list calls */
     LOCK_PINS,   /* struct pins */
+    LOCK_TOLD,   /* struct ipcfs: told */
     LOCK_TABLE,  /* struct node_table, struct handle_table: nothing is taken under these */
 };
 

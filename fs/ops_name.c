@@ -39,13 +39,15 @@ static void pin_node(struct ipcfs *fs, const struct ipcfs_backend *backend, uint
 }
 
 /* As the caller, who is to learn of no object that he could not find natively; but that is seldom in question. */
-static int find_as_caller(fuse_req_t req, const struct tree_entry *directory, const char *name,
-                          struct ipcfs_found *found, struct ipcfs_hold **hold)
+static int find_as_caller(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *directory,
+                          const char *name, struct ipcfs_found *found, struct ipcfs_hold **hold)
 {
-    const struct ipcfs_backend *backend = directory->lister_of;
+    struct ipcfs_directory native;
     AUTO_ACTING acting = {0};
-    int error = backend->open_to_all(directory->naming) ? 0 : act_as_caller(&acting, req);
-    return error ? error : backend->find(directory->naming, name, found, hold);
+    int error = directory_look(fs, directory, &native);
+    if (!error && !native.open_to_all)
+        error = act_as_caller(&acting, req);
+    return error ? error : directory->lister_of->find(directory->naming, name, found, hold);
 }
 
 static int lookup_object(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *parent, const char *name,
@@ -53,7 +55,7 @@ static int lookup_object(struct ipcfs *fs, fuse_req_t req, const struct tree_ent
 {
     struct ipcfs_found found;
     struct ipcfs_hold *hold = NULL;
-    int error = find_as_caller(req, parent, name, &found, pins_wanted(&fs->pins) ? &hold : NULL);
+    int error = find_as_caller(fs, req, parent, name, &found, pins_wanted(&fs->pins) ? &hold : NULL);
     if (error)
         return error;
     error = make_object_entry(fs, parent->objects, parent->naming, name, &found, entry);
@@ -80,7 +82,7 @@ static int lookup_control_directory(struct ipcfs *fs, fuse_req_t req, const stru
     if (!object)
         return -ENOENT;
     struct ipcfs_found found;
-    int error = find_as_caller(req, parent, object, &found, NULL);
+    int error = find_as_caller(fs, req, parent, object, &found, NULL);
     if (error)
         return error;
     struct node_kin kin = {

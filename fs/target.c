@@ -96,6 +96,26 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
     out->stx_mode = (uint16_t)((verb->link ? S_IFLNK : S_IFREG) | verb->mode);
 }
 
+static bool same_directory(const struct ipcfs_directory *a, const struct ipcfs_directory *b)
+{
+    return a->uid == b->uid && a->gid == b->gid && a->sticky == b->sticky;
+}
+
+int directory_look(struct ipcfs *fs, const struct tree_entry *entry, struct ipcfs_directory *out)
+{
+    int error = entry->lister_of->stat_directory(entry->naming, out);
+    if (error || !entry->objects)
+        return error;
+    lock_take(&fs->told_lock);
+    struct ipcfs_directory *told = &fs->told[entry->id - 1];
+    bool changed = !same_directory(told, out);
+    *told = *out;
+    lock_release(&fs->told_lock);
+    if (changed)
+        (void)fuse_lowlevel_notify_inval_inode(fs->session, entry->id, -1, 0);
+    return 0;
+}
+
 static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct statx *out)
 {
     own_attributes(fs, out);
@@ -103,13 +123,13 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
     out->stx_mode = entry->directory ? S_IFDIR | 0555 : S_IFREG | 0444;
     if (!entry->objects)
         return 0;
-    struct statx native;
-    int error = entry->objects->stat_directory(entry->naming, &native);
+    struct ipcfs_directory native;
+    int error = directory_look(fs, entry, &native);
     if (error)
         return error;
-    out->stx_mode = (uint16_t)(S_IFDIR | 0777 | (native.stx_mode & S_ISVTX));
-    out->stx_uid = native.stx_uid;
-    out->stx_gid = native.stx_gid;
+    out->stx_mode = S_IFDIR | 0777 | (native.sticky ? S_ISVTX : 0);
+    out->stx_uid = native.uid;
+    out->stx_gid = native.gid;
     return 0;
 }
 

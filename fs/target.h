@@ -7,8 +7,11 @@
  * directories and files never change.
  *
  * A directory of objects is the tree's own, too. The kernel keeps its attributes, and so saves a request per walk
- * through it; so they must not decide about anything that can change natively. They grant everything, but for the
- * sticky bit, and every step into the directory is checked against the native one: by doing it as the caller.
+ * through it; so they must not decide about what can change natively. They grant everything, and every step into the
+ * directory is checked against the native one, by doing it as the caller. Only owner and sticky bit are the native ones,
+ * because the kernel's own checks need them (who may remove a name; fs.protected_regular). Every lookup in the directory
+ * sees whether they have changed, and then has the kernel forget what it was told; before it makes such a check it asks
+ * for the right to write to the directory, and so again.
  */
 #ifndef IPCFS_FS_TARGET_H
 #define IPCFS_FS_TARGET_H
@@ -35,6 +38,9 @@ void target_put(struct target *target);
  * for how long the kernel may keep them.
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
+
+/* Looks at what a directory of the tree stands for; tells the kernel where it has changed. */
+int directory_look(struct ipcfs *fs, const struct tree_entry *entry, struct ipcfs_directory *out);
 
 /* The same for an object that has just been found. */
 void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,

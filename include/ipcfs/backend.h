@@ -64,6 +64,14 @@ struct ipcfs_ref {
     struct ipcfs_hold *hold; /* borrowed, or NULL */
 };
 
+/* A naming directory as it is natively. */
+struct ipcfs_directory {
+    uid_t uid;
+    gid_t gid;
+    bool sticky;      /* only owners remove and rename, as in /tmp */
+    bool open_to_all; /* any user may search it: find() need not be asked as the caller, which costs more */
+};
+
 /* What create() made or opened. */
 struct ipcfs_created {
     struct ipcfs_found found;
@@ -135,13 +143,8 @@ struct ipcfs_backend {
     int (*start)(void);
     void (*stop)(void);
 
-    /* Owner and mode of what a naming directory stands for; of the mode the mount shows only the sticky bit. */
-    int (*stat_directory)(unsigned directory, struct statx *out);
-    /*
-     * Whether any user may search the directory. Then find() need not be asked as the caller, which costs more; and
-     * only then.
-     */
-    bool (*open_to_all)(unsigned directory);
+    /* What a naming directory stands for. */
+    int (*stat_directory)(unsigned directory, struct ipcfs_directory *out);
     /* statfs(2) of what carries the kind's objects. */
     int (*stat_system)(struct statvfs *out);
 

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nopfs: the floor under every request to a FUSE daemon.
+ *
+ * A file system that does no work at all: a fixed set of files, every request answered from constants.
+ * What it costs is what the kernel, libfuse and the wake-ups cost; the difference to ipcfs is ipcfs's own.
+ *
+ *   null      a write is accepted and a read gives zeroes, at once
+ *   ctl       a control file: a short text
+ *   data      with --backing: that file, its data carried by the kernel (passthrough)
+ *   dir/      --files static regular files, for ls and ls -l
+ *
+ * The loop is libfuse's own multi-threaded one; others can be chosen to see what a wake-up costs.
+ */
+#define FUSE_USE_VERSION 317
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <getopt.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Node ids; they never go away, so FORGET has nothing to do. */
+enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_CTL, INO_DATA, INO_DIR, INO_FILE0 };
+
+#define NAME_FMT "f%06u"
+#define NAME_LEN 7
+#define MAX_THREADS 64
+
+static const char ctl_text[] = "name: nothing\nsize: 4096\nmode: 0644\nuid: 0\ngid: 0\n";
+static const char zeroes[1 << 20];
+
+enum loop_kind { LOOP_MT, LOOP_FIXED, LOOP_POLL };
+static const char *const loop_names[] = {"mt", "fixed", "poll"};
+
+static struct {
+    unsigned files;
+    double entry_timeout;
+    double attr_timeout;
+    double dir_timeout;
+    unsigned threads;
+    unsigned poll_us;
+    enum loop_kind loop;
+    const char *backing;
+    off_t backing_size;
+} cfg = {.files = 10000, .dir_timeout = 3600, .poll_us = 50};
+
+static char (*names)[NAME_LEN + 1];
+
+/* ---- answers ------------------------------------------------------------------------------------------------- */
+
+static bool is_dir(fuse_ino_t ino)
+{
+    return ino == INO_ROOT || ino == INO_DIR;
+}
+
+static bool attr_of(fuse_ino_t ino, struct stat *st)
+{
+    if (ino < INO_ROOT || ino >= INO_FILE0 + (fuse_ino_t)cfg.files)
+        return false;
+    bool dir = is_dir(ino);
+    *st = (struct stat){.st_ino = ino,
+                        .st_mode = dir ? S_IFDIR | 0755 : S_IFREG | 0644,
+                        .st_nlink = dir ? 2 : 1,
+                        .st_size = ino == INO_DATA ? cfg.backing_size : 0,
+                        .st_blksize = 4096};
+    return true;
+}
+
+static struct fuse_entry_param entry_of(fuse_ino_t ino)
+{
+    struct fuse_entry_param e = {.ino = ino,
+                                 .generation = 1,
+                                 .attr_timeout = is_dir(ino) ? cfg.dir_timeout : cfg.attr_timeout,
+                                 .entry_timeout = is_dir(ino) ? cfg.dir_timeout : cfg.entry_timeout};
+    attr_of(ino, &e.attr);
+    return e;
+}
+
+static fuse_ino_t find(fuse_ino_t parent, const char *name)
+{
+    if (parent == INO_ROOT) {
+        if (strcmp(name, "null") == 0)
+            return INO_NULL;
+        if (strcmp(name, "ctl") == 0)
+            return INO_CTL;
+        if (cfg.backing && strcmp(name, "data") == 0)
+            return INO_DATA;
+        return strcmp(name, "dir") == 0 ? INO_DIR : 0;
+    }
+    if (parent != INO_DIR || name[0] != 'f')
+        return 0;
+    unsigned long i = strtoul(name + 1, NULL, 10);
+    return i < cfg.files && strcmp(name, names[i]) == 0 ? INO_FILE0 + i : 0;
+}
+
+static void nop_init(void *data, struct fuse_conn_info *conn)
+{
+    (void)data;
+    fuse_unset_feature_flag(conn, FUSE_CAP_READDIRPLUS);
+    fuse_unset_feature_flag(conn, FUSE_CAP_READDIRPLUS_AUTO);
+    /* Without it, and with an answer to getxattr, the kernel asks for security.capability before a write. */
+    fuse_set_feature_flag(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+    fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
+    conn->max_backing_stack_depth = 1;
+}
+
+static void nop_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    fuse_ino_t ino = find(parent, name);
+    if (ino == 0) {
+        fuse_reply_err(req, ENOENT);
+        return;
+    }
+    struct fuse_entry_param e = entry_of(ino);
+    fuse_reply_entry(req, &e);
+}
+
+static void nop_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+    (void)ino;
+    (void)count;
+    fuse_reply_none(req);
+}
+
+static void nop_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    (void)count;
+    (void)forgets;
+    fuse_reply_none(req);
+}
+
+static void nop_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)fi;
+    struct stat st;
+    if (attr_of(ino, &st))
+        fuse_reply_attr(req, &st, is_dir(ino) ? cfg.dir_timeout : cfg.attr_timeout);
+    else
+        fuse_reply_err(req, ENOENT);
+}
+
+/* `>` truncates: the size never changes, the answer is what getattr says. */
+static void nop_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                        struct fuse_file_info *fi)
+{
+    (void)attr;
+    (void)to_set;
+    nop_getattr(req, ino, fi);
+}
+
+/* All opens of a passed-through file share one backing id; it is made at the first and kept. */
+static int backing_id(fuse_req_t req)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int id;
+    pthread_mutex_lock(&lock);
+    if (id <= 0 && cfg.backing) {
+        int fd = open(cfg.backing, O_RDWR | O_CLOEXEC);
+        if (fd != -1) {
+            id = fuse_passthrough_open(req, fd);
+            close(fd);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return id;
+}
+
+static void nop_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    fi->noflush = 1;
+    if (ino == INO_DATA)
+        fi->backing_id = backing_id(req);
+    else
+        fi->direct_io = 1;
+    if (ino == INO_DATA && fi->backing_id <= 0)
+        fuse_reply_err(req, ENODEV);
+    else
+        fuse_reply_open(req, fi);
+}
+
+static void nop_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)fi;
+    if (ino != INO_CTL) {
+        fuse_reply_buf(req, zeroes, size < sizeof zeroes ? size : sizeof zeroes);
+        return;
+    }
+    size_t len = sizeof ctl_text - 1;
+    size_t skip = (size_t)off < len ? (size_t)off : len;
+    fuse_reply_buf(req, ctl_text + skip, size < len - skip ? size : len - skip);
+}
+
+static void nop_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+                      struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)buf;
+    (void)off;
+    (void)fi;
+    fuse_reply_write(req, size);
+}
+
+static void nop_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)fi;
+    fuse_reply_err(req, 0);
+}
+
+/* The entry at position `i` of a directory: its node id and name, or 0 after the last. */
+static fuse_ino_t entry_at(fuse_ino_t dir, unsigned i, const char **name)
+{
+    static const char *const root_names[] = {"null", "ctl", "dir"};
+    static const fuse_ino_t root_inos[] = {INO_NULL, INO_CTL, INO_DIR};
+    if (dir == INO_ROOT) {
+        if (i >= 3)
+            return 0;
+        *name = root_names[i];
+        return root_inos[i];
+    }
+    if (i >= cfg.files)
+        return 0;
+    *name = names[i];
+    return INO_FILE0 + i;
+}
+
+static void nop_readdir(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)fi;
+    char *buf = malloc(size);
+    if (!buf) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    size_t used = 0;
+    const char *name;
+    fuse_ino_t ino;
+    struct stat st;
+    for (unsigned i = (unsigned)off; (ino = entry_at(dir, i, &name)) != 0; i++) {
+        attr_of(ino, &st);
+        size_t n = fuse_add_direntry(req, buf + used, size - used, name, &st, i + 1);
+        if (n > size - used)
+            break;
+        used += n;
+    }
+    fuse_reply_buf(req, buf, used);
+    free(buf);
+}
+
+/* Told so once, ls asks for no more; told ENOSYS, it gets "no data" from the kernel and asks for every file. */
+static void nop_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    (void)ino;
+    (void)name;
+    (void)size;
+    fuse_reply_err(req, EOPNOTSUPP);
+}
+
+/* No opendir, flush, access: libfuse answers ENOSYS, and the kernel then does without. */
+static const struct fuse_lowlevel_ops nop_ops = {
+    .init = nop_init,
+    .lookup = nop_lookup,
+    .forget = nop_forget,
+    .forget_multi = nop_forget_multi,
+    .getattr = nop_getattr,
+    .setattr = nop_setattr,
+    .open = nop_open,
+    .read = nop_read,
+    .write = nop_write,
+    .release = nop_release,
+    .getxattr = nop_getxattr,
+    .readdir = nop_readdir,
+};
+
+/* ---- loops --------------------------------------------------------------------------------------------------- */
+
+static int64_t now_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+}
+
+/* One thread that reads and answers until the session ends; the descriptor blocks. */
+static void *read_and_answer(void *arg)
+{
+    struct fuse_session *se = arg;
+    struct fuse_buf buf = {0};
+    while (!fuse_session_exited(se)) {
+        int n = fuse_session_receive_buf(se, &buf);
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        fuse_session_process_buf(se, &buf);
+    }
+    fuse_session_exit(se);
+    free(buf.mem);
+    return NULL;
+}
+
+/* A fixed number of threads, all asleep in read. */
+static int loop_fixed(struct fuse_session *se)
+{
+    pthread_t threads[MAX_THREADS];
+    unsigned started = 0;
+    while (started + 1 < cfg.threads && pthread_create(&threads[started], NULL, read_and_answer, se) == 0)
+        started++;
+    read_and_answer(se);
+    for (unsigned i = 0; i < started; i++) {
+        pthread_cancel(threads[i]);
+        pthread_join(threads[i], NULL);
+    }
+    return 0;
+}
+
+/* One thread that asks again and again for up to poll_us after the last request, and only then sleeps. */
+static int loop_poll(struct fuse_session *se)
+{
+    int fd = fuse_session_fd(se);
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == -1)
+        return -errno;
+    struct fuse_buf buf = {0};
+    int64_t busy = now_us();
+    while (!fuse_session_exited(se)) {
+        int n = fuse_session_receive_buf(se, &buf);
+        if (n > 0) {
+            fuse_session_process_buf(se, &buf);
+            busy = now_us();
+        } else if (n == -EAGAIN && now_us() - busy < cfg.poll_us) {
+            sched_yield();
+        } else if (n == -EAGAIN) {
+            struct pollfd p = {.fd = fd, .events = POLLIN};
+            poll(&p, 1, -1);
+            busy = now_us();
+        } else if (n != -EINTR) {
+            break;
+        }
+    }
+    free(buf.mem);
+    return 0;
+}
+
+static int loop_mt(struct fuse_session *se)
+{
+    struct fuse_loop_config *lc = fuse_loop_cfg_create();
+    if (!lc)
+        return -ENOMEM;
+    if (cfg.threads)
+        fuse_loop_cfg_set_max_threads(lc, cfg.threads);
+    int rc = fuse_session_loop_mt(se, lc);
+    fuse_loop_cfg_destroy(lc);
+    return rc;
+}
+
+static int run_loop(struct fuse_session *se)
+{
+    switch (cfg.loop) {
+    case LOOP_FIXED:
+        return loop_fixed(se);
+    case LOOP_POLL:
+        return loop_poll(se);
+    default:
+        return loop_mt(se);
+    }
+}
+
+/* ---- start-up ------------------------------------------------------------------------------------------------ */
+
+static void usage(FILE *out)
+{
+    fprintf(out, "usage: nopfs [options] MOUNTPOINT   (stays in the foreground)\n"
+                 "  --files=N           files in dir/ (10000)\n"
+                 "  --entry-timeout=S   seconds the kernel may keep a name (0)\n"
+                 "  --attr-timeout=S    seconds the kernel may keep attributes (0)\n"
+                 "  --dir-timeout=S     the same, both, for directories (3600)\n"
+                 "  --backing=FILE      what is behind the file data\n"
+                 "  --loop=KIND         mt (libfuse's, default), fixed, poll\n"
+                 "  --threads=N         for mt: at most; for fixed: exactly (1)\n"
+                 "  --poll-us=N         for poll: microseconds to poll before sleeping (50)\n");
+}
+
+static int parse_loop(const char *name)
+{
+    for (size_t i = 0; i < sizeof loop_names / sizeof *loop_names; i++)
+        if (strcmp(name, loop_names[i]) == 0)
+            return (int)i;
+    fprintf(stderr, "nopfs: no such loop: %s\n", name);
+    exit(2);
+}
+
+static const char *parse_args(int argc, char **argv)
+{
+    static const struct option opts[] = {{"files", 1, NULL, 'f'},        {"entry-timeout", 1, NULL, 'e'},
+                                         {"attr-timeout", 1, NULL, 'a'}, {"loop", 1, NULL, 'l'},
+                                         {"threads", 1, NULL, 't'},      {"poll-us", 1, NULL, 'u'},
+                                         {"dir-timeout", 1, NULL, 'd'},  {"backing", 1, NULL, 'b'},
+                                         {"help", 0, NULL, 'h'},         {0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
+        switch (c) {
+        case 'f':
+            cfg.files = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'e':
+            cfg.entry_timeout = strtod(optarg, NULL);
+            break;
+        case 'a':
+            cfg.attr_timeout = strtod(optarg, NULL);
+            break;
+        case 'd':
+            cfg.dir_timeout = strtod(optarg, NULL);
+            break;
+        case 'l':
+            cfg.loop = (enum loop_kind)parse_loop(optarg);
+            break;
+        case 't':
+            cfg.threads = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'u':
+            cfg.poll_us = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'b':
+            cfg.backing = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            exit(0);
+        default:
+            usage(stderr);
+            exit(2);
+        }
+    }
+    if (optind + 1 != argc || cfg.files > 999999 || cfg.threads > MAX_THREADS) {
+        usage(stderr);
+        exit(2);
+    }
+    return argv[optind];
+}
+
+static bool prepare(void)
+{
+    struct stat st = {0};
+    if (cfg.backing && stat(cfg.backing, &st) == -1)
+        return false;
+    cfg.backing_size = st.st_size;
+    names = calloc(cfg.files ? cfg.files : 1, sizeof *names);
+    for (unsigned i = 0; names && i < cfg.files; i++)
+        snprintf(names[i], sizeof *names, NAME_FMT, i % 1000000);
+    return names != NULL;
+}
+
+static int serve(struct fuse_session *se, const char *mountpoint)
+{
+    if (fuse_set_signal_handlers(se) != 0)
+        return 1;
+    int rc = 1;
+    if (fuse_session_mount(se, mountpoint) == 0) {
+        rc = run_loop(se) < 0;
+        fuse_session_unmount(se);
+    }
+    fuse_remove_signal_handlers(se);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    const char *mountpoint = parse_args(argc, argv);
+    if (!prepare()) {
+        perror("nopfs");
+        return 1;
+    }
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    struct fuse_session *se = NULL;
+    int rc = 1;
+    if (fuse_opt_add_arg(&args, argv[0]) == 0 &&
+        fuse_opt_add_arg(&args, "-ofsname=nopfs,default_permissions,allow_other") == 0)
+        se = fuse_session_new(&args, &nop_ops, sizeof nop_ops, NULL);
+    if (se) {
+        rc = serve(se, mountpoint);
+        fuse_session_destroy(se);
+    }
+    fuse_opt_free_args(&args);
+    free(names);
+    return rc;
+}
