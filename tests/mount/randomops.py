@@ -23,8 +23,8 @@ def fallocate(fd, mode, offset, length):
         raise OSError(ctypes.get_errno(), 'fallocate')
 
 
-# A write that is passed through takes set-user-ID bits off, also root's, which keeps them natively: README says so.
-SET_UID = 0 if PASSTHROUGH and not NATIVE else stat.S_ISUID
+# A write that is passed through takes set-id bits off, also root's, which keeps them natively: README says so.
+SET_UID, SET_GID = (0, 0) if PASSTHROUGH and not NATIVE else (stat.S_ISUID, stat.S_ISGID)
 
 
 class Object:
@@ -181,7 +181,7 @@ class Run:
                 m.flush()
 
     def chmod(self):
-        path, mode = self.path(), self.rng.choice((0, 0o600, 0o644, 0o777, 0o1666, 0o755 | SET_UID, 0o2644))
+        path, mode = self.path(), self.rng.choice((0, 0o600, 0o644, 0o777, 0o1666, 0o755 | SET_UID, 0o644 | SET_GID))
         self.note('chmod', self.at, self.name, oct(mode))
         if self.call(self.missing(), os.chmod, path, mode) is None:
             self.objects[self.name].mode = mode
