@@ -57,7 +57,7 @@ static bool has_prefix(const char *name, const char *prefix)
 
 static bool is_hidden(const char *name)
 {
-    return has_prefix(name, "sem.") || has_prefix(name, ".ipcfs.");
+    return has_prefix(name, "sem.") || has_prefix(name, ".ipcfs.") || strchr(name, '/');
 }
 
 /* Objects are the regular files of the tmpfs itself, not of what is mounted on a name in it. */
@@ -474,23 +474,30 @@ static off_t shm_seek(struct ipcfs_file *file, off_t offset, int whence)
 
 /* ---- changes ---- */
 
+/* −ENOENT where the name means no object: what is not shown is not removed or moved either. */
+static int check_object(unsigned directory, const char *name)
+{
+    struct ipcfs_found found;
+    return shm_find(directory, name, &found, NULL);
+}
+
 static int shm_remove(unsigned directory, const char *name)
 {
-    (void)directory;
-    if (is_hidden(name))
-        return -ENOENT;
+    int error = check_object(directory, name);
+    if (error)
+        return error;
     return unlinkat(shm_directory, name, 0) < 0 ? -errno : 0;
 }
 
 static int shm_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
                       unsigned flags)
 {
-    (void)directory;
     (void)to_directory;
-    if (is_hidden(name))
-        return -ENOENT;
     if (is_hidden(to_name))
         return -EPERM;
+    int error = check_object(directory, name);
+    if (error)
+        return error;
     return renameat2(shm_directory, name, shm_directory, to_name, flags) < 0 ? -errno : 0;
 }
 

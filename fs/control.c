@@ -192,9 +192,8 @@ static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, st
 
 static void readme_line(struct text *out, const char *path, const char *name, const char *help)
 {
-    AUTO_TEXT whole = {0};
-    text_printf(&whole, "%s%s", path, name);
-    text_printf(out, "%-28.*s %s\n", (int)whole.length, whole.data ? whole.data : "", help);
+    int pad = 28 - (int)(strlen(path) + strlen(name));
+    text_printf(out, "%s%s%*s %s\n", path, name, pad > 0 ? pad : 0, "", help);
 }
 
 static void readme_fields(struct text *out, const struct ipcfs_field *fields)

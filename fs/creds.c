@@ -217,6 +217,8 @@ static int put_on(struct acting *acting, const struct caller *caller, int count,
 int acting_begin(struct acting *acting, const struct caller *caller)
 {
     *acting = (struct acting){0};
+    if (caller->uid == (uid_t)-1 || caller->gid == (gid_t)-1)
+        return -EPERM; /* no identity: setresuid(2) would take it for "leave it as it is" */
     if (caller->uid == own.uid && (caller->gid == own.gid || own.uid != 0))
         return 0;
     if (own.uid != 0)

@@ -125,16 +125,15 @@ static int set_name(struct json_object *object, const char *field, const char *b
 /* Seconds with all nine decimals, which a double has not room for. Before 1970 the nanoseconds still count upwards. */
 static struct json_object *json_time(const struct timespec *time)
 {
-    intmax_t seconds = time->tv_sec;
+    bool negative = time->tv_sec < 0;
+    uintmax_t seconds = negative ? -(uintmax_t)time->tv_sec : (uintmax_t)time->tv_sec;
     long nanoseconds = time->tv_nsec;
-    bool negative = seconds < 0;
     if (negative && nanoseconds) {
-        seconds++;
+        seconds--;
         nanoseconds = 1000000000 - nanoseconds;
     }
     char digits[48];
-    (void)snprintf(digits, sizeof digits, "%s%jd.%09ld", negative ? "-" : "",
-                   seconds < 0 ? -seconds : seconds, nanoseconds);
+    (void)snprintf(digits, sizeof digits, "%s%ju.%09ld", negative ? "-" : "", seconds, nanoseconds);
     return json_object_new_double_s((double)time->tv_sec + (double)time->tv_nsec / 1e9, digits);
 }
 

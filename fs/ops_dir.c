@@ -108,7 +108,7 @@ static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *f
         return true;
     }
     const struct node_kin *kin = &handle->node.kin;
-    const struct ipcfs_verb *verb = control_verb(kin->backend, (unsigned)number);
+    const struct ipcfs_verb *verb = number <= UINT_MAX ? control_verb(kin->backend, (unsigned)number) : NULL;
     if (!verb)
         return false;
     uint64_t inode = verb_inode(kin->backend, kin->object.number, (unsigned)number);

@@ -139,10 +139,23 @@ static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, 
     return error;
 }
 
+/* Whether the handle is of something that has a text: the kernel opens nothing else, but might not be who asks. */
+static int check_control(const struct handle *handle)
+{
+    if (handle->entry)
+        return handle->entry->directory ? -EISDIR : 0;
+    const struct node_kin *kin = &handle->node.kin;
+    if (kin->type == NODE_CTL_DIR)
+        return -EISDIR;
+    return control_verb(kin->backend, kin->verb)->link ? -ELOOP : 0;
+}
+
 static int open_control(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
 {
     bool changes = (info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC;
-    int error = changes ? -EPERM : publish(fs, handle, info);
+    int error = changes ? -EPERM : check_control(handle);
+    if (!error)
+        error = publish(fs, handle, info);
     if (error)
         discard(fs, handle);
     return error;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract of include/ipcfs/backend.h, checked for every kind there is, on a private /dev/shm and IPC name space. */
+#include "subject.h"
+
+#include "private_shm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct traits all_traits[] = {
+    {.kind = "shm", .renames = true, .links = true, .bytes = true},
+};
+
+static const struct suite *const suites[] = {
+    &names_suite, &changes_suite, &data_suite, &lists_suite, &failures_suite, &shm_suite,
+};
+
+static const struct traits *find_traits(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(all_traits); i++)
+        if (strcmp(all_traits[i].kind, name) == 0)
+            return &all_traits[i];
+    return NULL;
+}
+
+static bool is_for_this_kind(const struct suite *suite)
+{
+    return (!suite->only_kind || strcmp(suite->only_kind, kind->kind) == 0) &&
+           (!suite->only_bytes || traits->bytes);
+}
+
+static int run_suites(void)
+{
+    int failed = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(suites); i++) {
+        char name[128];
+        if (!is_for_this_kind(suites[i]))
+            continue;
+        (void)snprintf(name, sizeof name, "%s: %s", kind->kind, suites[i]->name);
+        failed += _cmocka_run_group_tests(name, suites[i]->tests, suites[i]->count, NULL, NULL);
+    }
+    return failed;
+}
+
+static int run_kind(const struct ipcfs_backend *backend)
+{
+    kind = backend;
+    traits = find_traits(backend->kind);
+    if (!traits) {
+        (void)fprintf(stderr, "%s: say in all_traits what this kind can do\n", backend->kind);
+        return 1;
+    }
+    int error = backend->start();
+    if (error) {
+        (void)fprintf(stderr, "%s: start: %s\n", backend->kind, strerror(-error));
+        return 1;
+    }
+    int failed = run_suites();
+    backend->stop();
+    return failed;
+}
+
+int main(void)
+{
+    private_shm_enter("size=64m,nr_inodes=20000,mode=1777");
+    (void)umask(0);
+    (void)alarm(100); /* nothing here may block for ever */
+    int failed = 0;
+    for (size_t i = 0; ipcfs_backends[i]; i++)
+        failed += run_kind(ipcfs_backends[i]);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

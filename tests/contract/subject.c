@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "subject.h"
+
+#include "failing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct ipcfs_backend *kind;
+const struct traits *traits;
+
+int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out)
+{
+    int error = kind->create(0, name, flags | O_CREAT, mode, out);
+    if (!error)
+        assert_true(out->hold && out->file);
+    return error;
+}
+
+struct ipcfs_created create_object(const char *name, int flags, mode_t mode)
+{
+    struct ipcfs_created object = {0};
+    int error = try_create(name, flags, mode, &object);
+    if (error)
+        fail_msg("create(\"%s\", %#o): %s", name, (unsigned)flags, strerror(-error));
+    return object;
+}
+
+void let_go(struct ipcfs_created *object)
+{
+    kind->close(object->file);
+    kind->release(object->hold);
+    *object = (struct ipcfs_created){0};
+}
+
+struct ipcfs_found make_object(const char *name)
+{
+    struct ipcfs_created object = create_object(name, O_RDWR | O_EXCL, 0600);
+    struct ipcfs_found found = object.found;
+    let_go(&object);
+    return found;
+}
+
+struct ipcfs_found find_object(const char *name)
+{
+    struct ipcfs_found found;
+    int error = kind->find(0, name, &found, NULL);
+    if (error)
+        fail_msg("find(\"%s\"): %s", name, strerror(-error));
+    return found;
+}
+
+struct statx stat_object(const struct ipcfs_ref *ref)
+{
+    struct statx stat;
+    int error = kind->stat(ref, &stat);
+    if (error)
+        fail_msg("stat(\"%s\"): %s", ref->name, strerror(-error));
+    return stat;
+}
+
+struct ipcfs_file *open_object(const struct ipcfs_ref *ref, int flags)
+{
+    struct ipcfs_file *file = NULL;
+    int error = kind->open(ref, flags, &file);
+    if (error)
+        fail_msg("open(\"%s\", %#o): %s", ref->name, (unsigned)flags, strerror(-error));
+    return file;
+}
+
+void remove_object(const char *name)
+{
+    int error = kind->remove(0, name);
+    if (error)
+        fail_msg("remove(\"%s\"): %s", name, strerror(-error));
+}
+
+int find_error(const char *name)
+{
+    struct ipcfs_found found;
+    struct ipcfs_hold *hold = NULL;
+    int error = kind->find(0, name, &found, NULL);
+    int error_with_hold = kind->find(0, name, &found, &hold);
+    if (!error_with_hold)
+        kind->release(hold);
+    assert_int_equal(error, error_with_hold);
+    return error;
+}
+
+bool exists(const char *name)
+{
+    int error = find_error(name);
+    assert_true(error == 0 || error == -ENOENT);
+    return error == 0;
+}
+
+size_t count_objects(void)
+{
+    struct ipcfs_lister *lister = NULL;
+    struct ipcfs_entry entry;
+    size_t count = 0;
+    int more = kind->list_open(0, &lister);
+    assert_int_equal(more, 0);
+    while ((more = kind->list_next(lister, &entry)) == 1)
+        count++;
+    kind->list_close(lister);
+    assert_int_equal(more, 0);
+    return count;
+}
+
+/* Removes what the first entry of a walk names; false where there is none. */
+static bool remove_first(void)
+{
+    struct ipcfs_lister *lister = NULL;
+    struct ipcfs_entry entry;
+    if (kind->list_open(0, &lister))
+        return false;
+    bool some = kind->list_next(lister, &entry) == 1 && kind->remove(0, entry.name) == 0;
+    kind->list_close(lister);
+    return some;
+}
+
+void remove_all_objects(void)
+{
+    while (remove_first())
+        ;
+}
+
+struct ipcfs_ref ref_by_name(const struct ipcfs_found *found, const char *name)
+{
+    return (struct ipcfs_ref){.id = found->id, .name = name};
+}
+
+struct ipcfs_ref ref_by_hold(const struct ipcfs_created *object, const char *name)
+{
+    return (struct ipcfs_ref){.id = object->found.id, .name = name, .hold = object->hold};
+}
+
+int count_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    while (directory && readdir(directory)) // NOLINT(concurrency-mt-unsafe): one user per DIR
+        count++;
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
+static struct {
+    int descriptors;
+    long allocations;
+} before;
+
+int begin_test(void **state)
+{
+    (void)state;
+    before.descriptors = count_descriptors();
+    before.allocations = failing_live();
+    return 0;
+}
+
+int end_test(void **state)
+{
+    (void)state;
+    remove_all_objects();
+    int descriptors = count_descriptors() - before.descriptors;
+    long allocations = failing_live() - before.allocations;
+    size_t objects = count_objects();
+    if (descriptors == 0 && allocations == 0 && objects == 0)
+        return 0;
+    (void)fprintf(stderr, "left behind: %d descriptors, %ld allocations, %zu objects\n", descriptors,
+                  allocations, objects);
+    return -1;
+}

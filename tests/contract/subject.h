@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kind under test, and what the tests of the contract share.
+ *
+ * Every test begins and ends without objects. After each, the descriptors and the allocations of the process are
+ * counted: an operation that leaves one behind fails its test.
+ */
+#ifndef IPCFS_TESTS_CONTRACT_SUBJECT_H
+#define IPCFS_TESTS_CONTRACT_SUBJECT_H
+
+#include "cmocka_api.h"
+
+#include "ipcfs/backend.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+/* What the native objects of a kind can do; the rest must be refused. */
+struct traits {
+    const char *kind;
+    bool renames;
+    bool links;
+    bool bytes; /* seekable content of any length, as in a regular file */
+};
+
+extern const struct ipcfs_backend *kind;
+extern const struct traits *traits;
+
+/* 0 or −errno of create(). */
+int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out);
+/* Each of these fails the test where the operation fails. */
+struct ipcfs_created create_object(const char *name, int flags, mode_t mode);
+/* Creates it and lets go of it. */
+struct ipcfs_found make_object(const char *name);
+void let_go(struct ipcfs_created *object);
+struct ipcfs_found find_object(const char *name);
+struct statx stat_object(const struct ipcfs_ref *ref);
+struct ipcfs_file *open_object(const struct ipcfs_ref *ref, int flags);
+void remove_object(const char *name);
+/* 0 or −errno of find(), with and without a hold, which must agree. */
+int find_error(const char *name);
+bool exists(const char *name);
+/* How many objects list() shows. */
+size_t count_objects(void);
+void remove_all_objects(void);
+
+/* A reference as the FUSE side makes it. */
+struct ipcfs_ref ref_by_name(const struct ipcfs_found *found, const char *name);
+struct ipcfs_ref ref_by_hold(const struct ipcfs_created *object, const char *name);
+
+/* Descriptors this process has open. */
+int count_descriptors(void);
+
+int begin_test(void **state);
+int end_test(void **state);
+#define TEST(function) cmocka_unit_test_setup_teardown(function, begin_test, end_test)
+
+/* The tests, a table per file. */
+struct suite {
+    const char *name;
+    const struct CMUnitTest *tests;
+    size_t count;
+    const char *only_kind; /* NULL: for every kind */
+    bool only_bytes;       /* for kinds with that trait */
+};
+extern const struct suite names_suite;
+extern const struct suite changes_suite;
+extern const struct suite data_suite;
+extern const struct suite lists_suite;
+extern const struct suite failures_suite;
+extern const struct suite shm_suite;
+
+#endif
