@@ -390,11 +390,15 @@ static void read_control(struct ipcfs *fs, fuse_req_t req, struct reply *reply, 
         reply_error(reply, error);
         return;
     }
-    size_t length = snapshot ? snapshot->text.length : 0;
+    if (!snapshot) {
+        reply_buffer(reply, NULL, 0);
+        return;
+    }
+    size_t length = snapshot->text.length;
     size_t start = (size_t)offset < length ? (size_t)offset : length;
     size_t count = length - start < size ? length - start : size;
     reply_buffer(reply, count ? snapshot->text.data + start : NULL, count);
-    if (snapshot && start + count == length)
+    if (start + count == length)
         drop_snapshot(handle, snapshot);
     snapshot_put(snapshot);
 }
@@ -469,7 +473,10 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     reply_error(&reply, 0);
 }
 
-/* As the caller, as a write is, and for the same reason. */
+/*
+ * As the caller, as a write is, and for the same reason. Not interruptible: natively only SIGKILL ends it, and takes
+ * back what was allocated; done in pieces it would leave some of them.
+ */
 static int allocate_as_caller(fuse_req_t req, struct handle *handle, int mode, off_t offset, off_t length)
 {
     if (handle->type != HANDLE_FILE)

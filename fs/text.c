@@ -47,12 +47,15 @@ void text_printf(struct text *text, const char *format, ...)
     va_start(arguments, format);
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    /* First try in the room there is; most of the time it fits. */
+    size_t room = text->room - text->length;
+    int length =
+        text->error ? -1 : vsnprintf(room ? text->data + text->length : NULL, room, format, arguments);
     va_end(arguments);
-    if (length >= 0 && reserve(text, (size_t)length + 1)) {
+    if (length >= 0 && (size_t)length >= room && reserve(text, (size_t)length + 1))
         (void)vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
+    if (length >= 0 && !text->error)
         text->length += (size_t)length;
-    }
     va_end(again);
 }
 
