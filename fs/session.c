@@ -117,7 +117,7 @@ int session_first_request(struct ipcfs *fs)
  * that in the end every worker could be stuck. Therefore, when all are busy and for BUSY_MS none has finished, the main
  * thread starts one more; one that has nothing to do ends itself again.
  */
-enum { BUSY_MS = 20, WORKERS_MAX = 256, NO_MEMORY_PAUSE_MS = 10, JOIN_MS = 2000 };
+enum { BUSY_MS = 20, WORKERS_MAX = 512, NO_MEMORY_PAUSE_MS = 10, JOIN_MS = 2000 };
 
 struct crew {
     struct ipcfs *fs;

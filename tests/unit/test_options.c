@@ -121,7 +121,7 @@ static const struct {
     {"-o loglevel=error mnt", false, false, PASSTHROUGH_AUTO, LOG_LEVEL_ERROR, 0},
     {"-d -o loglevel=warning mnt", true, true, PASSTHROUGH_AUTO, LOG_LEVEL_WARNING, 0},
     {"-o max_threads=1 mnt", false, false, PASSTHROUGH_AUTO, LOG_LEVEL_INFO, 1},
-    {"-o max_threads=1024 mnt", false, false, PASSTHROUGH_AUTO, LOG_LEVEL_INFO, 1024},
+    {"-o max_threads=256 mnt", false, false, PASSTHROUGH_AUTO, LOG_LEVEL_INFO, 256},
     {"-f -o ro,noexec,passthrough=off,max_threads=3,loglevel=debug mnt", true, false, PASSTHROUGH_OFF,
      LOG_LEVEL_DEBUG, 3},
     {"source mnt", false, false, PASSTHROUGH_AUTO, LOG_LEVEL_INFO, 0},
@@ -146,7 +146,7 @@ static void test_accepted(void **state)
         if (accepted[i].threads)
             assert_int_equal(options.threads, accepted[i].threads);
         else
-            assert_in_range(options.threads, 2, 8);
+            assert_int_equal(options.threads, 8);
         assert_string_equal(options.mountpoint, absolute);
         options_free(&options);
     }
@@ -206,14 +206,14 @@ static const struct {
     {"-o passthrough=yes mnt", "-o passthrough=yes: must be auto, on or off"},
     {"-o passthrough= mnt", "must be auto, on or off"},
     {"-o loglevel=loud mnt", "-o loglevel=loud: must be error, warning, info or debug"},
-    {"-o max_threads=0 mnt", "-o max_threads=0: must be 1 to 1024"},
-    {"-o max_threads=1025 mnt", "must be 1 to 1024"},
-    {"-o max_threads=-1 mnt", "must be 1 to 1024"},
-    {"-o max_threads=+1 mnt", "must be 1 to 1024"},
-    {"-o max_threads=2x mnt", "must be 1 to 1024"},
-    {"-o max_threads=0x2 mnt", "must be 1 to 1024"},
-    {"-o max_threads= mnt", "must be 1 to 1024"},
-    {"-o max_threads=18446744073709551617 mnt", "must be 1 to 1024"},
+    {"-o max_threads=0 mnt", "-o max_threads=0: must be 1 to 256"},
+    {"-o max_threads=257 mnt", "must be 1 to 256"},
+    {"-o max_threads=-1 mnt", "must be 1 to 256"},
+    {"-o max_threads=+1 mnt", "must be 1 to 256"},
+    {"-o max_threads=2x mnt", "must be 1 to 256"},
+    {"-o max_threads=0x2 mnt", "must be 1 to 256"},
+    {"-o max_threads= mnt", "must be 1 to 256"},
+    {"-o max_threads=18446744073709551617 mnt", "must be 1 to 256"},
     {"-h -o passthrough=yes", "must be auto, on or off"},
 };
 
