@@ -125,7 +125,7 @@ struct crew {
     int crowded_fd; /* eventfd: all workers are busy */
     atomic_uint busy;
     atomic_uint served;  /* requests answered, to see progress */
-    atomic_bool crowded; /* crowded_fd was told, and the main thread has not yet looked */
+    atomic_bool crowded; /* crowded_fd was told, and the main thread has not yet seen the end of it */
     struct worker {
         pthread_t thread;
         struct crew *crew;
@@ -236,25 +236,39 @@ enum { SOURCE_SIGNAL, SOURCE_ENDED, SOURCE_CROWDED, SOURCE_PINS, SOURCE_COUNT };
 struct housekeeping {
     struct crew *crew;
     struct pollfd sources[SOURCE_COUNT];
-    bool crowded; /* all workers were busy when `served` was the count */
+    bool crowded;  /* all workers were busy when `served` was the count */
+    bool helpless; /* and there was no other to be had: said once */
     unsigned served;
 };
+
+static bool all_busy(const struct crew *crew)
+{
+    return atomic_load(&crew->busy) >= atomic_load(&crew->fs->threads);
+}
+
+static void call_for_help(struct housekeeping *keeping)
+{
+    int error = start_worker(keeping->crew);
+    if (error && !keeping->helpless)
+        log_warning("all %u threads are stuck, and there is no other: %s",
+                    atomic_load(&keeping->crew->fs->threads), strerror(-error));
+    keeping->helpless = error != 0;
+}
 
 static void look_at_crowd(struct housekeeping *keeping)
 {
     struct crew *crew = keeping->crew;
-    bool busy = atomic_load(&crew->busy) >= atomic_load(&crew->fs->threads);
-    bool progress = atomic_load(&crew->served) != keeping->served;
-    if (busy && !progress) {
-        int error = start_worker(crew);
-        if (error)
-            log_warning("all %u threads are stuck, and there is no other: %s",
-                        atomic_load(&crew->fs->threads), strerror(-error));
-    }
-    keeping->served = atomic_load(&crew->served);
-    keeping->crowded = busy;
-    if (!busy)
-        atomic_store(&crew->crowded, false);
+    unsigned served = atomic_load(&crew->served);
+    if (all_busy(crew) && served == keeping->served)
+        call_for_help(keeping);
+    keeping->served = served;
+    keeping->crowded = all_busy(crew);
+    if (keeping->crowded)
+        return;
+    /* From here on the next worker to find all busy tells again. One that did so a moment ago, and told nobody because
+     * `crowded` was still set, is seen here. */
+    atomic_store(&crew->crowded, false);
+    keeping->crowded = all_busy(crew);
 }
 
 static void drain_event(int event_fd)
