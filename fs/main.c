@@ -21,7 +21,7 @@
 /* What libfuse said last, on one line: it explains a failed start better than the errno. */
 static char fuse_words[256];
 
-/* libfuse's own log: during the start kept for the one line of a failure, afterwards in the daemon's log. */
+/* libfuse's own log: until the mount answers, kept for the one line of a failure; afterwards in the daemon's log. */
 static bool starting = true;
 
 static enum log_level own_level(enum fuse_log_level level)
@@ -122,7 +122,6 @@ static void report_ready(void *data)
 {
     struct start_report *report = data;
     report->begun = true;
-    starting = false;
     if (report->ready_fd >= 0)
         background_ready(report->ready_fd);
     log_info("mounted on %s; passthrough is %s: %s", report->options->mountpoint,
@@ -135,6 +134,7 @@ static int serve(struct ipcfs *fs, const struct options *options, int ready_fd)
     int error = session_first_request(fs);
     if (error)
         return fail_start(fs, options, error);
+    starting = false; /* before there are threads that read it */
     struct start_report report = {.fs = fs, .options = options, .ready_fd = ready_fd};
     error = session_serve(fs, report_ready, &report);
     if (error && !report.begun)
