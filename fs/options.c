@@ -193,7 +193,7 @@ void options_help(void)
         "    -d                      like -f, and print every request\n"
         "    -o OPTION[,OPTION...]   mount options:\n"
         "       passthrough=auto     let the kernel carry the data of shared memory where it can (default);\n"
-        "                            ctl/version tells whether it does\n"
+        "                            here and now: %s; ctl/version tells what a mount has\n"
         "       passthrough=on       the same, but do not start where it cannot\n"
         "       passthrough=off      never: read and write go through the daemon, shared mappings are refused\n"
         "       max_threads=N        threads that answer requests (default: %d)\n"
@@ -203,5 +203,5 @@ void options_help(void)
         "                            mount options that FUSE file systems have in common\n"
         "\n"
         "Unmount with `umount MOUNTPOINT`, or `fusermount3 -u MOUNTPOINT` as an ordinary user.\n",
-        THREADS_DEFAULT);
+        passthrough_expected() ? "it can" : "it cannot (needs Linux 6.9 and CAP_SYS_ADMIN)", THREADS_DEFAULT);
 }

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /*
@@ -83,6 +85,24 @@ void passthrough_close(int session_fd, int32_t backing_id)
     uint32_t id = (uint32_t)backing_id;
     if (ioctl(session_fd, BACKING_CLOSE, &id) < 0)
         log_warning("backing id %d: %s", (int)backing_id, strerror(errno));
+}
+
+static bool is_new_enough(void)
+{
+    struct utsname system;
+    if (uname(&system) < 0)
+        return false;
+    char *end = NULL;
+    unsigned long major = strtoul(system.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major > 6 || (major == 6 && minor >= 9);
+}
+
+bool passthrough_expected(void)
+{
+    struct capabilities own;
+    return is_new_enough() && get_capabilities(&own) == 0 &&
+           own.data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
 }
 
 int passthrough_probe(int session_fd)

@@ -21,6 +21,9 @@ enum passthrough_mode { PASSTHROUGH_AUTO, PASSTHROUGH_ON, PASSTHROUGH_OFF };
 /* Parses "auto", "on" or "off"; −EINVAL for anything else. */
 int passthrough_parse_mode(const char *word, enum passthrough_mode *mode);
 
+/* Whether it can be had, by the kernel's release and this process's capabilities. Only a mount tells for sure. */
+bool passthrough_expected(void);
+
 /* Registers `fd`; returns the id, > 0, or −errno. */
 int32_t passthrough_open(int session_fd, int fd);
 /* Gives an id back. */
