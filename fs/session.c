@@ -165,6 +165,14 @@ static bool leave(struct crew *crew)
     return atomic_compare_exchange_strong(&crew->fs->threads, &threads, threads - 1);
 }
 
+/* Without memory for a buffer nothing is read, so that the end of the mount would not be noticed either. */
+static void wait_for_memory(struct fuse_session *session)
+{
+    struct pollfd device = {.fd = fuse_session_fd(session)};
+    if (poll(&device, 1, NO_MEMORY_PAUSE_MS) > 0 && device.revents & POLLERR)
+        fuse_session_exit(session);
+}
+
 /* Receives and answers until the session ends or the worker is not needed. */
 static void serve_requests(struct crew *crew, struct fuse_buf *buffer)
 {
@@ -178,7 +186,7 @@ static void serve_requests(struct crew *crew, struct fuse_buf *buffer)
             else if (leave(crew))
                 return;
         } else if (count == -ENOMEM) {
-            pause_ms(NO_MEMORY_PAUSE_MS);
+            wait_for_memory(session);
         } else if (count < 0 && count != -EINTR && count != -EAGAIN) {
             log_error("/dev/fuse: %s", strerror(-count));
             fuse_session_exit(session);
