@@ -132,7 +132,7 @@ static int shm_stat_directory(unsigned directory, struct ipcfs_directory *out)
         .uid = stat.st_uid,
         .gid = stat.st_gid,
         .sticky = stat.st_mode & S_ISVTX,
-        .open_to_all = stat.st_mode & S_IXOTH && !has_access_list(shm_directory),
+        .open_to_all = (stat.st_mode & 0111) == 0111 && !has_access_list(shm_directory),
     };
     return 0;
 }
@@ -335,6 +335,14 @@ static int shm_open_object(const struct ipcfs_ref *ref, int flags, struct ipcfs_
     if (fd < 0)
         return fd;
     return make_file(&fd, out);
+}
+
+static int shm_may_execute(const struct ipcfs_ref *ref)
+{
+    int error = check_search();
+    if (!error && faccessat(AT_FDCWD, fd_path(ref->hold->fd).text, X_OK, AT_EACCESS) < 0)
+        error = -errno;
+    return error;
 }
 
 static void shm_close(struct ipcfs_file *file)
@@ -610,6 +618,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .render = shm_render,
     .limits = shm_limits,
     .open = shm_open_object,
+    .may_execute = shm_may_execute,
     .close = shm_close,
     .try_read = shm_try_read,
     .try_write = shm_try_write,

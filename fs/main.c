@@ -139,7 +139,9 @@ static int serve(struct ipcfs *fs, const struct options *options, int ready_fd)
     error = session_serve(fs, report_ready, &report);
     if (error && !report.begun)
         return fail(options->mountpoint, error);
-    if (error)
+    if (error == -ETIMEDOUT)
+        log_error("a thread is stuck in a native call; unmounted all the same");
+    else if (error)
         log_error("%s", strerror(-error));
     return error;
 }

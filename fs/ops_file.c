@@ -110,12 +110,17 @@ static void withdraw(struct ipcfs *fs, uint64_t id)
 
 /* ---- open ---- */
 
+/* execve(2) needs the right to execute, which is checked as the caller, but none to read: the daemon opens for it. */
 static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
 {
+    const struct ipcfs_backend *backend = handle->node.kin.backend;
     AUTO_ACTING acting = {0};
-    /* execve(2) needs no right to read; the kernel has checked the right to execute. */
-    int error = flags & OPEN_FOR_EXEC ? 0 : act_as_caller(&acting, req);
-    return error ? error : handle->node.kin.backend->open(&handle->node.ref, flags, &handle->file);
+    int error = act_as_caller(&acting, req);
+    if (!error && flags & OPEN_FOR_EXEC) {
+        error = backend->may_execute(&handle->node.ref);
+        acting_end(&acting);
+    }
+    return error ? error : backend->open(&handle->node.ref, flags, &handle->file);
 }
 
 /*

@@ -42,6 +42,11 @@ int session_block_signals(void)
     sigset_t set;
     ending_signals(&set);
     int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sigset_t wake_set;
+    (void)sigemptyset(&wake_set);
+    (void)sigaddset(&wake_set, WAKE_SIGNAL);
+    if (!error)
+        error = pthread_sigmask(SIG_UNBLOCK, &wake_set, NULL); /* the starter may have it blocked */
     if (error)
         return -error;
     struct sigaction wake = {.sa_handler = ignore_wake}; /* no SA_RESTART: read(2) shall end */
@@ -146,11 +151,17 @@ static void pause_ms(long milliseconds)
     (void)nanosleep(&time, NULL);
 }
 
+/* After every change of `busy` upwards and of `threads` downwards. */
+static void tell_if_crowded(struct crew *crew)
+{
+    if (atomic_load(&crew->busy) >= atomic_load(&crew->fs->threads) && !atomic_exchange(&crew->crowded, true))
+        tell(crew->crowded_fd);
+}
+
 static void answer(struct crew *crew, const struct fuse_buf *buffer)
 {
-    unsigned busy = atomic_fetch_add(&crew->busy, 1) + 1;
-    if (busy >= atomic_load(&crew->fs->threads) && !atomic_exchange(&crew->crowded, true))
-        tell(crew->crowded_fd);
+    atomic_fetch_add(&crew->busy, 1);
+    tell_if_crowded(crew);
     fuse_session_process_buf(crew->fs->session, buffer);
     atomic_fetch_add(&crew->served, 1);
     atomic_fetch_sub(&crew->busy, 1);
@@ -162,7 +173,10 @@ static bool leave(struct crew *crew)
     unsigned threads = atomic_load(&crew->fs->threads);
     if (threads <= crew->fs->threads_wanted || atomic_load(&crew->busy) + 1 >= threads)
         return false;
-    return atomic_compare_exchange_strong(&crew->fs->threads, &threads, threads - 1);
+    if (!atomic_compare_exchange_strong(&crew->fs->threads, &threads, threads - 1))
+        return false;
+    tell_if_crowded(crew); /* one that became busy in between compared with the old number */
+    return true;
 }
 
 /* Without memory for a buffer nothing is read, so that the end of the mount would not be noticed either. */

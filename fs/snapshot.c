@@ -8,13 +8,20 @@
 static const size_t snapshots_max = (size_t)512 << 20;
 static atomic_size_t snapshots_size;
 
+/* Small texts do not count, so that whoever fills the room with lists takes ctl/version and the like from nobody. */
+static size_t counted_size(const struct text *text)
+{
+    return text->room > 64 * 1024 ? text->room : 0;
+}
+
 int snapshot_new(struct text *text, struct snapshot **out)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (!snapshot)
         return -ENOMEM;
-    if (atomic_fetch_add(&snapshots_size, text->room) + text->room > snapshots_max) {
-        atomic_fetch_sub(&snapshots_size, text->room);
+    size_t size = counted_size(text);
+    if (size && atomic_fetch_add(&snapshots_size, size) + size > snapshots_max) {
+        atomic_fetch_sub(&snapshots_size, size);
         free(snapshot);
         return -ENOMEM;
     }
@@ -35,7 +42,7 @@ void snapshot_put(struct snapshot *snapshot)
 {
     if (!snapshot || atomic_fetch_sub(&snapshot->users, 1) > 1)
         return;
-    atomic_fetch_sub(&snapshots_size, snapshot->text.room);
+    atomic_fetch_sub(&snapshots_size, counted_size(&snapshot->text));
     text_reset(&snapshot->text);
     free(snapshot);
 }

@@ -186,6 +186,8 @@ struct ipcfs_backend {
 
     /* Opens the object of a reference that has a hold. `flags` as open(2), without O_CREAT and O_EXCL. */
     int (*open)(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
+    /* Whether the calling thread may execute the object of a reference that has a hold: 0, or −EACCES. */
+    int (*may_execute)(const struct ipcfs_ref *ref);
     void (*close)(struct ipcfs_file *file);
     /* `flags` are the descriptor's status flags of this moment (fcntl(2) F_SETFL): O_APPEND, O_NONBLOCK, O_DIRECT. */
     ssize_t (*try_read)(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,

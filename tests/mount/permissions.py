@@ -6,7 +6,9 @@ on the other; result or errno, and then both objects, must be equal.
 """
 import ctypes
 import os
+import shutil
 import struct
+import subprocess
 
 from mounttest import (NATIVE, PASSTHROUGH, SHM, TREE, Diffs, User, attempt, clean, eq, get, in_child, join, main, ok,
                        put, refused)
@@ -197,7 +199,7 @@ def test_directory_variants():
     diffs = Diffs(alike=('EACCES', 'EPERM'))
     variants = [(0o1777, 0, 0), (0o777, 0, 0), (0o755, 0, 0), (0o711, 0, 0), (0o700, 0, 0), (0o1777, 1001, 2001),
                 (0o755, 1001, 2001), (0o3777, 0, 3001), (0o2777, 0, 9999), (0o1775, 0, 3001), (0o1770, 0, 3002),
-                (0o744, 0, 0), (0o733, 0, 0)]
+                (0o744, 0, 0), (0o733, 0, 0), (0o707, 0, 2001), (0o1707, 0, 2002), (0o1077, 1001, 0)]
 
     def one(user):
         for mode, uid, gid in variants:
@@ -393,6 +395,26 @@ def test_acl_on_an_object():
     users(one, A, B)
     ok(done == 2 * len(ACLS) * 5 * len(todo), f'{done} cases')
     ok(not more, f'{len(more)} operations allow more than natively:\n    ' + '\n    '.join(more[:20]))
+
+
+def execute(path):
+    """The exit status of running a file, or the errno of execve."""
+    return subprocess.run([path], stdin=subprocess.DEVNULL).returncode
+
+
+def test_acl_on_execution():
+    """A list that denies execution denies it through the mount, which may read the file on the user's behalf."""
+    shutil.copy('/bin/true', f'{SHM}/n')
+    for mode, entries, want in ((0o755, [(USER_OBJ, 7, -1), (USER, 0, 1001), (GROUP_OBJ, 5, -1), (MASK, 7, -1), (OTHER, 5, -1)],
+                                 'EACCES'), (0o711, None, 0), (0o744, None, 'EACCES')):
+        if entries:
+            os.setxattr(f'{SHM}/n', 'system.posix_acl_access', acl(*entries))
+        else:
+            attempt(os.removexattr, f'{SHM}/n', 'system.posix_acl_access')
+            os.chmod(f'{SHM}/n', mode)
+        got = []
+        users(lambda u: got.append([u(attempt, execute, f'{d}/n') for d in (SHM, TREE)]), A)
+        eq(got, [[want, want]], f'execution, mode {mode:o}, list {entries}')
 
 
 def test_default_acl_on_the_directory():
