@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statfs.h>
@@ -431,13 +432,13 @@ static int make_or_open(const char *name, int flags, mode_t mode, int *path_fd, 
     return -ESTALE;
 }
 
-static int shm_create(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_created *out)
+static int shm_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    if (is_hidden(name))
+    if (is_hidden(wish->name))
         return -EPERM;
     *out = (struct ipcfs_created){0};
     AUTO_FD path_fd = -1;
-    AUTO_FD fd = make_or_open(name, flags, mode, &path_fd, out);
+    AUTO_FD fd = make_or_open(wish->name, wish->flags, wish->mode, &path_fd, out);
     if (fd < 0)
         return fd;
     int error = make_hold(&path_fd, &out->hold);
@@ -446,7 +447,7 @@ static int shm_create(unsigned directory, const char *name, int flags, mode_t mo
     if (error) {
         if (out->hold)
             shm_release(TAKE_PTR(out->hold));
-        shm_uncreate(directory, name, out);
+        shm_uncreate(wish->directory, wish->name, out);
     }
     return error;
 }
@@ -579,14 +580,62 @@ static int shm_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return error;
 }
 
-static int shm_limits(struct ipcfs_value *values)
+static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
 {
+    (void)caller;
     struct statvfs system;
     int error = shm_stat_system(&system);
     if (!error)
         shm_show_limits(&system, values);
     return error;
 }
+
+/* ---- what shared memory has none of ---- */
+
+static size_t shm_message_room(struct ipcfs_file *file)
+{
+    (void)file;
+    return 0;
+}
+
+static uint64_t shm_lane(struct ipcfs_file *file, bool writing)
+{
+    (void)file;
+    return writing;
+}
+
+static int shm_poll(struct ipcfs_file *file, struct ipcfs_wait *wait)
+{
+    (void)file;
+    wait->source = IPCFS_WAIT_NONE;
+    return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM; /* as every regular file */
+}
+
+/* ---- locks ---- */
+
+static int shm_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out)
+{
+    (void)ref;
+    (void)out;
+    return -EOPNOTSUPP;
+}
+
+static int shm_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait)
+{
+    (void)file;
+    (void)lock;
+    (void)wait;
+    return -EOPNOTSUPP;
+}
+
+static int shm_get_lock(struct ipcfs_file *file, struct flock *range)
+{
+    (void)file;
+    (void)range;
+    return -EOPNOTSUPP;
+}
+
+static const struct ipcfs_field shm_options[] = {{0}};
 
 static const char *const shm_directories[] = {"shm", NULL};
 
@@ -596,6 +645,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .directories = shm_directories,
     .fields = shm_fields,
     .limit_fields = shm_limit_fields,
+    .options = shm_options,
     .verbs = shm_verbs,
     .start = shm_start,
     .stop = shm_stop,
@@ -623,6 +673,12 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .try_read = shm_try_read,
     .try_write = shm_try_write,
     .allocate = shm_allocate,
+    .message_room = shm_message_room,
+    .lane = shm_lane,
+    .poll = shm_poll,
+    .lock_owner = shm_lock_owner,
+    .try_lock = shm_try_lock,
+    .get_lock = shm_get_lock,
     .seek = shm_seek,
     .backing = shm_backing,
 };

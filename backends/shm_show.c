@@ -115,6 +115,10 @@ static int shm_native(const struct ipcfs_ref *ref, char *target, size_t room)
 }
 
 const struct ipcfs_verb shm_verbs[] = {
-    {.name = "native", .mode = 0777, .help = "symbolic link to the object in the tmpfs", .link = shm_native},
+    {.name = "native",
+     .type = IPCFS_VERB_LINK,
+     .mode = 0777,
+     .help = "symbolic link to the object in the tmpfs",
+     .link = shm_native},
     {0},
 };

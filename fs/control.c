@@ -63,12 +63,11 @@ int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsign
     return -ENOENT;
 }
 
-int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref,
-                      struct text *out)
+int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out)
 {
-    if (index < COMMON_VERBS)
-        return common_verbs[index].read(kind, ref, out);
-    return control_verb(kind, index)->read(ref, out);
+    if (kin->verb < COMMON_VERBS)
+        return common_verbs[kin->verb].read(kin->backend, ref, out);
+    return control_verb(kin->backend, kin->verb)->read(ref, kin->number, out);
 }
 
 /* ---- ctl/<kind>/ ---- */
@@ -101,8 +100,10 @@ static int list_row(void *list, const struct ipcfs_value *values)
     return 0;
 }
 
-static int render_list(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+static int render_list(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                       struct text *out)
 {
+    (void)caller;
     (void)fs;
     struct fields_list *list = fields_list_new(kind->fields);
     if (!list)
@@ -126,8 +127,10 @@ static int json_row(void *data, const struct ipcfs_value *values)
     return fields_json(rows->out, rows->fields, values);
 }
 
-static int render_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+static int render_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                            struct text *out)
 {
+    (void)caller;
     (void)fs;
     struct json_rows rows = {.fields = kind->fields, .out = out};
     text_string(out, "[");
@@ -136,11 +139,12 @@ static int render_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, 
     return error;
 }
 
-static int render_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+static int render_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                         struct text *out)
 {
     (void)fs;
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
-    int error = kind->limits(values);
+    int error = kind->limits(caller, values);
     if (!error)
         fields_text(out, kind->limit_fields, values);
     return error;
@@ -155,8 +159,10 @@ const struct control_file control_kind_files[] = {
 
 /* ---- ctl/ ---- */
 
-static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                          struct text *out)
 {
+    (void)caller;
     (void)kind;
     text_printf(out, "version: %s\n", IPCFS_VERSION);
     text_printf(out, "libfuse: %s\n", fuse_pkgversion());
@@ -175,8 +181,10 @@ static void gauge(struct text *out, const char *name, const char *help, uint64_t
                 name, value);
 }
 
-static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                          struct text *out)
 {
+    (void)caller;
     (void)kind;
     text_string(out, "# TYPE ipcfs_requests counter\n# HELP ipcfs_requests Requests from the kernel.\n");
     for (unsigned op = 0; op < METRIC_OP_COUNT; op++)
@@ -227,8 +235,10 @@ static void readme_kind(struct text *out, const struct ipcfs_backend *kind)
     readme_fields(out, kind->limit_fields);
 }
 
-static int render_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out)
+static int render_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                         struct text *out)
 {
+    (void)caller;
     (void)kind;
     text_string(out, "Control files. Reading any file here has no side effect and never blocks.\n"
                      "An object whose name is that of a fixed file has its directory under @NAME.\n\n");

@@ -6,6 +6,7 @@
 #ifndef IPCFS_FS_CONTROL_H
 #define IPCFS_FS_CONTROL_H
 
+#include "node.h"
 #include "tree.h"
 
 extern const struct control_file control_files[];
@@ -15,8 +16,7 @@ extern const struct control_file control_kind_files[];
 const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index);
 /* Its number by name; −ENOENT. */
 int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index);
-/* Renders it. `index` is of a file with text, not of a link. */
-int control_verb_read(const struct ipcfs_backend *kind, unsigned index, const struct ipcfs_ref *ref,
-                      struct text *out);
+/* Renders a NODE_CTL_FILE of type IPCFS_VERB_TEXT. */
+int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out);
 
 #endif

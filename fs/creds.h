@@ -13,14 +13,10 @@
 #ifndef IPCFS_FS_CREDS_H
 #define IPCFS_FS_CREDS_H
 
+#include "ipcfs/caller.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
-
-struct caller {
-    uid_t uid;
-    gid_t gid;
-    pid_t pid; /* thread id, for its supplementary groups; 0 where it is not visible from here */
-};
 
 /* An identity put on; zero: none. */
 struct acting {

@@ -43,6 +43,9 @@ static void value_text(struct text *out, enum ipcfs_field_type type, const struc
     case IPCFS_UNSIGNED:
         text_printf(out, "%" PRIu64, value->number);
         break;
+    case IPCFS_KEY:
+        text_printf(out, "0x%08" PRIx64, value->number);
+        break;
     case IPCFS_MODE:
         text_printf(out, "%04" PRIo64, value->number);
         break;
@@ -139,13 +142,16 @@ static struct json_object *json_time(const struct timespec *time)
 
 static struct json_object *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
 {
-    char mode[24];
+    char digits[24];
     switch (type) {
     case IPCFS_UNSIGNED:
         return json_object_new_uint64(value->number);
     case IPCFS_MODE:
-        (void)snprintf(mode, sizeof mode, "%04" PRIo64, value->number);
-        return json_object_new_string(mode);
+        (void)snprintf(digits, sizeof digits, "%04" PRIo64, value->number);
+        return json_object_new_string(digits);
+    case IPCFS_KEY:
+        (void)snprintf(digits, sizeof digits, "0x%08" PRIx64, value->number);
+        return json_object_new_string(digits);
     case IPCFS_TIME:
         return json_time(&value->time);
     case IPCFS_NAME:

@@ -13,6 +13,7 @@
 struct node_key {
     uint64_t number;
     uint64_t birth;
+    int64_t file_number;
     const struct ipcfs_backend *backend;
     uint32_t verb;
     uint32_t type;
@@ -73,6 +74,7 @@ static void make_key(struct key_bytes *key, const struct node_kin *kin, const ch
     struct node_key fixed = {
         .number = kin->object.number,
         .birth = kin->object.birth,
+        .file_number = kin->number,
         .backend = kin->backend,
         .verb = kin->verb,
         .type = kin->type,
@@ -106,6 +108,8 @@ static bool insert(struct node_table *table, struct node *node)
     HASH_ADD_KEYPTR(by_id, table->by_id, &node->id, sizeof node->id, node);
     if (!node->by_id.tbl)
         return false;
+    if (node->kin.fresh)
+        return true;
     HASH_ADD_KEYPTR(by_key, table->by_key, node->key, node->key_length, node);
     if (!node->by_key.tbl) {
         HASH_DELETE(by_id, table->by_id, node);
@@ -138,7 +142,8 @@ static struct node *take_if_unneeded(struct node_table *table, struct node *node
     if (node->lookups || node->uses)
         return NULL;
     HASH_DELETE(by_id, table->by_id, node);
-    HASH_DELETE(by_key, table->by_key, node);
+    if (!node->kin.fresh)
+        HASH_DELETE(by_key, table->by_key, node);
     return node;
 }
 
@@ -160,7 +165,7 @@ int node_lookup(struct node_table *table, const struct node_kin *kin, const char
     struct key_bytes key;
     make_key(&key, kin, name);
     lock_take(&table->lock);
-    struct node *node = find_by_key(table, &key);
+    struct node *node = kin->fresh ? NULL : find_by_key(table, &key);
     if (node)
         set_name(node, kin->directory, name);
     else

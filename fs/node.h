@@ -10,7 +10,12 @@
  *                   inode: passthrough allows one backing file per inode. The name is only where it was last seen.
  *   NODE_CTL_DIR    ctl/<path of an object>/. The name is part of the key: a directory must not have two paths. What is
  *                   read there is of whatever bears the name at that time.
- *   NODE_CTL_FILE   a file in it.
+ *   NODE_CTL_NUMBERS a directory in it, of files with numbers for names (ctl/mq/NAME/prio/).
+ *   NODE_CTL_FILE   a file in either.
+ *
+ * What may have to wait is *fresh*: it has a node for every lookup, found by nobody else. A write(2) that waits keeps the
+ * kernel's lock of the inode; with one inode for a name, a second writer or an rm(1) of that name would wait for the
+ * lock, and no signal would end it. The inode number shown is the object's all the same.
  *
  * A node lives while the kernel knows it (lookup count) or an operation or handle uses it.
  */
@@ -23,7 +28,7 @@
 
 #include <limits.h>
 
-enum node_type { NODE_OBJECT, NODE_CTL_DIR, NODE_CTL_FILE };
+enum node_type { NODE_OBJECT, NODE_CTL_DIR, NODE_CTL_NUMBERS, NODE_CTL_FILE };
 
 struct node;
 
@@ -39,7 +44,9 @@ struct node_kin {
     enum node_type type;
     const struct ipcfs_backend *backend;
     unsigned directory; /* naming directory it was found in first */
-    unsigned verb;      /* of a NODE_CTL_FILE: index among the object's control files */
+    unsigned verb;      /* of NODE_CTL_NUMBERS and NODE_CTL_FILE: index among the object's control files */
+    bool fresh;         /* every lookup makes a new one */
+    int64_t number;     /* of a NODE_CTL_FILE in a NODE_CTL_NUMBERS; otherwise 0 */
     struct ipcfs_objid object;
 };
 

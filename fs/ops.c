@@ -6,10 +6,15 @@
 #include <errno.h>
 #include <string.h>
 
-int act_as_caller(struct acting *acting, fuse_req_t req)
+struct caller caller_of(fuse_req_t req)
 {
     const struct fuse_ctx *context = fuse_req_ctx(req);
-    struct caller caller = {.uid = context->uid, .gid = context->gid, .pid = context->pid};
+    return (struct caller){.uid = context->uid, .gid = context->gid, .pid = context->pid};
+}
+
+int act_as_caller(struct acting *acting, fuse_req_t req)
+{
+    struct caller caller = caller_of(req);
     return acting_begin(acting, &caller);
 }
 
@@ -41,7 +46,12 @@ int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, uns
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry)
 {
     struct node_kin kin = {
-        .type = NODE_OBJECT, .backend = backend, .directory = directory, .object = found->id};
+        .type = NODE_OBJECT,
+        .backend = backend,
+        .directory = directory,
+        .object = found->id,
+        .fresh = backend->messages,
+    };
     *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
     struct statx shown;
     object_attributes(backend, found, &shown);

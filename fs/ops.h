@@ -22,6 +22,7 @@ extern const struct fuse_lowlevel_ops ipcfs_operations;
     metrics_count(&fs->metrics, METRIC_##name);                                                              \
     REPLY_GUARD(reply, req)
 
+struct caller caller_of(fuse_req_t req);
 /* Puts on the identity of a request's caller. */
 int act_as_caller(struct acting *acting, fuse_req_t req);
 

@@ -167,7 +167,7 @@ static int read_link(struct ipcfs *fs, fuse_ino_t ino, char *out, size_t room)
     if (target.entry || target.use.kin.type != NODE_CTL_FILE)
         return -EINVAL;
     const struct ipcfs_verb *verb = control_verb(target.use.kin.backend, target.use.kin.verb);
-    return verb->link ? verb->link(&target.use.ref, out, room) : -EINVAL;
+    return verb->type == IPCFS_VERB_LINK ? verb->link(&target.use.ref, out, room) : -EINVAL;
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

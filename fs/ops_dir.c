@@ -24,7 +24,9 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     OP(opendir);
     AUTO_TARGET target;
     int error = target_get(fs, ino, &target);
-    if (!error && !(target.entry ? target.entry->directory : target.use.kin.type == NODE_CTL_DIR))
+    if (!error &&
+        !(target.entry ? target.entry->directory
+                       : target.use.kin.type == NODE_CTL_DIR || target.use.kin.type == NODE_CTL_NUMBERS))
         error = -ENOTDIR;
     struct handle *handle = error ? NULL : handle_new(HANDLE_DIRECTORY);
     if (handle) {
@@ -93,6 +95,13 @@ static uint64_t parent_inode(struct ipcfs *fs, const struct handle *handle)
     return handle->entry ? entry_inode(tree_by_id(&fs->tree, handle->entry->parent)) : own_inode(handle);
 }
 
+static mode_t verb_type(const struct ipcfs_verb *verb)
+{
+    if (verb->numbered)
+        return S_IFDIR;
+    return verb->type == IPCFS_VERB_LINK ? S_IFLNK : S_IFREG;
+}
+
 /* The fixed entry or control file number `number` of the directory. False where there is none. */
 static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t number,
                        bool *full)
@@ -108,11 +117,15 @@ static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *f
         return true;
     }
     const struct node_kin *kin = &handle->node.kin;
-    const struct ipcfs_verb *verb = number <= UINT_MAX ? control_verb(kin->backend, (unsigned)number) : NULL;
+    const struct ipcfs_verb *verb = NULL;
+    if (kin->type == NODE_CTL_DIR && number <= UINT_MAX)
+        verb = control_verb(kin->backend, (unsigned)number);
     if (!verb)
         return false;
+    if (verb->unlisted)
+        return true;
     uint64_t inode = verb_inode(kin->backend, kin->object.number, (unsigned)number);
-    *full = !fill(filler, verb->name, inode, verb->link ? S_IFLNK : S_IFREG, number + 3);
+    *full = !fill(filler, verb->name, inode, verb_type(verb), number + 3);
     return true;
 }
 

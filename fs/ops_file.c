@@ -150,9 +150,9 @@ static int check_control(const struct handle *handle)
     if (handle->entry)
         return handle->entry->directory ? -EISDIR : 0;
     const struct node_kin *kin = &handle->node.kin;
-    if (kin->type == NODE_CTL_DIR)
+    if (kin->type != NODE_CTL_FILE)
         return -EISDIR;
-    return control_verb(kin->backend, kin->verb)->link ? -ELOOP : 0;
+    return control_verb(kin->backend, kin->verb)->type == IPCFS_VERB_LINK ? -ELOOP : 0;
 }
 
 static int open_control(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
@@ -206,9 +206,15 @@ static int create_as_caller(const struct wish *wish, struct ipcfs_created *creat
 {
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, wish->req);
-    return error ? error
-                 : wish->directory->objects->create(wish->directory->naming, wish->name, wish->flags,
-                                                    wish->mode & 07777, created);
+    struct caller caller = caller_of(wish->req);
+    struct ipcfs_wish native = {
+        .directory = wish->directory->naming,
+        .name = wish->name,
+        .flags = wish->flags,
+        .mode = wish->mode & 07777,
+        .caller = &caller,
+    };
+    return error ? error : wish->directory->objects->create(&native, created);
 }
 
 /* Takes a creation back, as the caller, because what follows it failed. */
@@ -328,10 +334,11 @@ static int render(struct ipcfs *fs, fuse_req_t req, const struct handle *handle,
     if (error)
         return error;
     const struct tree_entry *entry = handle->entry;
+    struct caller caller = caller_of(req);
     if (entry)
-        error = entry->file->render(fs, entry->kind, text);
+        error = entry->file->render(fs, entry->kind, &caller, text);
     else
-        error = control_verb_read(handle->node.kin.backend, handle->node.kin.verb, &handle->node.ref, text);
+        error = control_verb_read(&handle->node.kin, &handle->node.ref, text);
     return error ? error : text_error(text);
 }
 

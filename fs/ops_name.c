@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- lookup ---- */
@@ -105,15 +107,32 @@ static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_en
     return parent->controls ? lookup_control_directory(fs, req, parent, name, entry) : -ENOENT;
 }
 
+/* A decimal number in the one way it is written. */
+static int parse_number(const char *name, int64_t *number)
+{
+    char canonical[24];
+    errno = 0;
+    *number = strtoll(name, NULL, 10);
+    (void)snprintf(canonical, sizeof canonical, "%" PRId64, *number);
+    return errno == 0 && strcmp(canonical, name) == 0 ? 0 : -ENOENT;
+}
+
 static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const char *name,
                        struct fuse_entry_param *entry)
 {
-    if (parent->kin.type != NODE_CTL_DIR)
-        return -ENOTDIR;
     struct node_kin kin = parent->kin;
-    kin.type = NODE_CTL_FILE;
-    int error = control_verb_find(kin.backend, name, &kin.verb);
-    return error ? error : make_control_entry(fs, &kin, parent->name, TIMEOUT_FIXED, entry);
+    int error = -ENOTDIR;
+    if (kin.type == NODE_CTL_DIR)
+        error = control_verb_find(kin.backend, name, &kin.verb);
+    else if (kin.type == NODE_CTL_NUMBERS)
+        error = parse_number(name, &kin.number);
+    if (error)
+        return error;
+    const struct ipcfs_verb *verb = control_verb(kin.backend, kin.verb);
+    bool directory = kin.type == NODE_CTL_DIR && verb->numbered;
+    kin.type = directory ? NODE_CTL_NUMBERS : NODE_CTL_FILE;
+    kin.fresh = !directory && verb->type == IPCFS_VERB_FILE;
+    return make_control_entry(fs, &kin, parent->name, kin.fresh ? TIMEOUT_OBJECT : TIMEOUT_FIXED, entry);
 }
 
 static int lookup(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,

@@ -25,6 +25,9 @@ void target_put(struct target *target)
  * one object have control directories with the same numbers. An object of the first
  * kind, POSIX shared memory, has the very number that its tmpfs file has.
  */
+/* Programs that copy take pieces of st_blksize: the larger, the more lines or messages a request carries. */
+enum { STREAM_BLOCK_SIZE = 64 * 1024 };
+
 enum { INODE_OBJECT = 0, INODE_CONTROL = 1, INODE_VERB = 2, INODE_FIXED = 0xFF };
 
 static uint64_t kind_number(const struct ipcfs_backend *backend)
@@ -60,6 +63,14 @@ uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsign
     return inode(INODE_VERB + verb, backend, number);
 }
 
+/* Numbers are many and shown nowhere together: scattered, but for the bits that say what it is, so that no two that are
+ * near each other collide. */
+static uint64_t number_inode(uint64_t verb_inode, int64_t number)
+{
+    uint64_t scattered = ((uint64_t)number + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 16;
+    return verb_inode ^ (scattered & ((UINT64_C(1) << 48) - 1));
+}
+
 void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
                        struct statx *out)
 {
@@ -93,7 +104,15 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
     }
     const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
     out->stx_ino = verb_inode(kin->backend, kin->object.number, kin->verb);
-    out->stx_mode = (uint16_t)((verb->link ? S_IFLNK : S_IFREG) | verb->mode);
+    if (kin->type == NODE_CTL_NUMBERS) {
+        out->stx_mode = S_IFDIR | 0555;
+        return;
+    }
+    if (verb->numbered)
+        out->stx_ino = number_inode(out->stx_ino, kin->number);
+    if (verb->type == IPCFS_VERB_FILE)
+        out->stx_blksize = STREAM_BLOCK_SIZE;
+    out->stx_mode = (uint16_t)((verb->type == IPCFS_VERB_LINK ? S_IFLNK : S_IFREG) | verb->mode);
 }
 
 static bool same_directory(const struct ipcfs_directory *a, const struct ipcfs_directory *b)

@@ -15,7 +15,8 @@ struct control_file {
     const char *name; /* NULL ends a table */
     const char *help; /* a phrase, for ctl/README */
     /* Writes the file's text; `kind` is NULL for the files of ctl/ itself. Acts as the caller. */
-    int (*render)(struct ipcfs *fs, const struct ipcfs_backend *kind, struct text *out);
+    int (*render)(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                  struct text *out);
 };
 
 struct tree_entry {

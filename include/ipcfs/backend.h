@@ -7,8 +7,9 @@
  * refuses, so that callers never test for NULL.
  *
  * Errors        0 or a count on success, −errno otherwise: the errno that the native call would give.
- * Blocking      No operation blocks for another process. try_read and try_write answer −EAGAIN where the native call
- *               would wait, and say in `struct ipcfs_wait` what to wait for.
+ * Blocking      No operation blocks for another process. try_read, try_write and try_lock answer −EAGAIN where the native
+ *               call would wait, and say in `struct ipcfs_wait` what to wait for. Only a keeper thread asks them to wait
+ *               themselves (`struct ipcfs_wait`).
  * Identity      An operation acts with the credentials of the calling thread. Where the native call checks or records
  *               an identity, the FUSE side has already put on the caller's (fs/creds.h).
  * Threads       Every operation may be called from any thread at any time, also several at once on one object, hold or
@@ -19,9 +20,11 @@
 #ifndef IPCFS_BACKEND_H
 #define IPCFS_BACKEND_H
 
+#include "ipcfs/caller.h"
 #include "ipcfs/fields.h"
 #include "ipcfs/text.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,24 +112,60 @@ struct ipcfs_change {
 enum ipcfs_wait_source {
     IPCFS_WAIT_NONE,   /* never blocks: −EAGAIN is final */
     IPCFS_WAIT_POLL,   /* poll(2) `fd` for `events`, then try again */
-    IPCFS_WAIT_KEEPER, /* nothing to poll: one thread per contended object blocks in the native call */
+    IPCFS_WAIT_KEEPER, /* nothing to poll: a keeper thread calls again with `block` set */
 };
 
+/*
+ * With `block` the calling thread is a keeper: the operation makes the native call that waits. A signal ends it with
+ * −EINTR, and then nothing was taken, sent or locked. A kind whose source is never IPCFS_WAIT_KEEPER is never so asked.
+ */
 struct ipcfs_wait {
+    bool block; /* in */
     enum ipcfs_wait_source source;
     int fd; /* borrowed from the file */
     short events;
 };
 
-/* What a file in ctl/<object>/ is. Exactly one of `read` and `link` is set. */
+/* What a file in ctl/<object>/ is. */
+enum ipcfs_verb_type {
+    IPCFS_VERB_TEXT, /* `read` renders it at each read from its start; `write`, if any, is given each write */
+    IPCFS_VERB_LINK, /* a symbolic link: `link` */
+    IPCFS_VERB_FILE, /* `open` opens a file of the backend, and try_read and try_write carry the data */
+};
+
 struct ipcfs_verb {
     const char *name; /* NULL ends a table */
+    enum ipcfs_verb_type type;
     mode_t mode;      /* permission bits */
     const char *help; /* a phrase, for ctl/README */
-    /* Renders the file's text; acts as the caller. */
-    int (*read)(const struct ipcfs_ref *ref, struct text *out);
-    /* A symbolic link: its target into `target`, terminated. −ENAMETOOLONG where it does not fit. */
+    /* name/N instead of name: a directory, which lists nothing, of one file for each decimal number. */
+    bool numbered;
+    bool unlisted; /* consumes or blocks: found by name only */
+    /* `number` is 0 where the verb is not numbered. −ENOENT for a number that can not be. Each acts as the caller. */
+    int (*read)(const struct ipcfs_ref *ref, int64_t number, struct text *out);
+    /* `data` is one write(2), without its last newline. Where it is refused, `reason` says why in a few words. */
+    int (*write)(const struct ipcfs_ref *ref, const char *data, size_t size, struct text *reason);
+    /* The target into `target`, terminated. −ENAMETOOLONG where it does not fit. */
     int (*link)(const struct ipcfs_ref *ref, char *target, size_t room);
+    /* The reference has a hold. `flags` as of open(2). */
+    int (*open)(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out);
+};
+
+/* What create() is asked for. Everything is borrowed for the call. */
+struct ipcfs_wish {
+    unsigned directory;
+    const char *name;
+    int flags;                         /* of open(2) */
+    mode_t mode;                       /* the umask is taken off already */
+    const struct caller *caller;       /* whose identity the thread has */
+    const struct ipcfs_value *options; /* parallel to the backend's `options`; NULL: none is given */
+    struct text *reason;               /* NULL, or where to say in a few words why it is refused */
+};
+
+/* A lock on an object: flock(2), or fcntl(2) with an open file description as its owner (F_OFD_SETLK). */
+struct ipcfs_lock {
+    bool whole;         /* flock(2): only `range.l_type` counts */
+    struct flock range; /* l_whence is SEEK_SET; l_len 0: up to the end */
 };
 
 struct ipcfs_backend {
@@ -137,8 +176,10 @@ struct ipcfs_backend {
     const char *const *directories;
     const struct ipcfs_field *fields;       /* of an object's state */
     const struct ipcfs_field *limit_fields; /* of ctl/<kind>/limits */
-    const struct ipcfs_verb *verbs;         /* beside state and state.json, which every object has */
-
+    /* What may follow the name in a line written to ctl/<kind>/create, beside mode=. An empty table: there is no such
+     * file, because objects of this kind have nothing that is fixed at creation. */
+    const struct ipcfs_field *options;
+    const struct ipcfs_verb *verbs; /* beside state and state.json, which every object has */
     /* Gets ready, once, before any other call; stop() undoes it. A kind that cannot start is left out of the tree. */
     int (*start)(void);
     void (*stop)(void);
@@ -161,11 +202,11 @@ struct ipcfs_backend {
     void (*list_close)(struct ipcfs_lister *lister);
 
     /*
-     * Creates `name`, or opens it where it exists and `flags` have no O_EXCL. `flags` are those of open(2); `mode` has
-     * the umask taken off already. On success `out->hold` and `out->file` are the caller's; on error nothing is left
-     * behind. uncreate() takes back the name of what create() made, where the caller fails later; it releases nothing.
+     * Creates the name, or opens it where it exists and the flags have no O_EXCL. On success `out->hold` and `out->file`
+     * are the caller's; on error nothing is left behind. uncreate() takes back the name of what create() made, where the
+     * caller fails later; it releases nothing.
      */
-    int (*create)(unsigned directory, const char *name, int flags, mode_t mode, struct ipcfs_created *out);
+    int (*create)(const struct ipcfs_wish *wish, struct ipcfs_created *out);
     void (*uncreate)(unsigned directory, const char *name, const struct ipcfs_created *created);
     int (*remove)(unsigned directory, const char *name);
     /* `flags` are those of renameat2(2). */
@@ -181,8 +222,8 @@ struct ipcfs_backend {
     int (*change)(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change);
     /* Fills the values of `fields`. */
     int (*render)(const struct ipcfs_ref *ref, struct ipcfs_value *values);
-    /* Fills the values of `limit_fields`. */
-    int (*limits)(struct ipcfs_value *values);
+    /* Fills the values of `limit_fields`, as they are for the caller. */
+    int (*limits)(const struct caller *caller, struct ipcfs_value *values);
 
     /* Opens the object of a reference that has a hold. `flags` as open(2), without O_CREAT and O_EXCL. */
     int (*open)(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
@@ -194,6 +235,24 @@ struct ipcfs_backend {
                         struct ipcfs_wait *wait);
     ssize_t (*try_write)(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
                          struct ipcfs_wait *wait);
+    /* Of a kind with `messages`: room that a try_read needs so that no message is too large. One that is given less, or
+     * meets a larger message all the same, answers −E2BIG, has taken nothing, and this has grown. */
+    size_t (*message_room)(struct ipcfs_file *file);
+    /* Those who wait to read from (or write to) files of one object in one lane are served one after another; those in
+     * different lanes do not wait for each other. */
+    uint64_t (*lane)(struct ipcfs_file *file, bool writing);
+    /* Which of POLLIN, POLLOUT, POLLERR … hold now; and what to wait for until that changes. */
+    int (*poll)(struct ipcfs_file *file, struct ipcfs_wait *wait);
+
+    /*
+     * Locks. lock_owner() makes an open file description of the object that may hold any lock on it; its locks go with
+     * it when it is closed. −EOPNOTSUPP where the kind has no locks. try_lock() takes, changes or (F_UNLCK) gives back a
+     * lock of the file's; get_lock() is F_OFD_GETLK.
+     */
+    int (*lock_owner)(const struct ipcfs_ref *ref, struct ipcfs_file **out);
+    int (*try_lock)(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait);
+    int (*get_lock)(struct ipcfs_file *file, struct flock *range);
+
     /* fallocate(2) and lseek(2) with SEEK_DATA or SEEK_HOLE. */
     int (*allocate)(struct ipcfs_file *file, int mode, off_t offset, off_t length);
     off_t (*seek)(struct ipcfs_file *file, off_t offset, int whence);
@@ -204,6 +263,12 @@ struct ipcfs_backend {
      * daemon's own credentials, because the kernel keeps those for all opens that use it.
      */
     int (*backing)(const struct ipcfs_ref *ref);
+
+    /*
+     * Objects are queues of messages: one try_write sends one, one try_read takes one whole, `offset` means nothing.
+     * The FUSE side makes of them what DESIGN says of messages: pieces, ends, packets, ctl/<object>/lines.
+     */
+    bool messages;
 };
 
 /* The kinds, NULL-terminated, in the order in which they are shown. */

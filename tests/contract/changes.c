@@ -367,7 +367,7 @@ static void test_limits(void **state)
 {
     (void)state;
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
-    assert_int_equal(kind->limits(values), 0);
+    assert_int_equal(kind->limits(&self, values), 0);
     for (size_t i = 0; kind->limit_fields[i].name; i++) {
         assert_true(values[i].known);
         if (kind->limit_fields[i].type == IPCFS_STRING)
@@ -385,7 +385,7 @@ static void test_verbs(void **state)
         char small[PATH_MAX];
         AUTO_TEXT text = {0};
         if (verb->read) {
-            assert_int_equal(verb->read(&ref, &text), 0);
+            assert_int_equal(verb->read(&ref, 0, &text), 0);
             assert_int_equal(text_error(&text), 0);
             continue;
         }

@@ -106,7 +106,7 @@ static int show_and_change(void)
         error = kind->link(&ref, 0, "link");
     if (!error && traits->links)
         remove_object("link");
-    return error ? error : kind->limits(values);
+    return error ? error : kind->limits(&self, values);
 }
 
 static const struct operation {

@@ -10,10 +10,13 @@
 
 const struct ipcfs_backend *kind;
 const struct traits *traits;
+const struct caller self;
 
 int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out)
 {
-    int error = kind->create(0, name, flags | O_CREAT, mode, out);
+    const struct ipcfs_wish wish = {
+        .directory = 0, .name = name, .flags = flags | O_CREAT, .mode = mode, .caller = &self};
+    int error = kind->create(&wish, out);
     if (!error)
         assert_true(out->hold && out->file);
     return error;

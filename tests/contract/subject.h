@@ -25,6 +25,7 @@ struct traits {
 
 extern const struct ipcfs_backend *kind;
 extern const struct traits *traits;
+extern const struct caller self; /* root */
 
 /* 0 or −errno of create(). */
 int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wait engine: all that blocks, blocks here.
+ *
+ * An operation that would have to wait becomes a *waiter* in a *line*. Everybody in a line waits for the same thing (to
+ * read from one queue, say), and is served in the order of arrival. A waiter is memory, no thread. It leaves the line
+ * in exactly one way: it is served, or interrupted, or its handle is closed, or it waited as long as the kernel lets a
+ * request wait, or the daemon ends. fs/wait.c begins with the essay on who wins each race between these.
+ *
+ * How a line learns that its turn has come depends on the source (struct ipcfs_wait):
+ *   IPCFS_WAIT_POLL    one thread, the engine's, waits for the descriptors of all lines in one epoll;
+ *   IPCFS_WAIT_KEEPER  a line that has waiters has a thread, its keeper, that makes the native call which blocks, for the
+ *                      first in the line. It ends when nobody has waited for a while. There are at most KEEPERS_MAX of
+ *                      them; lines beyond that are tried by the engine every now and then.
+ *
+ * The line's lock also guards whatever the owner of the waiters lets depend on their order: attempt() runs under it, and
+ * so does wait_try().
+ */
+#ifndef IPCFS_FS_WAIT_H
+#define IPCFS_FS_WAIT_H
+
+#include "hash.h"
+#include "ipcfs/backend.h"
+#include "lock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { KEEPERS_MAX = 256, KEEPER_LINGER_MS = 100 };
+
+struct wait_engine;
+struct wait_line;
+struct waiter;
+
+/* Waiters that share something an earlier one may leave for the next, as the rest of a message. In their handle. */
+struct wait_group {
+    unsigned parked; /* the line's lock */
+};
+
+struct waiter_ops {
+    /*
+     * Does the operation if it need not wait. −EAGAIN: it would, and `wait` says for what. Under the line's lock.
+     *
+     * `left` (out, false before): the operation left something that the next of its group must have before anybody else
+     * in the line.
+     */
+    ssize_t (*attempt)(struct waiter *waiter, struct ipcfs_wait *wait, bool *left);
+    /*
+     * For a source of IPCFS_WAIT_KEEPER: makes the native call that waits, without any lock, in the keeper's thread. It is
+     * called after an attempt() that said −EAGAIN. −EINTR: a signal came and nothing has happened. What it got is kept
+     * in the waiter; deliver() follows under the line's lock and gives the result (as attempt() does, never −EAGAIN).
+     */
+    ssize_t (*block)(struct waiter *waiter);
+    ssize_t (*deliver)(struct waiter *waiter, ssize_t blocked, bool *left);
+    /* The waiter is in no line any more: answers its request with `result` (0 or a count, −errno) and frees it. Called
+     * once, without any lock, from any thread. */
+    void (*finish)(struct waiter *waiter, ssize_t result);
+};
+
+struct waiter {
+    const struct waiter_ops *ops;
+    struct wait_group *group; /* NULL: shares nothing */
+    const void *owner;        /* who may end it by wait_end(): its handle */
+
+    /* The engine's. The line's lock guards all but `line`, which is fixed while the waiter is in it. */
+    struct wait_line *line; /* counted */
+    struct waiter *prev;
+    struct waiter *next;
+    bool parked; /* in the line's list */
+    int verdict; /* 0, or the −errno that ends it as soon as the keeper lets go of it or it would be parked */
+    int64_t since; /* milliseconds, CLOCK_MONOTONIC; when it was parked */
+};
+
+/* What tells lines apart. */
+struct wait_key {
+    const struct ipcfs_backend *kind;
+    struct ipcfs_objid object;
+    uint64_t lane;
+};
+
+struct wait_stats {
+    size_t lines;
+    size_t parked;
+    size_t keepers;
+};
+
+/*
+ * Starts the engine's thread. `time_max_ms`: waits that last longer end with −EINTR; 0: none does. −errno.
+ * wait_engine_stop() ends every wait with `error`, and the threads; no operation may come after it began.
+ */
+int wait_engine_start(struct wait_engine **out, unsigned time_max_ms);
+void wait_engine_stop(struct wait_engine *engine, int error);
+
+/* The line of that key, counted, made where there is none. −ENOMEM. */
+int wait_line_get(struct wait_engine *engine, const struct wait_key *key, struct wait_line **out);
+void wait_line_put(struct wait_line *line);
+
+/*
+ * One operation. If others wait in the line already, it would be unfair to try before them: then, and where the attempt
+ * says −EAGAIN, the answer is −EAGAIN. `waiter` need not outlive the call and may lie on the stack. Others of its group
+ * who get what this one left are served before it returns.
+ *
+ * With `insist`, for callers that will not wait (O_NONBLOCK): those in the line are served first, as far as can be, and
+ * then it is tried all the same.
+ */
+ssize_t wait_try(struct wait_line *line, struct waiter *waiter, bool insist);
+
+/*
+ * In two steps, so that an interrupt between them finds the line. wait_prepare() names the line, which it counts.
+ * wait_park() puts the waiter at the line's end, where it may be served before this returns. From here on it is the
+ * engine's, until finish(). One that wait_interrupt() met before is finished at once.
+ */
+void wait_prepare(struct wait_line *line, struct waiter *waiter);
+void wait_park(struct waiter *waiter);
+
+/*
+ * Ends the wait with −EINTR, unless it has been served by now. From wait_prepare() on, and only while finish() can not
+ * have returned (the request that is interrupted keeps the waiter alive). finish() is called by another thread, never
+ * from here: the caller may hold a lock that finish() needs.
+ */
+void wait_interrupt(struct waiter *waiter);
+
+/* Ends all waits in the line whose `owner` is this with `error`. */
+void wait_end(struct wait_line *line, const void *owner, int error);
+
+/* Runs `function` under the line's lock: to look at what the lock guards for the owners of waiters. */
+void wait_line_lock(struct wait_line *line);
+void wait_line_unlock(struct wait_line *line);
+
+/*
+ * Watching: poll(2). Calls `ready` once, in the engine's thread, without any lock, when the descriptor of `wait` shows
+ * one of `events` or, where there is nothing to poll, when `look` says so: it is asked every now and then. An earlier
+ * watch of the same `watch` is replaced. wait_unwatch() ends it: `ready` is not called after it has returned.
+ */
+struct wait_watch;
+int wait_watch_new(struct wait_engine *engine, void (*ready)(void *data), int (*look)(void *data), void *data,
+                   struct wait_watch **out);
+int wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, short events);
+void wait_watch_free(struct wait_watch *watch);
+
+void wait_stats(struct wait_engine *engine, struct wait_stats *out);
+
+#endif
