@@ -63,6 +63,12 @@ int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsign
     return -ENOENT;
 }
 
+/* Stub of the base; replaced. */
+bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index)
+{
+    return kind->messages && strcmp(control_verb(kind, index)->name, "lines") == 0;
+}
+
 int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out)
 {
     if (kin->verb < COMMON_VERBS)
@@ -194,6 +200,10 @@ static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, co
     gauge(out, "handles", "Open files and directories.", handle_count(&fs->handles));
     gauge(out, "backing_ids", "Objects open for passthrough.", atomic_load(&fs->metrics.backing_ids));
     gauge(out, "threads", "Threads that answer requests.", atomic_load(&fs->threads));
+    struct wait_stats waits;
+    wait_stats(fs->waits, &waits);
+    gauge(out, "parked", "Requests that wait.", waits.parked);
+    gauge(out, "keepers", "Threads that wait for what cannot be polled.", waits.keepers);
     text_string(out, "# EOF\n");
     return 0;
 }

@@ -16,6 +16,8 @@ extern const struct control_file control_kind_files[];
 const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index);
 /* Its number by name; −ENOENT. */
 int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index);
+/* Whether it is `lines`, which all kinds with messages have (fs/message.h). */
+bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index);
 /* Renders a NODE_CTL_FILE of type IPCFS_VERB_TEXT. */
 int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out);
 

@@ -30,6 +30,7 @@ struct handle *handle_new(enum handle_type type)
 
 void handle_free(struct handle *handle)
 {
+    messages_free(handle->messages);
     if (handle->file)
         handle->node.kin.backend->close(handle->file);
     if (handle->lister)
@@ -138,6 +139,13 @@ struct handle *handle_get(struct handle_table *table, uint64_t id)
         handle->users++;
     lock_release(&table->lock);
     return handle;
+}
+
+void handle_use(struct handle_table *table, struct handle *handle)
+{
+    lock_take(&table->lock);
+    handle->users++;
+    lock_release(&table->lock);
 }
 
 void handle_put(struct handle_table *table, struct handle *handle)

@@ -7,6 +7,7 @@
 #define IPCFS_FS_HANDLE_H
 
 #include "hash.h"
+#include "message.h"
 #include "node.h"
 #include "snapshot.h"
 #include "tree.h"
@@ -25,8 +26,9 @@ struct handle {
     const struct tree_entry *entry;
     int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
     struct ipcfs_file *file;
-    uid_t uid;        /* who opened it: his share of the table is counted */
-    struct lock lock; /* guards what follows */
+    struct messages *messages; /* of a file of messages; otherwise NULL */
+    uid_t uid;                 /* who opened it: his share of the table is counted */
+    struct lock lock;          /* guards what follows */
     struct snapshot
         *text;       /* HANDLE_CONTROL: what the last read at offset 0 rendered; NULL when read to its end */
     size_t text_end; /* HANDLE_CONTROL: its length, also then */
@@ -64,6 +66,8 @@ void handle_free(struct handle *handle);
 int handle_add(struct handle_table *table, struct handle *handle);
 /* Takes a handle into use; NULL for an unknown id. */
 struct handle *handle_get(struct handle_table *table, uint64_t id);
+/* Once more, by who uses it already. */
+void handle_use(struct handle_table *table, struct handle *handle);
 void handle_put(struct handle_table *table, struct handle *handle);
 /* Takes the handle out of the table; the caller still uses it, and handle_put() ends it. NULL for an unknown id. */
 struct handle *handle_remove(struct handle_table *table, uint64_t id);

@@ -4,6 +4,7 @@
 #include "ipcfs/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -48,6 +49,40 @@ static unsigned handle_share(void)
     return (unsigned)(limit.rlim_cur / 4);
 }
 
+/* ---- fs.fuse.* of sysctl ---- */
+
+static unsigned read_sysctl(const char *path)
+{
+    unsigned value = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%u", &value) != 1) // NOLINT(cert-err34-c): the kernel writes a number
+        value = 0;
+    (void)fclose(file);
+    return value;
+}
+
+/*
+ * The kernel ends the whole connection when a request is not answered in time, and one that waits is such a request
+ * (Linux fs/fuse/dev.c, fuse_check_timeout()). So waits end before, with EINTR, which programs take for a signal.
+ */
+static unsigned longest_wait_ms(struct ipcfs *fs)
+{
+    fs->default_request_timeout = read_sysctl("/proc/sys/fs/fuse/default_request_timeout");
+    fs->max_request_timeout = read_sysctl("/proc/sys/fs/fuse/max_request_timeout");
+    unsigned limit = fs->default_request_timeout;
+    if (fs->max_request_timeout && (!limit || fs->max_request_timeout < limit))
+        limit = fs->max_request_timeout;
+    if (!limit)
+        return 0;
+    log_warning(
+        "requests may take %u s here (fs.fuse.default_request_timeout, fs.fuse.max_request_timeout): waits end "
+        "with EINTR after half of that",
+        limit);
+    return limit < 1000000 ? limit * 500 : 500000000;
+}
+
 int ipcfs_init(struct ipcfs *fs)
 {
     int hash_error = hash_init();
@@ -69,13 +104,25 @@ int ipcfs_init(struct ipcfs *fs)
         error = handle_table_init(&fs->handles, handle_share());
     if (!error)
         error = pins_init(&fs->pins);
+    if (!error)
+        error = wait_engine_start(&fs->waits, longest_wait_ms(fs));
     return error;
+}
+
+void ipcfs_end_waits(struct ipcfs *fs)
+{
+    if (fs->waits_ended)
+        return;
+    fs->waits_ended = true;
+    wait_engine_stop(fs->waits, -ENOTCONN);
 }
 
 void ipcfs_destroy(struct ipcfs *fs)
 {
     pins_destroy(&fs->pins);
+    ipcfs_end_waits(fs);
     handle_table_destroy(&fs->handles);
+    wait_engine_free(fs->waits);
     node_table_destroy(&fs->nodes);
     lock_destroy(&fs->told_lock);
     free(fs->told);

@@ -10,6 +10,7 @@
 #include "passthrough.h"
 #include "pins.h"
 #include "tree.h"
+#include "wait.h"
 
 #include <stdatomic.h>
 
@@ -18,6 +19,8 @@ struct ipcfs {
     struct node_table nodes;
     struct handle_table handles;
     struct pins pins;
+    struct wait_engine *waits;
+    bool waits_ended;
     struct metrics metrics;
     struct lock told_lock;
     struct ipcfs_directory
@@ -31,6 +34,7 @@ struct ipcfs {
     char passthrough_reason[128]; /* a phrase: why it is on or off */
     unsigned protocol_major;
     unsigned protocol_minor;
+    size_t request_max;               /* bytes that a READ or WRITE carries at most */
     unsigned default_request_timeout; /* seconds, 0: none; fs.fuse.* of sysctl */
     unsigned max_request_timeout;
     unsigned threads_wanted;
@@ -40,6 +44,8 @@ struct ipcfs {
 
 /* Makes the tables and the tree of all kinds that can start. 0 or −errno. */
 int ipcfs_init(struct ipcfs *fs);
+/* Answers every request that waits. When no other is in work any more, and while the session still exists. */
+void ipcfs_end_waits(struct ipcfs *fs);
 void ipcfs_destroy(struct ipcfs *fs);
 
 #endif

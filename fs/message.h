@@ -16,6 +16,7 @@
 
 #include "fuse_api.h"
 #include "ipcfs/text.h"
+#include "lock.h"
 #include "wait.h"
 
 struct handle;
@@ -24,42 +25,52 @@ struct reply;
 
 enum message_style { MESSAGE_PLAIN, MESSAGE_LINES };
 
-/* One direction of a handle. */
-struct message_lane {
-    struct wait_line *line; /* counted; NULL where the handle is not open for it */
-    struct wait_group group;
+/* What is still to be read of a message. */
+struct message_rest {
+    char *data; /* owned */
+    size_t start;
+    size_t length; /* from `start` on */
 };
 
 struct messages {
     enum message_style style;
-    struct message_lane reading;
-    struct message_lane writing;
 
-    /* The reading line's lock. */
-    char *rest; /* what is left of a message begun: owned */
-    size_t rest_start;
-    size_t rest_length;
+    struct wait_line *readers; /* counted; guards the group up to the next gap. NULL: not open for reading */
+    struct wait_group reading;
+    struct message_rest rest;
     bool end_due; /* the next read gives 0 */
 
-    /* The writing line's lock. */
+    struct wait_line *writers; /* the same for writing */
+    struct wait_group writing;
     struct text unfinished;    /* MESSAGE_LINES: a line whose newline has not come */
-    uint64_t unfinished_owner; /* lock owner of who wrote it */
+    uint64_t unfinished_owner; /* the lock owner of who wrote it last */
 
-    struct wait_watch *watch; /* handle->lock; poll(2) */
-    struct fuse_pollhandle *poll_handle;
+    struct lock lock; /* guards what follows: poll(2) */
+    struct wait_watch *watch;
+    struct fuse_pollhandle *poller; /* owned: who is told when something changes */
+    short awaited;                  /* the events he waits for */
 };
 
-/* Gives the handle, which has its file, what it needs for messages. `flags` are those of the open. −ENOMEM. */
+/* Gives the handle, which has its file, what it needs for messages. `flags` are those of the open. 0 or −ENOMEM. */
 int messages_new(struct ipcfs *fs, struct handle *handle, enum message_style style, int flags);
-/* Ends what waits by the handle with −EBADF. What is left of an unfinished line is sent, if that takes no wait. */
+/* At RELEASE: ends what waits by the handle with −EBADF, and sends an unfinished line, if that takes no wait. */
 void messages_end(struct handle *handle);
+/* Of that, what concerns the lines sent (fs/message_write.c). */
+void messages_end_writing(struct handle *handle);
+/* NULL is harmless. */
 void messages_free(struct messages *messages);
 
-/* Each answers the request, now or later. */
-void messages_read(struct reply *reply, struct handle *handle, size_t size, int flags);
-void messages_write(struct reply *reply, struct handle *handle, const char *data, size_t size,
-                    uint64_t lock_owner, int flags);
-/* close(2) by `lock_owner`: the line he did not finish is sent now. */
-void messages_flush(struct reply *reply, struct handle *handle, uint64_t lock_owner);
+/* Each answers the request, now or later. `flags` are the descriptor's status flags of this moment. */
+void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, int flags);
+void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,
+                    size_t size, uint64_t lock_owner, int flags);
+/*
+ * At close(2) by `lock_owner`: sends the line he did not finish. This waits for room only for so long, because a process
+ * that is ending cannot be interrupted here (request_wait_answer(), Linux fs/fuse/dev.c).
+ */
+void messages_flush(struct ipcfs *fs, struct reply *reply, struct handle *handle, uint64_t lock_owner);
+/* Takes `poller` over, which may be NULL. */
+void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle, short events,
+                   struct fuse_pollhandle *poller);
 
 #endif

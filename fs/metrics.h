@@ -35,7 +35,9 @@
     X(setxattr)                                                                                              \
     X(removexattr)                                                                                           \
     X(fallocate)                                                                                             \
-    X(lseek)
+    X(lseek)                                                                                                 \
+    X(poll)                                                                                                  \
+    X(flush)
 
 enum metric_op {
 #define X(op) METRIC_##op,

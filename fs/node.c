@@ -237,6 +237,14 @@ int node_use(struct node_table *table, uint64_t id, struct node_use *use)
     return node ? 0 : -ESTALE;
 }
 
+bool node_is_shared(const struct node_use *use)
+{
+    lock_take(&use->table->lock);
+    bool shared = use->node->uses > 1;
+    lock_release(&use->table->lock);
+    return shared;
+}
+
 void node_unuse(struct node_use *use)
 {
     struct node *node = use->node;

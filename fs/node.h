@@ -76,6 +76,8 @@ void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned
 
 /* Takes a node into use. −ESTALE for an id that stands for nothing. */
 int node_use(struct node_table *table, uint64_t id, struct node_use *use);
+/* Whether anybody else uses the node: a handle, or another request. */
+bool node_is_shared(const struct node_use *use);
 /* Gives it back; harmless on an empty use. */
 void node_unuse(struct node_use *use);
 /* Hands a use over: `from` is empty afterwards. */

@@ -56,14 +56,17 @@ int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, uns
     struct statx shown;
     object_attributes(backend, found, &shown);
     statx_to_stat(&shown, &entry->attr);
+    if (kin.fresh)
+        entry->attr.st_size = OPEN_SIZE;
     return node_lookup(&fs->nodes, &kin, name, &entry->ino);
 }
 
 /* Wanted where the kernel has it: switched on or off by the exact name, whatever libfuse's default is. */
 static void negotiate(struct fuse_conn_info *connection)
 {
-    /* O_TRUNC comes with OPEN, so that opening and truncating is one act, checked as the native one is. */
-    fuse_set_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
+    /* O_TRUNC comes as a SETATTR after OPEN. If it came with OPEN, the kernel would set its size of the inode to 0, and
+     * then a write(2) that waits would hold the inode's lock exclusively (OPEN_SIZE in fs/target.h). */
+    fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
     fuse_set_feature_flag(connection, FUSE_CAP_PARALLEL_DIROPS);
     /* Killing set-user-ID bits stays with the kernel: it knows the writer's capabilities, and sends a SETATTR. With
      * passthrough no WRITE comes here that could do it. */
@@ -85,6 +88,7 @@ static void op_init(void *userdata, struct fuse_conn_info *connection)
     struct ipcfs *fs = userdata;
     fs->protocol_major = connection->proto_major;
     fs->protocol_minor = connection->proto_minor;
+    fs->request_max = connection->max_write;
     negotiate(connection);
     if (fs->passthrough_wanted == PASSTHROUGH_OFF) {
         (void)strcpy(fs->passthrough_reason, "switched off by -o passthrough=off");
@@ -126,6 +130,8 @@ const struct fuse_lowlevel_ops ipcfs_operations = {
     .removexattr = op_removexattr,
     .fallocate = op_fallocate,
     .lseek = op_lseek,
+    .poll = op_poll,
+    .flush = op_flush,
 #ifdef IPCFS_HAVE_STATX
     .statx = op_statx,
 #endif

@@ -51,6 +51,15 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
                   struct fuse_file_info *info);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *info);
 
+/* Files of messages (ops_message.c) */
+bool is_message_file(const struct target *target);
+/* Opens it into a new handle, in the table, described in `info`. Takes the target over. 0 or −errno. */
+int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info);
+void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
+                   const struct fuse_file_info *info);
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+
 /* Names (ops_name.c) */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count);

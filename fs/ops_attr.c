@@ -13,7 +13,10 @@ static int stat_by_id(struct ipcfs *fs, fuse_ino_t ino, struct statx *out, doubl
 {
     AUTO_TARGET target;
     int error = target_get(fs, ino, &target);
-    return error ? error : target_stat(fs, &target, out, timeout);
+    if (error)
+        return error;
+    target_loosen(fs, ino, &target);
+    return target_stat(fs, &target, out, timeout);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -102,9 +105,31 @@ static int clear_privilege_bits(const struct target *target, const struct ipcfs_
     return backend->change(&target->use.ref, NULL, change);
 }
 
+static bool is_written(const struct node_kin *kin)
+{
+    const struct ipcfs_verb *verb = kin->type == NODE_CTL_FILE ? control_verb(kin->backend, kin->verb) : NULL;
+    return verb && (verb->type == IPCFS_VERB_FILE || verb->write);
+}
+
+/*
+ * What an open(2) with O_TRUNC sends after its OPEN. For a message queue it means nothing: a shell's `>` must not purge.
+ * It is known by the handle that uses the node already, because truncate(2) has a fresh node of its own. What is written
+ * to a control file is never kept there, so there it means nothing either.
+ */
+static bool is_open_truncate(const struct target *target, const struct ipcfs_file *file,
+                             const struct ipcfs_change *change)
+{
+    if (target->entry || file || change->mask != IPCFS_CHANGE_SIZE || change->size != 0)
+        return false;
+    const struct node_kin *kin = &target->use.kin;
+    return kin->type == NODE_OBJECT ? kin->fresh && node_is_shared(&target->use) : is_written(kin);
+}
+
 static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,
                          const struct ipcfs_change *change)
 {
+    if (is_open_truncate(target, file, change))
+        return 0;
     if (target->entry || target->use.kin.type != NODE_OBJECT)
         return -EPERM;
     if (!change->mask)
@@ -153,6 +178,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     }
     struct stat result;
     statx_to_stat(&shown, &result);
+    if (!target.entry && target.use.kin.fresh)
+        result.st_size = OPEN_SIZE;
     reply_attr(&reply, &result, timeout);
 }
 

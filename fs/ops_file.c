@@ -104,6 +104,8 @@ static void withdraw(struct ipcfs *fs, uint64_t id)
     struct handle *handle = handle_remove(&fs->handles, id);
     if (!handle)
         return;
+    if (handle->messages)
+        messages_end(handle);
     detach_backing(fs, handle);
     handle_put(&fs->handles, handle);
 }
@@ -183,11 +185,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     OP(open);
     AUTO_TARGET target;
     int error = target_get(fs, ino, &target);
+    bool stream = !error && is_message_file(&target);
     if (!error)
-        error = open_target(fs, req, &target, info);
+        error = stream ? open_messages(fs, req, &target, info) : open_target(fs, req, &target, info);
     if (error)
         reply_node_error(fs, &reply, error);
-    else if (reply_open(&reply, info))
+    else if (stream ? reply_open_stream(&reply, info) : reply_open(&reply, info))
         withdraw(fs, info->fh);
 }
 
@@ -244,14 +247,20 @@ static int adopt(struct ipcfs *fs, const struct wish *wish, const struct ipcfs_c
     return error;
 }
 
-/* Makes a created object's node and handle known. On error the handle and the file are still the caller's. */
+/* Makes a created object's node and handle known. The file is the handle's then, or closed. */
 static int publish_created(struct ipcfs *fs, const struct wish *wish, const struct ipcfs_created *created,
                            struct handle *handle, struct fuse_file_info *info, struct fuse_entry_param *entry)
 {
     int error = adopt(fs, wish, created, &handle->node, entry);
-    if (error)
+    if (error) {
+        wish->directory->objects->close(created->file);
         return error;
-    error = attach_backing(fs, handle);
+    }
+    handle->file = created->file;
+    if (wish->directory->objects->messages)
+        error = messages_new(fs, handle, MESSAGE_PLAIN, wish->flags);
+    else
+        error = attach_backing(fs, handle);
     if (!error)
         error = publish(fs, handle, info);
     if (error)
@@ -267,12 +276,8 @@ static int create_object(struct ipcfs *fs, const struct wish *wish, struct handl
     int error = create_as_caller(wish, &created);
     if (!error) {
         error = publish_created(fs, wish, &created, handle, info, entry);
-        if (error) {
-            wish->directory->objects->close(created.file);
+        if (error)
             take_back(wish, &created);
-        } else {
-            handle->file = created.file; /* nobody knows the handle's number yet */
-        }
     }
     if (error)
         discard(fs, handle);
@@ -288,9 +293,10 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     int error = wish.directory ? -ENOMEM : -EPERM;
     if (handle)
         error = create_object(fs, &wish, handle, info, &entry);
+    bool stream = wish.directory && wish.directory->objects->messages;
     if (error) {
         reply_error(&reply, error);
-    } else if (reply_create(&reply, &entry, info)) {
+    } else if (stream ? reply_create_stream(&reply, &entry, info) : reply_create(&reply, &entry, info)) {
         withdraw(fs, info->fh);
         node_forget(&fs->nodes, entry.ino, 1);
     }
@@ -439,7 +445,9 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
         reply_error(&reply, -EBADF);
         return;
     }
-    if (handle->type == HANDLE_FILE)
+    if (handle->messages)
+        read_messages(fs, &reply, handle, size, info);
+    else if (handle->type == HANDLE_FILE)
         read_file(&reply, handle, size, offset, info->flags);
     else if (handle->type == HANDLE_CONTROL)
         read_control(fs, req, &reply, handle, size, offset);
@@ -468,6 +476,11 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
     OP(write);
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
+    if (handle && handle->messages) {
+        messages_write(fs, &reply, handle, data, size, info->lock_owner, info->flags);
+        handle_put(&fs->handles, handle);
+        return;
+    }
     ssize_t count = handle ? write_as_caller(req, handle, data, size, offset, info->flags) : -EBADF;
     if (handle)
         handle_put(&fs->handles, handle);

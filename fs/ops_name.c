@@ -70,10 +70,13 @@ static int lookup_object(struct ipcfs *fs, fuse_req_t req, const struct tree_ent
 static int make_control_entry(struct ipcfs *fs, const struct node_kin *kin, const char *object,
                               double name_timeout, struct fuse_entry_param *entry)
 {
-    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_FIXED, .entry_timeout = name_timeout};
+    *entry = (struct fuse_entry_param){.attr_timeout = kin->fresh ? TIMEOUT_OBJECT : TIMEOUT_FIXED,
+                                       .entry_timeout = name_timeout};
     struct statx shown;
     control_attributes(fs, kin, &shown);
     statx_to_stat(&shown, &entry->attr);
+    if (kin->fresh)
+        entry->attr.st_size = OPEN_SIZE;
     return node_lookup(&fs->nodes, kin, object, &entry->ino);
 }
 

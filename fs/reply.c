@@ -4,6 +4,8 @@
 #include "ipcfs/log.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
+#include <sys/uio.h>
 
 /* Takes the request out of the guard; NULL when it was answered already. */
 static fuse_req_t take(struct reply *reply)
@@ -21,6 +23,11 @@ void reply_end(struct reply *reply)
         return;
     log_error("a request was left without an answer");
     (void)reply_error(reply, -EIO);
+}
+
+void reply_move(struct reply *from, struct reply *to)
+{
+    to->request = take(from);
 }
 
 /* The one shape of all replies: take the request, answer it if it is there. */
@@ -71,6 +78,71 @@ int reply_statx(struct reply *reply, struct statx *attr, double timeout)
 int reply_open(struct reply *reply, const struct fuse_file_info *info)
 {
     ANSWER(reply, fuse_reply_open(request, info));
+}
+
+static struct fuse_open_out stream_out(const struct fuse_file_info *info)
+{
+    return (struct fuse_open_out){
+        .fh = info->fh,
+        .open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_PARALLEL_DIRECT_WRITES |
+                      (info->noflush ? FOPEN_NOFLUSH : 0U),
+    };
+}
+
+static struct fuse_attr attr_out(const struct stat *attr)
+{
+    return (struct fuse_attr){
+        .ino = attr->st_ino,
+        .size = (uint64_t)attr->st_size,
+        .blocks = (uint64_t)attr->st_blocks,
+        .atime = (uint64_t)attr->st_atim.tv_sec,
+        .mtime = (uint64_t)attr->st_mtim.tv_sec,
+        .ctime = (uint64_t)attr->st_ctim.tv_sec,
+        .atimensec = (uint32_t)attr->st_atim.tv_nsec,
+        .mtimensec = (uint32_t)attr->st_mtim.tv_nsec,
+        .ctimensec = (uint32_t)attr->st_ctim.tv_nsec,
+        .mode = attr->st_mode,
+        .nlink = (uint32_t)attr->st_nlink,
+        .uid = attr->st_uid,
+        .gid = attr->st_gid,
+        .rdev = (uint32_t)attr->st_rdev,
+        .blksize = (uint32_t)attr->st_blksize,
+    };
+}
+
+static int answer_open_stream(fuse_req_t request, const struct fuse_file_info *info)
+{
+    struct fuse_open_out open = stream_out(info);
+    struct iovec part = {.iov_base = &open, .iov_len = sizeof open};
+    return fuse_reply_iov(request, &part, 1);
+}
+
+/* Objects have no timeouts. */
+static int answer_create_stream(fuse_req_t request, const struct fuse_entry_param *entry,
+                                const struct fuse_file_info *info)
+{
+    struct fuse_entry_out out = {
+        .nodeid = entry->ino, .generation = entry->generation, .attr = attr_out(&entry->attr)};
+    struct fuse_open_out open = stream_out(info);
+    struct iovec parts[] = {{.iov_base = &out, .iov_len = sizeof out},
+                            {.iov_base = &open, .iov_len = sizeof open}};
+    return fuse_reply_iov(request, parts, 2);
+}
+
+int reply_open_stream(struct reply *reply, const struct fuse_file_info *info)
+{
+    ANSWER(reply, answer_open_stream(request, info));
+}
+
+int reply_create_stream(struct reply *reply, const struct fuse_entry_param *entry,
+                        const struct fuse_file_info *info)
+{
+    ANSWER(reply, answer_create_stream(request, entry, info));
+}
+
+int reply_poll(struct reply *reply, unsigned events)
+{
+    ANSWER(reply, fuse_reply_poll(request, events));
 }
 
 int reply_readlink(struct reply *reply, const char *target)

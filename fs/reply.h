@@ -23,6 +23,9 @@ struct reply {
 void reply_end(struct reply *reply);
 #define REPLY_GUARD(name, req) __attribute__((cleanup(reply_end))) struct reply name = {.request = (req)}
 
+/* Hands the request over: `to` owes the reply from here on. */
+void reply_move(struct reply *from, struct reply *to);
+
 /* `error` as everywhere inside: 0 or −errno. */
 int reply_error(struct reply *reply, int error);
 int reply_none(struct reply *reply);
@@ -34,10 +37,19 @@ int reply_attr(struct reply *reply, const struct stat *attr, double timeout);
 int reply_statx(struct reply *reply, struct statx *attr, double timeout);
 #endif
 int reply_open(struct reply *reply, const struct fuse_file_info *info);
+/*
+ * The same for files that are streams: no position and no page cache; reads and writes on one descriptor go on side by
+ * side, without the kernel's lock of the position (FOPEN_STREAM) or, as far as can be, of the inode. libfuse has no field
+ * for FOPEN_STREAM, so these write what the kernel reads (struct fuse_open_out, Linux uapi/linux/fuse.h).
+ */
+int reply_open_stream(struct reply *reply, const struct fuse_file_info *info);
+int reply_create_stream(struct reply *reply, const struct fuse_entry_param *entry,
+                        const struct fuse_file_info *info);
 int reply_readlink(struct reply *reply, const char *target);
 int reply_buffer(struct reply *reply, const char *buffer, size_t size);
 int reply_write(struct reply *reply, size_t count);
 int reply_statfs(struct reply *reply, const struct statvfs *system);
 int reply_lseek(struct reply *reply, off_t position);
+int reply_poll(struct reply *reply, unsigned events);
 
 #endif

@@ -4,6 +4,7 @@
 #include "creds.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,9 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Interrupts a worker's read(2) so that it sees that the session has ended. */
-#define WAKE_SIGNAL SIGUSR1
-
+/* WAKE_SIGNAL interrupts a worker's read(2), so that it sees that the session has ended, and a keeper's wait. */
 static void ignore_wake(int signal_number)
 {
     (void)signal_number;
@@ -60,29 +59,6 @@ int session_block_signals(void)
 
 /* ---- FUSE_INIT ---- */
 
-static unsigned read_sysctl(const char *path)
-{
-    unsigned value = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%u", &value) != 1) // NOLINT(cert-err34-c): the kernel writes a number
-        value = 0;
-    (void)fclose(file);
-    return value;
-}
-
-static void note_request_timeouts(struct ipcfs *fs)
-{
-    fs->default_request_timeout = read_sysctl("/proc/sys/fs/fuse/default_request_timeout");
-    fs->max_request_timeout = read_sysctl("/proc/sys/fs/fuse/max_request_timeout");
-    if (fs->default_request_timeout || fs->max_request_timeout)
-        log_warning(
-            "the kernel ends this mount when a request waits too long (fs.fuse.default_request_timeout %u s, "
-            "fs.fuse.max_request_timeout %u s)",
-            fs->default_request_timeout, fs->max_request_timeout);
-}
-
 static void settle_passthrough(struct ipcfs *fs)
 {
     if (fs->passthrough) {
@@ -109,7 +85,6 @@ int session_first_request(struct ipcfs *fs)
         return count < 0 ? count : -ENODEV;
     if (fs->protocol_major == 0)
         return -EPROTO;
-    note_request_timeouts(fs);
     settle_passthrough(fs);
     return fs->passthrough || fs->passthrough_wanted != PASSTHROUGH_ON ? 0 : -EOPNOTSUPP;
 }
@@ -403,8 +378,10 @@ int session_serve(struct ipcfs *fs, void (*ready)(void *), void *data)
         keep_house(crew, signal_fd);
     }
     fuse_session_exit(fs->session);
-    if (join_workers(crew))
+    if (join_workers(crew)) {
+        ipcfs_end_waits(fs);
         return error;
+    }
     /* The stuck worker still uses all of this. */
     (void)TAKE_PTR(crew);
     (void)TAKE_FD(ended_fd);

@@ -160,6 +160,7 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     const struct node_kin *kin = &target->use.kin;
     if (kin->type != NODE_OBJECT) {
         control_attributes(fs, kin, out);
+        *timeout = kin->fresh ? TIMEOUT_OBJECT : TIMEOUT_FIXED;
         return 0;
     }
     *timeout = TIMEOUT_OBJECT;
@@ -168,6 +169,12 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     if (!error)
         object_attributes(kin->backend, &found, out);
     return error;
+}
+
+void target_loosen(struct ipcfs *fs, uint64_t id, const struct target *target)
+{
+    if (!target->entry && target->use.kin.fresh)
+        (void)fuse_lowlevel_notify_inval_inode(fs->session, id, -1, 0);
 }
 
 static struct timespec to_timespec(const struct statx_timestamp *time)

@@ -22,6 +22,16 @@
 #define TIMEOUT_FIXED 86400.0
 #define TIMEOUT_OBJECT 0.0
 
+/*
+ * The size that the kernel is to believe a fresh node has (fs/node.h). A direct write(2) that ends behind the size the
+ * kernel knows takes the inode's lock exclusively (fuse_dio_wr_exclusive_lock(), Linux fs/fuse/file.c), and a second
+ * writer on the same descriptor would wait for it where no signal reaches him, as long as the first waits here. So the
+ * answers from which the kernel takes the size, of LOOKUP and SETATTR, give the largest that 32-bit programs can open.
+ * GETATTR tells the true one: stat(2) shows it, and the kernel does not keep it, because target_loosen() told it before
+ * that the inode has changed (the attr_version in fuse_change_attributes_i(), fs/fuse/inode.c).
+ */
+#define OPEN_SIZE 0x7fffffff
+
 /* Either a fixed entry of the tree, or a node in use. */
 struct target {
     const struct tree_entry *entry;
@@ -38,6 +48,9 @@ void target_put(struct target *target);
  * for how long the kernel may keep them.
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
+
+/* Before the attributes of a fresh node are answered to GETATTR or STATX. */
+void target_loosen(struct ipcfs *fs, uint64_t id, const struct target *target);
 
 /* Looks at what a directory of the tree stands for; tells the kernel where it has changed. */
 int directory_look(struct ipcfs *fs, const struct tree_entry *entry, struct ipcfs_directory *out);

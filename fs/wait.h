@@ -13,20 +13,20 @@
  *                      first in the line. It ends when nobody has waited for a while. There are at most KEEPERS_MAX of
  *                      them; lines beyond that are tried by the engine every now and then.
  *
- * The line's lock also guards whatever the owner of the waiters lets depend on their order: attempt() runs under it, and
- * so does wait_try().
+ * The line's lock also guards whatever the owners of waiters let depend on their order: attempt(), due() and deliver()
+ * run under it.
  */
 #ifndef IPCFS_FS_WAIT_H
 #define IPCFS_FS_WAIT_H
 
-#include "hash.h"
 #include "ipcfs/backend.h"
-#include "lock.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
 
 enum { KEEPERS_MAX = 256, KEEPER_LINGER_MS = 100 };
+
+/* Wakes keepers: the process must have a handler for it that does nothing, without SA_RESTART. */
+#define WAKE_SIGNAL SIGUSR1
 
 struct wait_engine;
 struct wait_line;
@@ -34,26 +34,29 @@ struct waiter;
 
 /* Waiters that share something an earlier one may leave for the next, as the rest of a message. In their handle. */
 struct wait_group {
-    unsigned parked; /* the line's lock */
+    unsigned parked; /* the line's lock: how many of them are in the line */
 };
 
 struct waiter_ops {
+    /* Does the operation if it need not wait. −EAGAIN: it would, and `wait` says for what. Under the line's lock. */
+    ssize_t (*attempt)(struct waiter *waiter, struct ipcfs_wait *wait);
     /*
-     * Does the operation if it need not wait. −EAGAIN: it would, and `wait` says for what. Under the line's lock.
-     *
-     * `left` (out, false before): the operation left something that the next of its group must have before anybody else
-     * in the line.
+     * Whether an earlier one of its group left something for it: attempt() will not say −EAGAIN then, and it is served
+     * before anybody else in the line. Under the line's lock. NULL where waiters have no group.
      */
-    ssize_t (*attempt)(struct waiter *waiter, struct ipcfs_wait *wait, bool *left);
+    bool (*due)(const struct waiter *waiter);
     /*
      * For a source of IPCFS_WAIT_KEEPER: makes the native call that waits, without any lock, in the keeper's thread. It is
      * called after an attempt() that said −EAGAIN. −EINTR: a signal came and nothing has happened. What it got is kept
-     * in the waiter; deliver() follows under the line's lock and gives the result (as attempt() does, never −EAGAIN).
+     * in the waiter; deliver() follows under the line's lock and gives the result, as attempt() does. Its −EAGAIN means
+     * that it has to be tried again. NULL where the source never is a keeper.
      */
     ssize_t (*block)(struct waiter *waiter);
-    ssize_t (*deliver)(struct waiter *waiter, ssize_t blocked, bool *left);
-    /* The waiter is in no line any more: answers its request with `result` (0 or a count, −errno) and frees it. Called
-     * once, without any lock, from any thread. */
+    ssize_t (*deliver)(struct waiter *waiter, ssize_t blocked);
+    /*
+     * The waiter is in no line any more: answers its request with `result` (0 or a count, −errno) and frees it. Called
+     * once, without any lock, from any thread.
+     */
     void (*finish)(struct waiter *waiter, ssize_t result);
 };
 
@@ -61,14 +64,16 @@ struct waiter {
     const struct waiter_ops *ops;
     struct wait_group *group; /* NULL: shares nothing */
     const void *owner;        /* who may end it by wait_end(): its handle */
+    unsigned limit_ms;        /* 0, or for how long it waits: then it ends with −EAGAIN */
 
-    /* The engine's. The line's lock guards all but `line`, which is fixed while the waiter is in it. */
+    /* The engine's. `line` is fixed from wait_prepare() on; the rest is guarded by the line's lock. */
     struct wait_line *line; /* counted */
     struct waiter *prev;
     struct waiter *next;
     bool parked; /* in the line's list */
-    int verdict; /* 0, or the −errno that ends it as soon as the keeper lets go of it or it would be parked */
-    int64_t since; /* milliseconds, CLOCK_MONOTONIC; when it was parked */
+    int verdict; /* 0, or the −errno that ends it as soon as the keeper lets go of it, or it would be parked */
+    ssize_t result; /* once it is out of the list: what finish() will be told */
+    int64_t since;  /* when it was parked: milliseconds, CLOCK_MONOTONIC */
 };
 
 /* What tells lines apart. */
@@ -85,20 +90,23 @@ struct wait_stats {
 };
 
 /*
- * Starts the engine's thread. `time_max_ms`: waits that last longer end with −EINTR; 0: none does. −errno.
- * wait_engine_stop() ends every wait with `error`, and the threads; no operation may come after it began.
+ * Starts the engine's thread. `time_max_ms`: waits that last longer end with −EINTR; 0: none does. 0 or −errno.
+ *
+ * wait_engine_stop() ends every wait with `error`, and then all threads; no operation may begin after it has.
+ * wait_engine_free() follows when all lines have been put back and all watches freed.
  */
 int wait_engine_start(struct wait_engine **out, unsigned time_max_ms);
 void wait_engine_stop(struct wait_engine *engine, int error);
+void wait_engine_free(struct wait_engine *engine);
 
-/* The line of that key, counted, made where there is none. −ENOMEM. */
+/* The line of that key, counted, made where there is none. 0 or −ENOMEM. */
 int wait_line_get(struct wait_engine *engine, const struct wait_key *key, struct wait_line **out);
 void wait_line_put(struct wait_line *line);
 
 /*
  * One operation. If others wait in the line already, it would be unfair to try before them: then, and where the attempt
- * says −EAGAIN, the answer is −EAGAIN. `waiter` need not outlive the call and may lie on the stack. Others of its group
- * who get what this one left are served before it returns.
+ * says −EAGAIN, the answer is −EAGAIN. `waiter` need not outlive the call and may lie on the stack; finish() is not
+ * called for it. Others of its group who get what this one left are served before this returns.
  *
  * With `insist`, for callers that will not wait (O_NONBLOCK): those in the line are served first, as far as can be, and
  * then it is tried all the same.
@@ -120,20 +128,25 @@ void wait_park(struct waiter *waiter);
  */
 void wait_interrupt(struct waiter *waiter);
 
-/* Ends all waits in the line whose `owner` is this with `error`. */
+/* Ends all waits in the line whose `owner` is this with `error`; finish() may be called from here. */
 void wait_end(struct wait_line *line, const void *owner, int error);
 
-/* Runs `function` under the line's lock: to look at what the lock guards for the owners of waiters. */
+/* For a look at what the line's lock guards for the owners of waiters. Nothing else here may be called in between. */
 void wait_line_lock(struct wait_line *line);
 void wait_line_unlock(struct wait_line *line);
 
 /*
- * Watching: poll(2). Calls `ready` once, in the engine's thread, without any lock, when the descriptor of `wait` shows
- * one of `events` or, where there is nothing to poll, when `look` says so: it is asked every now and then. An earlier
- * watch of the same `watch` is replaced. wait_unwatch() ends it: `ready` is not called after it has returned.
+ * Watching, for poll(2). wait_watch_arm() has `ready` called, once, in the engine's thread and without any lock, when the
+ * descriptor of `wait` shows one of `events`, or, where there is nothing to poll, when `look` says so, which is asked
+ * every now and then in the same thread. Armed again, it forgets what it was armed for before. After
+ * wait_watch_free() has returned neither is called any more; not to be called from `ready`.
  */
 struct wait_watch;
-int wait_watch_new(struct wait_engine *engine, void (*ready)(void *data), int (*look)(void *data), void *data,
+struct wait_watch_ops {
+    void (*ready)(void *data);
+    bool (*look)(void *data);
+};
+int wait_watch_new(struct wait_engine *engine, const struct wait_watch_ops *ops, void *data,
                    struct wait_watch **out);
 int wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, short events);
 void wait_watch_free(struct wait_watch *watch);

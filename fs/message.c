@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a file of messages, and poll(2). */
+#include "message.h"
+
+#include "handle.h"
+#include "ipcfs.h"
+#include "ipcfs/cleanup.h"
+#include "reply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+/* ---- life ---- */
+
+static int get_line(struct ipcfs *fs, const struct handle *handle, bool writing, struct wait_line **out)
+{
+    const struct node_kin *kin = &handle->node.kin;
+    struct wait_key key = {
+        .kind = kin->backend, .object = kin->object, .lane = kin->backend->lane(handle->file, writing)};
+    return wait_line_get(fs->waits, &key, out);
+}
+
+static int get_lines(struct ipcfs *fs, const struct handle *handle, struct messages *messages, int flags)
+{
+    int mode = flags & O_ACCMODE;
+    int error = 0;
+    if (mode != O_WRONLY)
+        error = get_line(fs, handle, false, &messages->readers);
+    if (!error && mode != O_RDONLY)
+        error = get_line(fs, handle, true, &messages->writers);
+    return error;
+}
+
+int messages_new(struct ipcfs *fs, struct handle *handle, enum message_style style, int flags)
+{
+    struct messages *messages = calloc(1, sizeof *messages);
+    if (!messages)
+        return -ENOMEM;
+    messages->style = style;
+    int error = lock_init(&messages->lock, LOCK_HANDLE);
+    if (error) {
+        free(messages);
+        return error;
+    }
+    error = get_lines(fs, handle, messages, flags);
+    if (error)
+        messages_free(messages);
+    else
+        handle->messages = messages;
+    return error;
+}
+
+void messages_end(struct handle *handle)
+{
+    struct messages *messages = handle->messages;
+    if (messages->readers)
+        wait_end(messages->readers, handle, -EBADF);
+    if (!messages->writers)
+        return;
+    wait_end(messages->writers, handle, -EBADF);
+    wait_line_lock(messages->writers);
+    bool unfinished = messages->unfinished.length > 0;
+    wait_line_unlock(messages->writers);
+    if (unfinished)
+        messages_end_writing(handle);
+}
+
+void messages_free(struct messages *messages)
+{
+    if (!messages)
+        return;
+    if (messages->watch)
+        wait_watch_free(messages->watch);
+    if (messages->poller)
+        fuse_pollhandle_destroy(messages->poller);
+    if (messages->readers)
+        wait_line_put(messages->readers);
+    if (messages->writers)
+        wait_line_put(messages->writers);
+    free(messages->rest.data);
+    text_reset(&messages->unfinished);
+    lock_destroy(&messages->lock);
+    free(messages);
+}
+
+/* ---- poll(2) ---- */
+
+/* What can be done with the file now without waiting; `wait` is for the rest. */
+static short possible(const struct handle *handle, struct ipcfs_wait *wait)
+{
+    const struct messages *messages = handle->messages;
+    int events = handle->node.kin.backend->poll(handle->file, wait);
+    if (events < 0)
+        return POLLERR;
+    if (messages->readers) {
+        wait_line_lock(messages->readers);
+        if (messages->rest.data || messages->end_due)
+            events |= POLLIN | POLLRDNORM;
+        wait_line_unlock(messages->readers);
+    } else {
+        events &= ~(POLLIN | POLLRDNORM);
+    }
+    if (!messages->writers)
+        events &= ~(POLLOUT | POLLWRNORM);
+    return (short)events;
+}
+
+static void tell_poller(void *data)
+{
+    struct handle *handle = data;
+    struct messages *messages = handle->messages;
+    lock_take(&messages->lock);
+    struct fuse_pollhandle *poller = TAKE_PTR(messages->poller);
+    lock_release(&messages->lock);
+    if (!poller)
+        return;
+    (void)fuse_lowlevel_notify_poll(poller);
+    fuse_pollhandle_destroy(poller);
+}
+
+static bool is_worth_telling(void *data)
+{
+    struct handle *handle = data;
+    struct ipcfs_wait wait = {0};
+    short events = possible(handle, &wait);
+    lock_take(&handle->messages->lock);
+    bool worth = events & (handle->messages->awaited | POLLERR | POLLHUP);
+    lock_release(&handle->messages->lock);
+    return worth;
+}
+
+static const struct wait_watch_ops watch_ops = {.ready = tell_poller, .look = is_worth_telling};
+
+/* Has `poller` told of the next change, instead of who was to be told before. */
+static int watch(struct ipcfs *fs, struct handle *handle, short events, const struct ipcfs_wait *wait,
+                 struct fuse_pollhandle *poller)
+{
+    struct messages *messages = handle->messages;
+    int error = 0;
+    lock_take(&messages->lock);
+    struct fuse_pollhandle *earlier = messages->poller;
+    messages->poller = poller;
+    messages->awaited = events;
+    if (!messages->watch)
+        error = wait_watch_new(fs->waits, &watch_ops, handle, &messages->watch);
+    if (!error)
+        error = wait_watch_arm(messages->watch, wait, events);
+    lock_release(&messages->lock);
+    if (earlier)
+        fuse_pollhandle_destroy(earlier);
+    return error;
+}
+
+/*
+ * Armed first, looked at second: what comes in between is seen by the look, what comes later by the watch. A watch that
+ * tells of what has been seen costs a look more.
+ */
+void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle, short events,
+                   struct fuse_pollhandle *poller)
+{
+    struct ipcfs_wait wait = {0};
+    short now = possible(handle, &wait);
+    int error = 0;
+    if (poller && !(now & (events | POLLERR | POLLHUP))) {
+        error = watch(fs, handle, events, &wait, poller);
+        now = possible(handle, &wait);
+    } else if (poller) {
+        fuse_pollhandle_destroy(poller);
+    }
+    if (error)
+        reply_error(reply, error);
+    else
+        reply_poll(reply, (unsigned)now);
+}

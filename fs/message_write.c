@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending: messages and lines. attempt() runs under the writers' lock. */
+#include "message.h"
+
+#include "handle.h"
+#include "ipcfs.h"
+#include "ipcfs/cleanup.h"
+#include "ipcfs/log.h"
+#include "park.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* A flush waits so long for room, in all. */
+enum { FLUSH_MS = 1000 };
+
+struct writing {
+    struct parked parked;
+    struct ipcfs *fs;
+    struct handle *handle; /* parked: counted */
+    const char *data;
+    size_t size;
+    size_t done;  /* MESSAGE_LINES: so much has been sent, or kept as unfinished */
+    char *copy;   /* owned; parked: what `data` points to */
+    char *joined; /* owned: the line the keeper sends, where it is not all in `data` */
+    size_t joined_length;
+    uint64_t lock_owner;
+    int flags;
+    bool flush; /* no data: the unfinished line is to be sent as it is */
+};
+
+static struct writing *writing_of(struct waiter *waiter)
+{
+    return (struct writing *)waiter;
+}
+
+static ssize_t send_message(struct writing *writing, const char *data, size_t size, struct ipcfs_wait *wait)
+{
+    struct handle *handle = writing->handle;
+    return handle->node.kin.backend->try_write(handle->file, data, size, 0, writing->flags, wait);
+}
+
+/* ---- lines ---- */
+
+/* The next line to send: where it is, how long, and how much of the data it uses up. */
+struct line {
+    const char *data;
+    size_t length;
+    size_t used;
+};
+
+/* The end of the line that begins at the data not yet done; NULL where there is none. */
+static const char *line_end(const struct writing *writing)
+{
+    return memchr(writing->data + writing->done, '\n', writing->size - writing->done);
+}
+
+/* Keeps what has no newline yet. */
+static int keep_unfinished(struct writing *writing)
+{
+    struct messages *messages = writing->handle->messages;
+    size_t length = writing->size - writing->done;
+    size_t room = writing->handle->node.kin.backend->message_room(writing->handle->file);
+    if (length > room || messages->unfinished.length > room - length) {
+        text_reset(&messages->unfinished);
+        return -EMSGSIZE;
+    }
+    text_bytes(&messages->unfinished, writing->data + writing->done, length);
+    int error = text_error(&messages->unfinished);
+    if (error) {
+        messages->unfinished.error = 0; /* what was there before is still there */
+        return error;
+    }
+    messages->unfinished_owner = writing->lock_owner;
+    writing->done = writing->size;
+    return 0;
+}
+
+/* Finds the next line. With something unfinished, it is that and the data up to the newline: joined in a new buffer, so
+ * that nothing has changed if it cannot be sent now. */
+static int next_line(struct writing *writing, const char *end, struct line *out)
+{
+    const struct text *unfinished = &writing->handle->messages->unfinished;
+    const char *begin = writing->flush ? NULL : writing->data + writing->done;
+    size_t length = writing->flush ? 0 : (size_t)(end - begin);
+    *out = (struct line){.data = begin, .length = length, .used = writing->flush ? 0 : length + 1};
+    if (!unfinished->length)
+        return 0;
+    char *joined = malloc(unfinished->length + length);
+    if (!joined)
+        return -ENOMEM;
+    memcpy(joined, unfinished->data, unfinished->length);
+    if (length)
+        memcpy(joined + unfinished->length, begin, length);
+    free(writing->joined);
+    writing->joined = joined;
+    writing->joined_length = unfinished->length + length;
+    out->data = joined;
+    out->length = writing->joined_length;
+    return 0;
+}
+
+/* A line has been sent, or is too long for ever. */
+static void line_done(struct writing *writing, size_t used)
+{
+    writing->done += used;
+    text_reset(&writing->handle->messages->unfinished);
+    free(TAKE_PTR(writing->joined));
+}
+
+static ssize_t send_line(struct writing *writing, const char *end, struct ipcfs_wait *wait)
+{
+    struct line line;
+    ssize_t result = next_line(writing, end, &line);
+    if (!result)
+        result = send_message(writing, line.data, line.length, wait);
+    if (result >= 0)
+        line_done(writing, line.used);
+    else if (result == -EMSGSIZE && !writing->done)
+        text_reset(&writing->handle->messages->unfinished);
+    return result;
+}
+
+/* How a write of lines ends: what was done counts, and an error only where nothing was. */
+static ssize_t lines_result(const struct writing *writing, ssize_t error)
+{
+    return writing->done && !writing->flush ? (ssize_t)writing->done : error;
+}
+
+static ssize_t write_lines(struct writing *writing, struct ipcfs_wait *wait)
+{
+    if (writing->flush)
+        return writing->handle->messages->unfinished.length ? send_line(writing, NULL, wait) : 0;
+    while (writing->done < writing->size) {
+        const char *end = line_end(writing);
+        ssize_t result = end ? send_line(writing, end, wait) : keep_unfinished(writing);
+        if (result == -EAGAIN)
+            return result;
+        if (result < 0)
+            return lines_result(writing, result);
+    }
+    return (ssize_t)writing->done;
+}
+
+/* ---- the waiter ---- */
+
+static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
+{
+    struct writing *writing = writing_of(waiter);
+    if (writing->handle->messages->style == MESSAGE_LINES)
+        return write_lines(writing, wait);
+    ssize_t result = send_message(writing, writing->data, writing->size, wait);
+    return result < 0 ? result : (ssize_t)writing->size;
+}
+
+/* Writers leave nothing for each other that would not wait as well. */
+static bool is_due(const struct waiter *waiter)
+{
+    (void)waiter;
+    return false;
+}
+
+/*
+ * While the waiter is in service nobody else of the handle sends, so the line that the attempt before has prepared is
+ * still the one to send.
+ */
+static ssize_t block(struct waiter *waiter)
+{
+    struct writing *writing = writing_of(waiter);
+    struct ipcfs_wait wait = {.block = true};
+    if (writing->handle->messages->style == MESSAGE_PLAIN)
+        return send_message(writing, writing->data, writing->size, &wait);
+    if (writing->joined)
+        return send_message(writing, writing->joined, writing->joined_length, &wait);
+    const char *begin = writing->data + writing->done;
+    return send_message(writing, begin, (size_t)(line_end(writing) - begin), &wait);
+}
+
+static ssize_t deliver(struct waiter *waiter, ssize_t blocked)
+{
+    struct writing *writing = writing_of(waiter);
+    if (writing->handle->messages->style == MESSAGE_PLAIN)
+        return blocked < 0 ? blocked : (ssize_t)writing->size;
+    if (blocked < 0)
+        return lines_result(writing, blocked);
+    const char *begin = writing->data + writing->done;
+    line_done(writing, writing->flush ? 0 : (size_t)(line_end(writing) - begin) + 1);
+    struct ipcfs_wait wait = {0};
+    return write_lines(writing, &wait);
+}
+
+static void answer(struct writing *writing, struct reply *reply, ssize_t result)
+{
+    if (result < 0)
+        result = lines_result(writing, result);
+    if (writing->flush || result < 0)
+        reply_error(reply, result < 0 ? (int)result : 0);
+    else
+        reply_write(reply, (size_t)result);
+    free(writing->joined);
+    free(writing->copy);
+}
+
+static void finish(struct waiter *waiter, ssize_t result)
+{
+    struct writing *writing = writing_of(waiter);
+    park_end(&writing->parked);
+    answer(writing, &writing->parked.reply, result);
+    handle_put(&writing->fs->handles, writing->handle);
+    free(writing);
+}
+
+static const struct waiter_ops writing_ops = {
+    .attempt = attempt, .due = is_due, .block = block, .deliver = deliver, .finish = finish};
+
+static struct writing writing_new(struct ipcfs *fs, struct handle *handle, int flags)
+{
+    return (struct writing){
+        .parked.waiter = {.ops = &writing_ops, .group = &handle->messages->writing, .owner = handle},
+        .fs = fs,
+        .handle = handle,
+        .flags = flags,
+    };
+}
+
+/* The data lie in the buffer of the session: what waits needs its own. */
+static void wait_to_write(struct reply *reply, struct writing *writing)
+{
+    struct writing *parked = malloc(sizeof *parked);
+    char *copy = malloc(writing->size ? writing->size : 1);
+    if (!parked || !copy) {
+        free(parked);
+        free(copy);
+        answer(writing, reply, -ENOMEM);
+        return;
+    }
+    if (writing->size)
+        memcpy(copy, writing->data, writing->size);
+    *parked = *writing;
+    parked->copy = copy;
+    parked->data = copy;
+    handle_use(&parked->fs->handles, parked->handle);
+    park(&parked->parked, parked->handle->messages->writers, reply);
+}
+
+/* A message must come in one request: the kernel splits a write(2) at a size that depends on how its pages lie. */
+static bool is_too_large(const struct ipcfs *fs, const struct messages *messages, size_t size)
+{
+    return messages->style == MESSAGE_PLAIN && size > fs->request_max - 4096;
+}
+
+void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,
+                    size_t size, uint64_t lock_owner, int flags)
+{
+    struct messages *messages = handle->messages;
+    if (!messages->writers || is_too_large(fs, messages, size)) {
+        reply_error(reply, messages->writers ? -EMSGSIZE : -EBADF);
+        return;
+    }
+    bool patient = !(flags & O_NONBLOCK);
+    struct writing writing = writing_new(fs, handle, flags);
+    writing.data = data;
+    writing.size = size;
+    writing.lock_owner = lock_owner;
+    ssize_t result = wait_try(messages->writers, &writing.parked.waiter, !patient);
+    if (result == -EAGAIN && patient)
+        wait_to_write(reply, &writing);
+    else
+        answer(&writing, reply, result);
+}
+
+void messages_flush(struct ipcfs *fs, struct reply *reply, struct handle *handle, uint64_t lock_owner)
+{
+    struct messages *messages = handle->messages;
+    bool his = false;
+    if (messages->writers) {
+        wait_line_lock(messages->writers);
+        his = messages->unfinished.length && messages->unfinished_owner == lock_owner;
+        wait_line_unlock(messages->writers);
+    }
+    if (!his) {
+        reply_error(reply, 0);
+        return;
+    }
+    struct writing writing = writing_new(fs, handle, 0);
+    writing.flush = true;
+    writing.parked.waiter.limit_ms = FLUSH_MS;
+    ssize_t result = wait_try(messages->writers, &writing.parked.waiter, false);
+    if (result == -EAGAIN)
+        wait_to_write(reply, &writing);
+    else
+        answer(&writing, reply, result);
+}
+
+void messages_end_writing(struct handle *handle)
+{
+    struct messages *messages = handle->messages;
+    struct writing writing = writing_new(NULL, handle, O_NONBLOCK);
+    writing.flush = true;
+    ssize_t result = wait_try(messages->writers, &writing.parked.waiter, true);
+    if (result < 0)
+        log_warning("%s: an unfinished line of %zu bytes is lost: %s", handle->node.name,
+                    messages->unfinished.length, strerror((int)-result));
+    free(writing.joined);
+}

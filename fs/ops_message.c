@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of messages: objects of kinds that have messages, and what stands for them under ctl/ (lines, prio/N, type/N).
+ * Their handles are streams, and their nodes fresh (fs/node.h).
+ */
+#include "ops.h"
+
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+bool is_message_file(const struct target *target)
+{
+    if (target->entry)
+        return false;
+    const struct node_kin *kin = &target->use.kin;
+    if (kin->type == NODE_OBJECT)
+        return kin->backend->messages;
+    return kin->type == NODE_CTL_FILE && control_verb(kin->backend, kin->verb)->type == IPCFS_VERB_FILE;
+}
+
+static bool is_lines(const struct node_kin *kin)
+{
+    return kin->type == NODE_CTL_FILE && control_verb_is_lines(kin->backend, kin->verb);
+}
+
+static int open_file(fuse_req_t req, struct handle *handle, int flags)
+{
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    if (error)
+        return error;
+    const struct node_kin *kin = &handle->node.kin;
+    if (kin->type == NODE_OBJECT || is_lines(kin))
+        return kin->backend->open(&handle->node.ref, flags, &handle->file);
+    const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
+    return verb->open(&handle->node.ref, kin->number, flags, &handle->file);
+}
+
+/* A control file of an object that has gone has gone with it. */
+static int hold_object(struct node_use *use)
+{
+    int error = hold_node(use);
+    return error == -ESTALE && use->kin.type != NODE_OBJECT ? -ENOENT : error;
+}
+
+static int prepare(struct ipcfs *fs, fuse_req_t req, struct handle *handle, int flags)
+{
+    int error = hold_object(&handle->node);
+    if (!error)
+        error = open_file(req, handle, flags);
+    if (!error)
+        error = messages_new(fs, handle, is_lines(&handle->node.kin) ? MESSAGE_LINES : MESSAGE_PLAIN, flags);
+    return error ? error : handle_add(&fs->handles, handle);
+}
+
+int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info)
+{
+    struct handle *handle = handle_new(HANDLE_FILE);
+    if (!handle)
+        return -ENOMEM;
+    handle->uid = fuse_req_ctx(req)->uid;
+    node_use_move(&target->use, &handle->node);
+    int error = prepare(fs, req, handle, info->flags);
+    if (error) {
+        handle_free(handle);
+        return error;
+    }
+    info->fh = handle->id;
+    info->noflush = handle->messages->style != MESSAGE_LINES;
+    return 0;
+}
+
+/* Pages that a private mapping asks for come without an owner: they would take messages. */
+void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
+                   const struct fuse_file_info *info)
+{
+    if (info->lock_owner)
+        messages_read(fs, reply, handle, size, info->flags);
+    else
+        reply_error(reply, -ENODEV);
+}
+
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller)
+{
+    OP(poll);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    if (handle && handle->messages) {
+        messages_poll(fs, &reply, handle, (short)info->poll_events, poller);
+    } else {
+        if (poller)
+            fuse_pollhandle_destroy(poller);
+        reply_poll(&reply, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM); /* as every regular file */
+    }
+    if (handle)
+        handle_put(&fs->handles, handle);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+    OP(flush);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    if (handle && handle->messages)
+        messages_flush(fs, &reply, handle, info->lock_owner);
+    else
+        reply_error(&reply, 0);
+    if (handle)
+        handle_put(&fs->handles, handle);
+}

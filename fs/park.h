@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request that waits: a waiter (fs/wait.h) with the reply it owes.
+ *
+ * libfuse tells of an interrupt by a callback that it may run under the request's lock; a reply there would free the
+ * request under its feet. So the callback only ends the wait, and the engine's thread answers. Taking the callback back
+ * waits for one that is running: finish() does that first, by park_end().
+ */
+#ifndef IPCFS_FS_PARK_H
+#define IPCFS_FS_PARK_H
+
+#include "reply.h"
+#include "wait.h"
+
+struct parked {
+    struct waiter waiter; /* first: a struct waiter * is a struct parked * */
+    struct reply reply;
+};
+
+/* Takes the reply over and parks the request. `parked` is the engine's from here on, until its finish(). */
+void park(struct parked *parked, struct wait_line *line, struct reply *reply);
+/* The first step of finish(): no interrupt will reach the waiter any more. */
+void park_end(struct parked *parked);
+
+#endif

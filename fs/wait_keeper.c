@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Keepers: threads that make the native calls which can only block. See fs/wait.c for who wins. */
+#include "wait_line.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+/* Enough for a native call and what a sanitizer adds; it is address space, not memory, until it is used. */
+enum { KEEPER_STACK = 256 * 1024 };
+
+static struct timespec from_now(unsigned milliseconds)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += (long)milliseconds * 1000000;
+    time.tv_sec += time.tv_nsec / 1000000000;
+    time.tv_nsec %= 1000000000;
+    return time;
+}
+
+/* Stays for a while when nobody waits, because who has just been served often comes again. */
+static bool is_needed(struct wait_line *line)
+{
+    struct timespec end = from_now(KEEPER_LINGER_MS);
+    while (!line->first) {
+        if (atomic_load(&line->engine->stop_error))
+            return false;
+        if (pthread_cond_timedwait(&line->keeper_wanted, &line->lock.mutex, &end) == ETIMEDOUT)
+            return line->first != NULL;
+    }
+    return true;
+}
+
+/* Makes the native call for the first in the line. */
+static void serve_natively(struct wait_line *line, struct wait_done *done)
+{
+    struct waiter *waiter = line->first;
+    line->in_service = waiter;
+    lock_release(&line->lock);
+    ssize_t blocked = waiter->ops->block(waiter);
+    lock_take(&line->lock);
+    line->in_service = NULL;
+    ssize_t result = blocked == -EINTR ? -EAGAIN : waiter->ops->deliver(waiter, blocked);
+    if (result == -EAGAIN && !waiter->verdict)
+        return; /* a signal meant for an earlier wait: it is tried again */
+    if (result == -EAGAIN)
+        result = waiter->verdict;
+    const struct wait_group *group = waiter->group;
+    wait_take(line, waiter, result, done);
+    wait_serve_heirs(line, group, done);
+}
+
+static void turn(struct wait_line *line)
+{
+    struct wait_done done = {0};
+    wait_serve(line, &done);
+    if (!done.count && line->first)
+        serve_natively(line, &done);
+    lock_release(&line->lock);
+    wait_finish(&done);
+    lock_take(&line->lock);
+}
+
+static void leave(struct wait_line *line)
+{
+    struct wait_engine *engine = line->engine;
+    wait_line_put(line);
+    atomic_fetch_sub(&engine->keepers, 1); /* the engine may be gone now */
+}
+
+static void *keep(void *argument)
+{
+    struct wait_line *line = argument;
+    lock_take(&line->lock);
+    while (is_needed(line))
+        turn(line);
+    line->has_keeper = false;
+    lock_release(&line->lock);
+    leave(line);
+    return NULL;
+}
+
+static bool start_keeper(struct wait_line *line)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes))
+        return false;
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    (void)pthread_attr_setstacksize(&attributes, KEEPER_STACK);
+    int error = pthread_create(&line->keeper, &attributes, keep, line);
+    pthread_attr_destroy(&attributes);
+    return !error;
+}
+
+bool wait_keeper_want(struct wait_line *line)
+{
+    struct wait_engine *engine = line->engine;
+    if (line->has_keeper) {
+        pthread_cond_signal(&line->keeper_wanted);
+        return true;
+    }
+    if (atomic_fetch_add(&engine->keepers, 1) < KEEPERS_MAX) {
+        wait_line_use(line);
+        line->has_keeper = start_keeper(line);
+        if (line->has_keeper)
+            return true;
+        lock_take(&engine->lock);
+        line->users--; /* the waiter counts it as well */
+        lock_release(&engine->lock);
+    }
+    atomic_fetch_sub(&engine->keepers, 1);
+    return false;
+}
+
+void wait_keeper_nudge(struct wait_line *line)
+{
+    /* It exists: it leaves its place only under the lock, and not while somebody is in service. */
+    (void)pthread_kill(line->keeper, WAKE_SIGNAL);
+    wait_engine_nudge(line);
+}
