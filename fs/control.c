@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- files of an object ---- */
@@ -37,16 +38,34 @@ static const struct {
 } common_verbs[] = {
     {{.name = "state", .mode = 0444, .help = "the object's fields, a line each"}, state_text},
     {{.name = "state.json", .mode = 0444, .help = "the same as one JSON object"}, state_json},
+    {{.name = "lines",
+      .type = IPCFS_VERB_FILE,
+      .mode = 0666,
+      .help = "a message per line: write sends, read receives",
+      .unlisted = true},
+     NULL},
 };
 
-enum { COMMON_VERBS = sizeof common_verbs / sizeof *common_verbs };
+/* `lines` is the last, so that kinds without messages have one less. */
+enum { COMMON_VERBS = sizeof common_verbs / sizeof *common_verbs, LINES_VERB = COMMON_VERBS - 1 };
+
+static unsigned common_count(const struct ipcfs_backend *kind)
+{
+    return kind->messages ? COMMON_VERBS : LINES_VERB;
+}
+
+bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index)
+{
+    return kind->messages && index == LINES_VERB;
+}
 
 const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index)
 {
-    if (index < COMMON_VERBS)
+    unsigned common = common_count(kind);
+    if (index < common)
         return &common_verbs[index].verb;
     const struct ipcfs_verb *verb = kind->verbs;
-    for (unsigned i = COMMON_VERBS; i < index && verb->name; i++)
+    for (unsigned i = common; i < index && verb->name; i++)
         verb++;
     return verb->name ? verb : NULL;
 }
@@ -63,17 +82,14 @@ int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsign
     return -ENOENT;
 }
 
-/* Stub of the base; replaced. */
-bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index)
-{
-    return kind->messages && strcmp(control_verb(kind, index)->name, "lines") == 0;
-}
-
 int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out)
 {
-    if (kin->verb < COMMON_VERBS)
-        return common_verbs[kin->verb].read(kin->backend, ref, out);
-    return control_verb(kin->backend, kin->verb)->read(ref, kin->number, out);
+    if (kin->verb < common_count(kin->backend)) {
+        const bool has_text = common_verbs[kin->verb].read != NULL;
+        return has_text ? common_verbs[kin->verb].read(kin->backend, ref, out) : 0;
+    }
+    const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
+    return verb->read ? verb->read(ref, kin->number, out) : 0;
 }
 
 /* ---- ctl/<kind>/ ---- */
@@ -157,9 +173,19 @@ static int render_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, con
 }
 
 const struct control_file control_kind_files[] = {
-    {"list", "all objects, a line each, under a line of field names", render_list},
-    {"list.json", "the same as a JSON array", render_list_json},
-    {"limits", "what limits the objects, and how much of it is in use", render_limits},
+    {"list", "all objects, a line each, under a line of field names", 0444, render_list, NULL},
+    {"list.json", "the same as a JSON array", 0444, render_list_json, NULL},
+    {"limits", "what limits the objects, and how much of it is in use", 0444, render_limits, NULL},
+    {0},
+};
+
+const struct control_file control_create_files[] = {
+    {"create", "write NAME [option=value]...: makes an object", 0666, NULL, control_create},
+    {0},
+};
+
+const struct control_file control_sysv_files[] = {
+    {"ftok", "write PATH PROJ, read the key that ftok(3) makes of them", 0666, NULL, control_ftok},
     {0},
 };
 
@@ -208,10 +234,29 @@ static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, co
     return 0;
 }
 
-static void readme_line(struct text *out, const char *path, const char *name, const char *help)
+static int render_last_error(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                             struct text *out)
 {
-    int pad = 28 - (int)(strlen(path) + strlen(name));
-    text_printf(out, "%s%s%*s %s\n", path, name, pad > 0 ? pad : 0, "", help);
+    (void)kind;
+    last_error_text(&fs->last_errors, caller->uid, out);
+    return 0;
+}
+
+/* ---- ctl/README ---- */
+
+static void readme_line(struct text *out, const char *path, const char *help, const char *marks)
+{
+    int pad = 28 - (int)strlen(path);
+    text_printf(out, "%s%*s %s%s\n", path, pad > 0 ? pad : 0, "", help, marks);
+}
+
+static void readme_files(struct text *out, const char *directory, const struct control_file *files)
+{
+    for (; files->name; files++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s%s", directory, files->name);
+        readme_line(out, path, files->help, "");
+    }
 }
 
 static void readme_fields(struct text *out, const struct ipcfs_field *fields)
@@ -221,24 +266,36 @@ static void readme_fields(struct text *out, const struct ipcfs_field *fields)
                     fields->unit);
 }
 
+static void readme_options(struct text *out, const struct ipcfs_backend *kind)
+{
+    if (!kind->options->name)
+        return;
+    text_string(out, "options of create (numbers; K, M and G are powers of 1024):\n");
+    readme_fields(out, kind->options);
+    text_printf(out, "  %-26s %s\n", "mode", "permission bits, octal; 0600 where it is not given");
+}
+
+static void readme_verbs(struct text *out, const struct ipcfs_backend *kind)
+{
+    const struct ipcfs_verb *verb = NULL;
+    for (unsigned i = 0; (verb = control_verb(kind, i)); i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/NAME/%s%s", kind->directories[0], verb->name,
+                       verb->numbered ? "/N" : "");
+        readme_line(out, path, verb->help, verb->unlisted ? " (unlisted)" : "");
+    }
+}
+
 static void readme_kind(struct text *out, const struct ipcfs_backend *kind)
 {
+    char directory[64];
     text_printf(out, "\n%s: %s\n", kind->kind, kind->help);
-    AUTO_TEXT path = {0};
-    text_printf(&path, "%s/", kind->kind);
-    text_bytes(&path, "", 1);
-    AUTO_TEXT object_path = {0};
-    text_printf(&object_path, "%s/NAME/", kind->directories[0]);
-    text_bytes(&object_path, "", 1);
-    if (text_error(&path) || text_error(&object_path)) {
-        out->error = -ENOMEM;
-        return;
-    }
-    for (const struct control_file *file = control_kind_files; file->name; file++)
-        readme_line(out, path.data, file->name, file->help);
-    const struct ipcfs_verb *verb = NULL;
-    for (unsigned i = 0; (verb = control_verb(kind, i)); i++)
-        readme_line(out, object_path.data, verb->name, verb->help);
+    (void)snprintf(directory, sizeof directory, "%s/", kind->kind);
+    readme_files(out, directory, control_kind_files);
+    if (kind->options->name)
+        readme_files(out, directory, control_create_files);
+    readme_verbs(out, kind);
+    readme_options(out, kind);
     text_string(out, "fields of a state:\n");
     readme_fields(out, kind->fields);
     text_string(out, "fields of limits:\n");
@@ -250,18 +307,27 @@ static int render_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, con
 {
     (void)caller;
     (void)kind;
-    text_string(out, "Control files. Reading any file here has no side effect and never blocks.\n"
-                     "An object whose name is that of a fixed file has its directory under @NAME.\n\n");
-    for (const struct control_file *file = control_files; file->name; file++)
-        readme_line(out, "", file->name, file->help);
+    text_string(
+        out,
+        "Control files. Reading any file that is listed here has no side effect and never blocks.\n"
+        "Those marked (unlisted) are found by name only: reading them takes something or waits for it.\n"
+        "A file that can be written takes a line at a time. Why a line was refused can be read from the\n"
+        "same descriptor, or in last-error. In names, \\ooo stands for a byte, as in the lists.\n"
+        "An object whose name is that of a fixed file has its directory under @NAME.\n\n");
+    readme_files(out, "", control_files);
     for (size_t i = 0; fs->tree.kinds[i]; i++)
         readme_kind(out, fs->tree.kinds[i]);
+    text_string(out, "\nBeside the directories of objects, not under ctl:\n");
+    readme_files(out, "sysv/", control_sysv_files);
+    text_string(out, "  PATH is absolute, and as the daemon sees it; a path in this mount is refused.\n"
+                     "  PROJ is a number of 1 to 255, or one character.\n");
     return 0;
 }
 
 const struct control_file control_files[] = {
-    {"README", "this text", render_readme},
-    {"version", "versions, and which mode is on", render_version},
-    {"metrics", "the daemon's own counters, as OpenMetrics text", render_metrics},
+    {"README", "this text", 0444, render_readme, NULL},
+    {"version", "versions, and which mode is on", 0444, render_version, NULL},
+    {"metrics", "the daemon's own counters, as OpenMetrics text", 0444, render_metrics, NULL},
+    {"last-error", "why the last line that you wrote was refused, and when", 0444, render_last_error, NULL},
     {0},
 };

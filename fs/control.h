@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control files: what stands under ctl/. Three tables: files of ctl/, files of ctl/<kind>/, and the files every object
- * has in ctl/<path of the object>/ before those of its kind. ctl/README is made from the same tables.
+ * Control files: what stands under ctl/, and sysv/ftok. Tables: files of ctl/, of ctl/<kind>/ (those of creation only
+ * where a kind has options), of sysv/, and the files every object has in ctl/<path of the object>/ before those of its
+ * kind. ctl/README is made from the same tables.
  */
 #ifndef IPCFS_FS_CONTROL_H
 #define IPCFS_FS_CONTROL_H
@@ -11,14 +12,22 @@
 
 extern const struct control_file control_files[];
 extern const struct control_file control_kind_files[];
+extern const struct control_file control_create_files[];
+extern const struct control_file control_sysv_files[];
 
 /* The control file number `index` of an object of that kind: name, mode and help. NULL past the last. */
 const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index);
 /* Its number by name; −ENOENT. */
 int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index);
-/* Whether it is `lines`, which all kinds with messages have (fs/message.h). */
-bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index);
-/* Renders a NODE_CTL_FILE of type IPCFS_VERB_TEXT. */
+/* Renders a NODE_CTL_FILE of type IPCFS_VERB_TEXT; one that is only written renders nothing. */
 int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out);
+/* Whether it is `lines` of a kind with messages, whose `open` is not the backend's: fs/message.h is what it opens. */
+bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index);
+
+/* The `write` of ctl/<kind>/create and of sysv/ftok. */
+int control_create(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                   const char *line, size_t length, struct text *answer);
+int control_ftok(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                 const char *line, size_t length, struct text *answer);
 
 #endif

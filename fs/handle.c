@@ -36,6 +36,7 @@ void handle_free(struct handle *handle)
     if (handle->lister)
         handle->entry->lister_of->list_close(handle->lister);
     snapshot_put(handle->text);
+    transaction_free(handle->transaction);
     node_unuse(&handle->node);
     lock_destroy(&handle->lock);
     free(handle);

@@ -10,6 +10,7 @@
 #include "message.h"
 #include "node.h"
 #include "snapshot.h"
+#include "transaction.h"
 #include "tree.h"
 
 enum handle_type {
@@ -26,9 +27,10 @@ struct handle {
     const struct tree_entry *entry;
     int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
     struct ipcfs_file *file;
-    struct messages *messages; /* of a file of messages; otherwise NULL */
-    uid_t uid;                 /* who opened it: his share of the table is counted */
-    struct lock lock;          /* guards what follows */
+    struct messages *messages;       /* of a file of messages; otherwise NULL */
+    struct transaction *transaction; /* HANDLE_CONTROL opened for writing; owned */
+    uid_t uid;                       /* who opened it: his share of the table is counted */
+    struct lock lock;                /* guards what follows */
     struct snapshot
         *text;       /* HANDLE_CONTROL: what the last read at offset 0 rendered; NULL when read to its end */
     size_t text_end; /* HANDLE_CONTROL: its length, also then */

@@ -106,6 +106,8 @@ int ipcfs_init(struct ipcfs *fs)
         error = pins_init(&fs->pins);
     if (!error)
         error = wait_engine_start(&fs->waits, longest_wait_ms(fs));
+    if (!error)
+        error = last_errors_init(&fs->last_errors);
     return error;
 }
 
@@ -119,6 +121,7 @@ void ipcfs_end_waits(struct ipcfs *fs)
 
 void ipcfs_destroy(struct ipcfs *fs)
 {
+    last_errors_destroy(&fs->last_errors);
     pins_destroy(&fs->pins);
     ipcfs_end_waits(fs);
     handle_table_destroy(&fs->handles);

@@ -5,6 +5,7 @@
 
 #include "fuse_api.h"
 #include "handle.h"
+#include "last_error.h"
 #include "metrics.h"
 #include "node.h"
 #include "passthrough.h"
@@ -22,12 +23,14 @@ struct ipcfs {
     struct wait_engine *waits;
     bool waits_ended;
     struct metrics metrics;
+    struct last_errors last_errors;
     struct lock told_lock;
     struct ipcfs_directory
         *told; /* told_lock; per entry of the tree: what the kernel knows of a naming directory */
 
     /* Set before the workers start, then fixed. */
     struct fuse_session *session;
+    dev_t device;                   /* of the mount: what stat(2) says of all that is in it; 0 before */
     struct statx_timestamp started; /* the times of the tree's own entries */
     enum passthrough_mode passthrough_wanted;
     bool passthrough;

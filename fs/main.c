@@ -165,7 +165,8 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     } else if (fuse_session_mount(fs->session, options->mountpoint)) {
         error = fail_mount(options);
     } else {
-        error = serve(fs, options, ready_fd);
+        error = mountpoint_device(options->mountpoint, &fs->device);
+        error = error ? fail(options->mountpoint, error) : serve(fs, options, ready_fd);
         fuse_session_unmount(fs->session);
         (void)mountpoint_clear(options->mountpoint); /* libfuse leaves an aborted mount where it is */
         if (error == -ETIMEDOUT)

@@ -4,6 +4,7 @@
 #include "ipcfs/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -12,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +74,15 @@ int mountpoint_clear(const char *path)
             return error;
         log_info("%s: took away a mount whose daemon had died", path);
     }
+    return 0;
+}
+
+int mountpoint_device(const char *path, dev_t *out)
+{
+    struct statx found;
+    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &found))
+        return -errno;
+    *out = makedev(found.stx_dev_major, found.stx_dev_minor);
     return 0;
 }
 

@@ -60,6 +60,15 @@ void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle,
 void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller);
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 
+/* Control files (ops_control.c) */
+/* Makes a handle of one ready for an open with these flags. −errno. */
+int control_open(struct handle *handle, int flags);
+/* Answers the request. */
+void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
+                  off_t offset);
+/* The count written, or −errno. */
+ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size);
+
 /* Names (ops_name.c) */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count);

@@ -9,7 +9,6 @@
  */
 #include "ops.h"
 
-#include "control.h"
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
@@ -146,21 +145,9 @@ static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, 
     return error;
 }
 
-/* Whether the handle is of something that has a text: the kernel opens nothing else, but might not be who asks. */
-static int check_control(const struct handle *handle)
-{
-    if (handle->entry)
-        return handle->entry->directory ? -EISDIR : 0;
-    const struct node_kin *kin = &handle->node.kin;
-    if (kin->type != NODE_CTL_FILE)
-        return -EISDIR;
-    return control_verb(kin->backend, kin->verb)->type == IPCFS_VERB_LINK ? -ELOOP : 0;
-}
-
 static int open_control(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
 {
-    bool changes = (info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC;
-    int error = changes ? -EPERM : check_control(handle);
+    int error = control_open(handle, info->flags);
     if (!error)
         error = publish(fs, handle, info);
     if (error)
@@ -168,15 +155,20 @@ static int open_control(struct ipcfs *fs, struct handle *handle, struct fuse_fil
     return error;
 }
 
-/* Takes the target over. */
-static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info)
+/* Takes the target over. `*stream`: the handle has no position. */
+static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info,
+                       bool *stream)
 {
+    *stream = is_message_file(target);
+    if (*stream)
+        return open_messages(fs, req, target, info);
     bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
     struct handle *handle = new_handle(req, object ? HANDLE_FILE : HANDLE_CONTROL);
     if (!handle)
         return -ENOMEM;
     handle->entry = target->entry;
     node_use_move(&target->use, &handle->node);
+    *stream = !object && (info->flags & O_ACCMODE) != O_RDONLY;
     return object ? open_object(fs, req, handle, info) : open_control(fs, handle, info);
 }
 
@@ -184,10 +176,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     OP(open);
     AUTO_TARGET target;
+    bool stream = false;
     int error = target_get(fs, ino, &target);
-    bool stream = !error && is_message_file(&target);
     if (!error)
-        error = stream ? open_messages(fs, req, &target, info) : open_target(fs, req, &target, info);
+        error = open_target(fs, req, &target, info, &stream);
     if (error)
         reply_node_error(fs, &reply, error);
     else if (stream ? reply_open_stream(&reply, info) : reply_open(&reply, info))
@@ -333,94 +325,6 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 /* ---- read and write ---- */
 
-static int render(struct ipcfs *fs, fuse_req_t req, const struct handle *handle, struct text *text)
-{
-    AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, req);
-    if (error)
-        return error;
-    const struct tree_entry *entry = handle->entry;
-    struct caller caller = caller_of(req);
-    if (entry)
-        error = entry->file->render(fs, entry->kind, &caller, text);
-    else
-        error = control_verb_read(&handle->node.kin, &handle->node.ref, text);
-    return error ? error : text_error(text);
-}
-
-/* Renders the handle's file anew; *out is the caller's, and the handle's for reads further on. */
-static int render_snapshot(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct snapshot **out)
-{
-    AUTO_TEXT text = {0};
-    int error = render(fs, req, handle, &text);
-    if (!error)
-        error = snapshot_new(&text, out);
-    if (error)
-        return error == -ESTALE ? -ENOENT : error; /* the object is gone, and with it the file */
-    lock_take(&handle->lock);
-    struct snapshot *old = handle->text;
-    handle->text = snapshot_get(*out);
-    handle->text_end = (*out)->text.length;
-    lock_release(&handle->lock);
-    snapshot_put(old);
-    return 0;
-}
-
-/* The snapshot to read at `offset` from; *out is NULL at its end. */
-static int find_snapshot(struct ipcfs *fs, fuse_req_t req, struct handle *handle, off_t offset,
-                         struct snapshot **out)
-{
-    if (offset > 0) {
-        lock_take(&handle->lock);
-        struct snapshot *text = handle->text ? snapshot_get(handle->text) : NULL;
-        bool end = handle->text_end && (size_t)offset >= handle->text_end;
-        lock_release(&handle->lock);
-        *out = text;
-        if (text || end)
-            return 0;
-    }
-    return render_snapshot(fs, req, handle, out);
-}
-
-/* What has been read to its end is not kept. */
-static void drop_snapshot(struct handle *handle, const struct snapshot *text)
-{
-    struct snapshot *unneeded = NULL;
-    lock_take(&handle->lock);
-    if (handle->text == text) {
-        unneeded = handle->text;
-        handle->text = NULL;
-    }
-    lock_release(&handle->lock);
-    snapshot_put(unneeded);
-}
-
-/*
- * A control file is rendered at every read from its start, so that a program that keeps it open and reads again sees
- * the present; reads further on continue the same text, so that it is of one piece however small the reads.
- */
-static void read_control(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
-                         size_t size, off_t offset)
-{
-    struct snapshot *snapshot = NULL;
-    int error = find_snapshot(fs, req, handle, offset, &snapshot);
-    if (error) {
-        reply_error(reply, error);
-        return;
-    }
-    if (!snapshot) {
-        reply_buffer(reply, NULL, 0);
-        return;
-    }
-    size_t length = snapshot->text.length;
-    size_t start = (size_t)offset < length ? (size_t)offset : length;
-    size_t count = length - start < size ? length - start : size;
-    reply_buffer(reply, count ? snapshot->text.data + start : NULL, count);
-    if (start + count == length)
-        drop_snapshot(handle, snapshot);
-    snapshot_put(snapshot);
-}
-
 static void read_file(struct reply *reply, struct handle *handle, size_t size, off_t offset, int flags)
 {
     AUTO_FREE char *buffer = malloc(size ? size : 1);
@@ -450,7 +354,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
     else if (handle->type == HANDLE_FILE)
         read_file(&reply, handle, size, offset, info->flags);
     else if (handle->type == HANDLE_CONTROL)
-        read_control(fs, req, &reply, handle, size, offset);
+        control_read(fs, req, &reply, handle, size, offset);
     else
         reply_error(&reply, -EISDIR);
     handle_put(&fs->handles, handle);
@@ -481,7 +385,11 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
         handle_put(&fs->handles, handle);
         return;
     }
-    ssize_t count = handle ? write_as_caller(req, handle, data, size, offset, info->flags) : -EBADF;
+    ssize_t count = -EBADF;
+    if (handle && handle->type == HANDLE_CONTROL)
+        count = control_write(fs, req, handle, data, size);
+    else if (handle)
+        count = write_as_caller(req, handle, data, size, offset, info->flags);
     if (handle)
         handle_put(&fs->handles, handle);
     if (count < 0)

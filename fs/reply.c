@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
-#include <sys/uio.h>
 
 /* Takes the request out of the guard; NULL when it was answered already. */
 static fuse_req_t take(struct reply *reply)
@@ -80,64 +79,87 @@ int reply_open(struct reply *reply, const struct fuse_file_info *info)
     ANSWER(reply, fuse_reply_open(request, info));
 }
 
-static struct fuse_open_out stream_out(const struct fuse_file_info *info)
+/* ---- streams: libfuse has no field for FOPEN_STREAM, so the bodies are made here ---- */
+
+/* Since Linux 6.2; older kernels ignore it, older headers do not have it. */
+enum { PARALLEL_DIRECT_WRITES = 1 << 6 };
+
+static struct fuse_open_out stream_body(const struct fuse_file_info *info)
 {
     return (struct fuse_open_out){
         .fh = info->fh,
-        .open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_PARALLEL_DIRECT_WRITES |
-                      (info->noflush ? FOPEN_NOFLUSH : 0U),
+        .open_flags =
+            FOPEN_STREAM | FOPEN_DIRECT_IO | PARALLEL_DIRECT_WRITES | (info->noflush ? FOPEN_NOFLUSH : 0U),
     };
 }
 
-static struct fuse_attr attr_out(const struct stat *attr)
+struct timeout {
+    uint64_t seconds;
+    uint32_t nanoseconds;
+};
+
+static struct timeout to_timeout(double seconds)
+{
+    if (seconds <= 0)
+        return (struct timeout){0};
+    if (seconds >= 1e9)
+        return (struct timeout){.seconds = 1000000000};
+    uint64_t whole = (uint64_t)seconds;
+    return (struct timeout){whole, (uint32_t)((seconds - (double)whole) * 1e9)};
+}
+
+static struct fuse_attr attr_body(const struct stat *stat)
 {
     return (struct fuse_attr){
-        .ino = attr->st_ino,
-        .size = (uint64_t)attr->st_size,
-        .blocks = (uint64_t)attr->st_blocks,
-        .atime = (uint64_t)attr->st_atim.tv_sec,
-        .mtime = (uint64_t)attr->st_mtim.tv_sec,
-        .ctime = (uint64_t)attr->st_ctim.tv_sec,
-        .atimensec = (uint32_t)attr->st_atim.tv_nsec,
-        .mtimensec = (uint32_t)attr->st_mtim.tv_nsec,
-        .ctimensec = (uint32_t)attr->st_ctim.tv_nsec,
-        .mode = attr->st_mode,
-        .nlink = (uint32_t)attr->st_nlink,
-        .uid = attr->st_uid,
-        .gid = attr->st_gid,
-        .rdev = (uint32_t)attr->st_rdev,
-        .blksize = (uint32_t)attr->st_blksize,
+        .ino = stat->st_ino,
+        .size = (uint64_t)stat->st_size,
+        .blocks = (uint64_t)stat->st_blocks,
+        .atime = (uint64_t)stat->st_atim.tv_sec,
+        .mtime = (uint64_t)stat->st_mtim.tv_sec,
+        .ctime = (uint64_t)stat->st_ctim.tv_sec,
+        .atimensec = (uint32_t)stat->st_atim.tv_nsec,
+        .mtimensec = (uint32_t)stat->st_mtim.tv_nsec,
+        .ctimensec = (uint32_t)stat->st_ctim.tv_nsec,
+        .mode = stat->st_mode,
+        .nlink = (uint32_t)stat->st_nlink,
+        .uid = stat->st_uid,
+        .gid = stat->st_gid,
+        .rdev = (uint32_t)stat->st_rdev,
+        .blksize = (uint32_t)stat->st_blksize,
     };
 }
 
-static int answer_open_stream(fuse_req_t request, const struct fuse_file_info *info)
+static struct fuse_entry_out entry_body(const struct fuse_entry_param *entry)
 {
-    struct fuse_open_out open = stream_out(info);
-    struct iovec part = {.iov_base = &open, .iov_len = sizeof open};
-    return fuse_reply_iov(request, &part, 1);
+    struct timeout name = to_timeout(entry->entry_timeout);
+    struct timeout attr = to_timeout(entry->attr_timeout);
+    return (struct fuse_entry_out){
+        .nodeid = entry->ino,
+        .generation = entry->generation,
+        .entry_valid = name.seconds,
+        .entry_valid_nsec = name.nanoseconds,
+        .attr_valid = attr.seconds,
+        .attr_valid_nsec = attr.nanoseconds,
+        .attr = attr_body(&entry->attr),
+    };
 }
 
-/* Objects have no timeouts. */
-static int answer_create_stream(fuse_req_t request, const struct fuse_entry_param *entry,
-                                const struct fuse_file_info *info)
-{
-    struct fuse_entry_out out = {
-        .nodeid = entry->ino, .generation = entry->generation, .attr = attr_out(&entry->attr)};
-    struct fuse_open_out open = stream_out(info);
-    struct iovec parts[] = {{.iov_base = &out, .iov_len = sizeof out},
-                            {.iov_base = &open, .iov_len = sizeof open}};
-    return fuse_reply_iov(request, parts, 2);
-}
-
+/* By fuse_reply_buf(), which sends any body as it is. fuse_reply_iov() allocates, and where it can not, it answers ENOMEM
+ * and says that all went well. */
 int reply_open_stream(struct reply *reply, const struct fuse_file_info *info)
 {
-    ANSWER(reply, answer_open_stream(request, info));
+    const struct fuse_open_out body = stream_body(info);
+    ANSWER(reply, fuse_reply_buf(request, (const char *)&body, sizeof body));
 }
 
 int reply_create_stream(struct reply *reply, const struct fuse_entry_param *entry,
                         const struct fuse_file_info *info)
 {
-    ANSWER(reply, answer_create_stream(request, entry, info));
+    const struct {
+        struct fuse_entry_out entry;
+        struct fuse_open_out open;
+    } body = {entry_body(entry), stream_body(info)};
+    ANSWER(reply, fuse_reply_buf(request, (const char *)&body, sizeof body));
 }
 
 int reply_poll(struct reply *reply, unsigned events)

@@ -38,9 +38,9 @@ int reply_statx(struct reply *reply, struct statx *attr, double timeout);
 #endif
 int reply_open(struct reply *reply, const struct fuse_file_info *info);
 /*
- * The same for files that are streams: no position and no page cache; reads and writes on one descriptor go on side by
- * side, without the kernel's lock of the position (FOPEN_STREAM) or, as far as can be, of the inode. libfuse has no field
- * for FOPEN_STREAM, so these write what the kernel reads (struct fuse_open_out, Linux uapi/linux/fuse.h).
+ * The same two for a handle that is read and written without a file position (FOPEN_STREAM): a read that waits does not
+ * keep a write on the same descriptor waiting. Past the page cache; writes may run at once (FOPEN_DIRECT_IO,
+ * FOPEN_PARALLEL_DIRECT_WRITES). Of `info` only fh and noflush count.
  */
 int reply_open_stream(struct reply *reply, const struct fuse_file_info *info);
 int reply_create_stream(struct reply *reply, const struct fuse_entry_param *entry,

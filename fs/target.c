@@ -139,7 +139,7 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
 {
     own_attributes(fs, out);
     out->stx_ino = entry_inode(entry);
-    out->stx_mode = entry->directory ? S_IFDIR | 0555 : S_IFREG | 0444;
+    out->stx_mode = entry->directory ? S_IFDIR | 0555 : (uint16_t)(S_IFREG | entry->file->mode);
     if (!entry->objects)
         return 0;
     struct ipcfs_directory native;

@@ -121,6 +121,33 @@ void text_escape_line(struct text *text, const char *name)
     escape(text, name, true);
 }
 
+/* The byte of three octal digits, or 0. */
+static unsigned char octal_byte(const char *digits)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 3; i++) {
+        if (digits[i] < '0' || digits[i] > '7')
+            return 0;
+        value = value * 8 + (unsigned)(digits[i] - '0');
+    }
+    return value <= 0xFF ? (unsigned char)value : 0;
+}
+
+int text_unescape(struct text *text, const char *escaped, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char byte = escaped[i];
+        if (byte == '\\') {
+            byte = length - i > 3 ? (char)octal_byte(escaped + i + 1) : '\0';
+            if (!byte)
+                return -EINVAL;
+            i += 3;
+        }
+        text_bytes(text, &byte, 1);
+    }
+    return 0;
+}
+
 int text_error(const struct text *text)
 {
     return text->error;

@@ -42,6 +42,29 @@ const struct tree_entry *tree_child(const struct tree *tree, const struct tree_e
     return find_child(tree, parent, name, strlen(name));
 }
 
+const struct tree_entry *tree_controls(const struct tree *tree, const struct ipcfs_backend *kind,
+                                       unsigned naming)
+{
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct tree_entry *entry = &tree->entries[i];
+        if (entry->controls == kind && entry->naming == naming)
+            return entry;
+    }
+    return NULL;
+}
+
+void tree_path(const struct tree *tree, const struct tree_entry *entry, struct text *out)
+{
+    /* From the root down: for each step, the ancestor of the entry whose parent is where the last step led. */
+    for (uint64_t id = TREE_ROOT_ID; id != entry->id;) {
+        const struct tree_entry *step = entry;
+        while (step->parent != id)
+            step = tree_by_id(tree, step->parent);
+        text_printf(out, "%s%s", id == TREE_ROOT_ID ? "" : "/", step->name);
+        id = step->id;
+    }
+}
+
 /* ---- names of control directories ---- */
 
 static bool is_reserved(const struct tree *tree, const struct tree_entry *parent, const char *name)
@@ -131,7 +154,10 @@ static int add_kind(struct tree *tree, uint64_t control, const struct ipcfs_back
             return error;
     }
     uint64_t directory = make_directories(tree, control, kind->kind);
-    return directory ? add_files(tree, directory, control_kind_files, kind) : -ENOMEM;
+    int error = directory ? add_files(tree, directory, control_kind_files, kind) : -ENOMEM;
+    if (!error && kind->options->name)
+        error = add_files(tree, directory, control_create_files, kind);
+    return error;
 }
 
 static int build(struct tree *tree)
@@ -144,6 +170,9 @@ static int build(struct tree *tree)
     int error = add_files(tree, control, control_files, NULL);
     for (size_t i = 0; !error && tree->kinds[i]; i++)
         error = add_kind(tree, control, tree->kinds[i]);
+    uint64_t sysv = error ? 0 : make_directories(tree, TREE_ROOT_ID, "sysv");
+    if (!error)
+        error = sysv ? add_files(tree, sysv, control_sysv_files, NULL) : -ENOMEM;
     return error;
 }
 

@@ -7,16 +7,22 @@
 #define IPCFS_FS_TREE_H
 
 #include "ipcfs/backend.h"
+#include "ipcfs/text.h"
 
 struct ipcfs;
 
-/* A file that stands in ctl/ or in ctl/<kind>/. */
+/* A file that stands in ctl/, in ctl/<kind>/, or beside the directories of objects. */
 struct control_file {
     const char *name; /* NULL ends a table */
     const char *help; /* a phrase, for ctl/README */
-    /* Writes the file's text; `kind` is NULL for the files of ctl/ itself. Acts as the caller. */
+    mode_t mode;      /* permission bits */
+    /* Writes the file's text; `kind` is NULL where the file is not of one. Acts as the caller. NULL: it has none. */
     int (*render)(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                   struct text *out);
+    /* One line written to it (fs/transaction.h): 0, with what the same handle then reads in `answer`; or −errno, with the
+     * reason, without a newline. Acts as the caller. NULL: the file is only read. */
+    int (*write)(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                 const char *line, size_t length, struct text *answer);
 };
 
 struct tree_entry {
@@ -51,6 +57,12 @@ const struct tree_entry *tree_child(const struct tree *tree, const struct tree_e
 /* The first child after `after` (NULL: the first of all); NULL at the end. */
 const struct tree_entry *tree_next_child(const struct tree *tree, const struct tree_entry *parent,
                                          const struct tree_entry *after);
+
+/* The directory in which the control directories of a kind's objects are. */
+const struct tree_entry *tree_controls(const struct tree *tree, const struct ipcfs_backend *kind,
+                                       unsigned naming);
+/* Appends the entry's path below the mount point: "ctl/shm/list". */
+void tree_path(const struct tree *tree, const struct tree_entry *entry, struct text *out);
 
 /*
  * An object may be called what a fixed entry of ctl/<kind>/ is called ("list"). Its control directory then has a '@'

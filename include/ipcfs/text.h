@@ -31,6 +31,10 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
 void text_escape_word(struct text *text, const char *name);
 void text_escape_line(struct text *text, const char *name);
 
+/* The inverse of both: appends the name that `length` bytes of text stand for. −EINVAL where a backslash is not followed
+ * by three octal digits of a byte other than NUL. */
+int text_unescape(struct text *text, const char *escaped, size_t length);
+
 /* Bytes of the valid UTF-8 sequence at `bytes` (1 to 4), or 0 where there is none. Stops at a NUL byte. */
 size_t utf8_sequence(const char *bytes);
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* sysv/ftok: a line "PATH PROJ", and the key is read back. */
+#include "control.h"
+
+#include "ftok.h"
+#include "ipcfs.h"
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+static const char blanks[] = " \t";
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* The line in two: the last word, and what stands before the blanks before it. */
+static int split(char *line, char **path, char **project)
+{
+    char *start = line + strspn(line, blanks);
+    char *end = start + strlen(start);
+    while (end > start && is_blank(end[-1]))
+        end--;
+    *end = '\0';
+    char *last = end;
+    while (last > start && !is_blank(last[-1]))
+        last--;
+    char *path_end = last;
+    while (path_end > start && is_blank(path_end[-1]))
+        path_end--;
+    if (path_end == start)
+        return -EINVAL;
+    *path_end = '\0';
+    *path = start;
+    *project = last;
+    return 0;
+}
+
+/* A number of 1 to 255, or one character that is no digit. 0: neither. */
+static unsigned char parse_project(const char *word)
+{
+    AUTO_TEXT bytes = {0};
+    if (text_unescape(&bytes, word, strlen(word)) || text_error(&bytes))
+        return 0;
+    if (bytes.length == 1 && !is_digit(*bytes.data))
+        return (unsigned char)*bytes.data;
+    unsigned number = 0;
+    for (size_t i = 0; i < bytes.length; i++) {
+        if (!is_digit(bytes.data[i]) || number > UCHAR_MAX)
+            return 0;
+        number = number * 10 + (unsigned)(bytes.data[i] - '0');
+    }
+    return number <= UCHAR_MAX ? (unsigned char)number : 0;
+}
+
+/* "PATH: why". */
+static int refuse(struct text *answer, const char *path, int error, const char *why)
+{
+    text_string(answer, path);
+    text_printf(answer, ": %s", why);
+    return error;
+}
+
+static int answer_key(struct ipcfs *fs, const char *escaped, unsigned char project, struct text *answer)
+{
+    AUTO_TEXT path = {0};
+    AUTO_TEXT why = {0};
+    uint32_t key = 0;
+    if (text_unescape(&path, escaped, strlen(escaped)))
+        return refuse(answer, escaped, -EINVAL, "a backslash in a path is \\134");
+    text_bytes(&path, "", 1);
+    if (text_error(&path))
+        return -ENOMEM;
+    int error = ftok_key(path.data, project, fs->device, &key, &why);
+    if (!error) {
+        text_printf(answer, "0x%08" PRIx32 "\n", key);
+        return 0;
+    }
+    text_bytes(&why, "", 1);
+    return refuse(answer, escaped, error, why.length > 1 && !text_error(&why) ? why.data : strerror(-error));
+}
+
+int control_ftok(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                 const char *line, size_t length, struct text *answer)
+{
+    (void)kind;
+    (void)caller;
+    char *path = NULL;
+    char *project = NULL;
+    AUTO_FREE char *words = strndup(line, length);
+    if (!words)
+        return -ENOMEM;
+    if (split(words, &path, &project)) {
+        text_string(answer, "PATH PROJ is wanted: a path, and a number or a character");
+        return -EINVAL;
+    }
+    unsigned char number = parse_project(project);
+    if (!number)
+        return refuse(answer, project, -EINVAL, "PROJ is a number of 1 to 255, or one character");
+    return answer_key(fs, path, number, answer);
+}
