@@ -222,7 +222,7 @@ def test_metrics_grammar():
 
 
 def test_root_and_readme():
-    eq(sorted(os.listdir(MNT)), ['ctl', 'shm'], 'the root')
+    eq(sorted(os.listdir(MNT)), ['ctl', 'shm', 'sysv'], 'the root')
     eq(sorted(os.listdir(CTL)), ['README', 'metrics', 'shm', 'version'], 'ctl')
     readme = get(f'{CTL}/README').decode()
     for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README'):

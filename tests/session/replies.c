@@ -15,7 +15,9 @@ enum behaviour {
     ATTR,
     ENTRY,
     CREATE,
+    CREATE_STREAM,
     OPEN,
+    OPEN_STREAM,
     LINK,
     BUFFER,
     EMPTY,
@@ -26,14 +28,40 @@ enum behaviour {
     NONE
 };
 
+static const struct fuse_entry_param *entry_answer; /* NULL: the usual one */
 static int first_result;
 static int second_result;
 static bool answer_twice;
+
+/* Something in every member that the kernel is told. */
+static const struct fuse_entry_param stream_entry = {
+    .ino = 17,
+    .generation = 3,
+    .attr_timeout = 1.5,
+    .entry_timeout = 86400,
+    .attr =
+        {
+            .st_ino = 18,
+            .st_mode = S_IFREG | 0640,
+            .st_nlink = 2,
+            .st_uid = 3,
+            .st_gid = 4,
+            .st_rdev = 5,
+            .st_size = 99,
+            .st_blksize = 65536,
+            .st_blocks = 7,
+            .st_atim = {.tv_sec = 8, .tv_nsec = 9},
+            .st_mtim = {.tv_sec = -10, .tv_nsec = 11},
+            .st_ctim = {.tv_sec = 12, .tv_nsec = 13},
+        },
+};
+static const struct fuse_file_info stream_info = {.fh = 23, .noflush = 1};
 
 static int reply_as(struct reply *reply, enum behaviour behaviour)
 {
     static const struct stat attr = {.st_ino = 5, .st_mode = S_IFREG | 0640, .st_size = 99};
     static const struct fuse_entry_param entry = {.ino = 17, .attr = {.st_ino = 17}};
+    const struct fuse_entry_param *answered = entry_answer ? entry_answer : &entry;
     static const struct fuse_file_info info = {.fh = 23};
     static const struct statvfs system = {.f_blocks = 7};
     static struct statx statx = {.stx_size = 11};
@@ -43,11 +71,15 @@ static int reply_as(struct reply *reply, enum behaviour behaviour)
     case ATTR:
         return reply_attr(reply, &attr, 1.5);
     case ENTRY:
-        return reply_entry(reply, &entry);
+        return reply_entry(reply, answered);
     case CREATE:
         return reply_create(reply, &entry, &info);
+    case CREATE_STREAM:
+        return reply_create_stream(reply, &stream_entry, &stream_info);
     case OPEN:
         return reply_open(reply, &info);
+    case OPEN_STREAM:
+        return reply_open_stream(reply, &stream_info);
     case LINK:
         return reply_readlink(reply, "target");
     case BUFFER:
@@ -86,6 +118,7 @@ static int begin_guard_test(void **state)
     (void)state;
     first_result = second_result = 1;
     answer_twice = false;
+    entry_answer = NULL;
     logged_forget();
     wire_start(&guard_operations);
     begin(FUSE_INIT, 0);
@@ -156,6 +189,30 @@ static void test_answers(void **state)
     assert_false(logged("answer"));
 }
 
+/* What libfuse says of the same entry, and of the handle what it has no words for. */
+static void test_streams(void **state)
+{
+    (void)state;
+    struct {
+        struct fuse_entry_out entry;
+        struct fuse_open_out open;
+    } theirs;
+    const uint32_t flags =
+        FOPEN_STREAM | FOPEN_DIRECT_IO | FOPEN_NOFLUSH | 1 << 6; /* FOPEN_PARALLEL_DIRECT_WRITES */
+    entry_answer = &stream_entry;
+    struct answer answer = ask_for(ENTRY);
+    assert_int_equal(answer.size, sizeof theirs.entry);
+    memcpy(&theirs.entry, answer.data, sizeof theirs.entry);
+    answer = ask_for(CREATE_STREAM);
+    assert_int_equal(answer.size, sizeof theirs);
+    assert_memory_equal(answer.data, &theirs.entry, sizeof theirs.entry);
+    memcpy(&theirs, answer.data, sizeof theirs);
+    assert_true(theirs.open.fh == 23 && theirs.open.open_flags == flags);
+    answer = ask_for(OPEN_STREAM);
+    assert_int_equal(answer.size, sizeof theirs.open);
+    assert_memory_equal(answer.data, &theirs.open, sizeof theirs.open);
+}
+
 /* ask() fails on a second reply. */
 static void test_a_second_answer_is_not_sent(void **state)
 {
@@ -201,6 +258,12 @@ static void test_interrupted_create(void **state)
     interrupted(CREATE);
 }
 
+static void test_interrupted_stream(void **state)
+{
+    (void)state;
+    interrupted(OPEN_STREAM);
+}
+
 static void test_interrupted_entry(void **state)
 {
     (void)state;
@@ -218,10 +281,12 @@ static void test_interrupted_error(void **state)
 static const struct CMUnitTest tests[] = {
     GUARD_TEST(test_a_handler_that_forgets),
     GUARD_TEST(test_answers),
+    GUARD_TEST(test_streams),
     GUARD_TEST(test_a_second_answer_is_not_sent),
     GUARD_TEST(test_interrupted_attr),
     GUARD_TEST(test_interrupted_open),
     GUARD_TEST(test_interrupted_create),
+    GUARD_TEST(test_interrupted_stream),
     GUARD_TEST(test_interrupted_entry),
     GUARD_TEST(test_interrupted_error),
 };

@@ -15,10 +15,16 @@ static const char *const shm_directories[] = {"shm", NULL};
 static const char *const short_directories[] = {"sh", NULL};
 static const char *const msg_directories[] = {"sysv/msg/by-id", "sysv/msg/by-key", NULL};
 static const char *const sem_directories[] = {"sysv/sem/by-id", "sysv/sem/by-key", NULL};
-static const struct ipcfs_backend shm = {.kind = "shm", .directories = shm_directories};
-static const struct ipcfs_backend shorter = {.kind = "sh", .directories = short_directories};
-static const struct ipcfs_backend msg = {.kind = "sysv/msg", .directories = msg_directories};
-static const struct ipcfs_backend sem = {.kind = "sysv/sem", .directories = sem_directories};
+static const struct ipcfs_field no_options[] = {{0}};
+static const struct ipcfs_field msg_options[] = {{"qbytes", IPCFS_UNSIGNED, "bytes", "room"}, {0}};
+static const struct ipcfs_backend shm = {
+    .kind = "shm", .directories = shm_directories, .options = no_options};
+static const struct ipcfs_backend shorter = {
+    .kind = "sh", .directories = short_directories, .options = no_options};
+static const struct ipcfs_backend msg = {
+    .kind = "sysv/msg", .directories = msg_directories, .options = msg_options};
+static const struct ipcfs_backend sem = {
+    .kind = "sysv/sem", .directories = sem_directories, .options = no_options};
 
 static const struct ipcfs_backend *all_kinds[] = {&shm, &shorter, &msg, &sem, NULL};
 static const struct ipcfs_backend *no_kinds[] = {NULL};
@@ -80,6 +86,8 @@ static const struct {
     {"ctl/README", false, NULL, NULL, NULL, 0},
     {"ctl/version", false, NULL, NULL, NULL, 0},
     {"ctl/metrics", false, NULL, NULL, NULL, 0},
+    {"ctl/last-error", false, NULL, NULL, NULL, 0},
+    {"sysv/ftok", false, NULL, NULL, NULL, 0},
     {"ctl/shm", true, NULL, &shm, NULL, 0},
     {"ctl/shm/list", false, NULL, NULL, &shm, 0},
     {"ctl/shm/list.json", false, NULL, NULL, &shm, 0},
@@ -89,6 +97,7 @@ static const struct {
     {"ctl/sysv/msg", true, NULL, NULL, NULL, 0},
     {"ctl/sysv/msg/list", false, NULL, NULL, &msg, 0},
     {"ctl/sysv/msg/limits", false, NULL, NULL, &msg, 0},
+    {"ctl/sysv/msg/create", false, NULL, NULL, &msg, 0},
     {"ctl/sysv/msg/by-id", true, NULL, &msg, NULL, 0},
     {"ctl/sysv/msg/by-key", true, NULL, &msg, NULL, 1},
     {"ctl/sysv/sem/list.json", false, NULL, NULL, &sem, 0},
@@ -122,6 +131,8 @@ static void test_what_is_not_there(void **state)
                                         "by-id",
                                         "ctl/sysv/list",
                                         "ctl/ctl",
+                                        "ctl/shm/create",
+                                        "ctl/sysv/ftok",
                                         "ctl/sysv/msg/by-id/list"};
     for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
         if (walk(tree, paths[i]))
@@ -153,6 +164,40 @@ static void test_ids(void **state)
     }
 }
 
+static void test_paths(void **state)
+{
+    const struct tree *tree = *state;
+    for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+        AUTO_TEXT path = {0};
+        tree_path(tree, must_walk(tree, expected[i].path), &path);
+        text_bytes(&path, "", 1);
+        assert_int_equal(text_error(&path), 0);
+        assert_string_equal(path.data, expected[i].path);
+    }
+}
+
+static void test_control_directories(void **state)
+{
+    const struct tree *tree = *state;
+    assert_ptr_equal(tree_controls(tree, &shm, 0), must_walk(tree, "ctl/shm"));
+    assert_ptr_equal(tree_controls(tree, &msg, 0), must_walk(tree, "ctl/sysv/msg/by-id"));
+    assert_ptr_equal(tree_controls(tree, &msg, 1), must_walk(tree, "ctl/sysv/msg/by-key"));
+    assert_null(tree_controls(tree, &shm, 1));
+}
+
+/* A file without a text can be written; one that can be written has the mode for it. */
+static void test_modes(void **state)
+{
+    const struct tree *tree = *state;
+    for (uint64_t id = 1; id <= tree->count; id++) {
+        const struct control_file *file = tree_by_id(tree, id)->file;
+        if (!file)
+            continue;
+        assert_true(file->render || file->write);
+        assert_int_equal(file->mode, file->write ? 0666 : 0444);
+    }
+}
+
 /* Walking all children of all directories meets every entry but the root once. */
 static void test_children(void **state)
 {
@@ -178,6 +223,7 @@ static void test_no_kinds(void **state)
     (void)state;
     assert_int_equal(tree_init(&tree, no_kinds), 0);
     (void)must_walk(&tree, "ctl/version");
+    (void)must_walk(&tree, "sysv/ftok");
     assert_null(walk(&tree, "shm"));
     tree_destroy(&tree);
 }
@@ -310,6 +356,9 @@ int main(void)
         TEST(test_shape),
         TEST(test_what_is_not_there),
         TEST(test_ids),
+        TEST(test_paths),
+        TEST(test_control_directories),
+        TEST(test_modes),
         TEST(test_children),
         cmocka_unit_test(test_no_kinds),
         cmocka_unit_test(test_out_of_memory),
