@@ -253,6 +253,9 @@ static void test_escapes_are_reversible(void **state)
             (words ? text_escape_word : text_escape_line)(&text, name);
             unescape(&text, back);
             assert_string_equal(back, name);
+            AUTO_TEXT ours = {0};
+            assert_int_equal(text_unescape(&ours, text.data ? text.data : "", text.length), 0);
+            assert_text(&ours, name);
             text_bytes(&text, "", 1);
             for (const char *at = text.data; *at; at += utf8_sequence(at)) {
                 assert_int_not_equal(utf8_sequence(at), 0);
@@ -260,6 +263,27 @@ static void test_escapes_are_reversible(void **state)
             }
         }
     }
+}
+
+static void test_bad_escapes(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"\\",    "a\\",   "\\1",  "\\12",  "\\000", "\\400",
+                                      "\\777", "\\018", "\\08", "\\ 40", "\\n",   "\\\\"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        AUTO_TEXT text = {0};
+        assert_int_equal(text_unescape(&text, bad[i], strlen(bad[i])), -EINVAL);
+    }
+    AUTO_TEXT text = {0};
+    assert_int_equal(text_unescape(&text, "\\1012", 3), -EINVAL); /* no further than it is long */
+    assert_int_equal(text_unescape(&text, "\\1012", 5), 0);
+    assert_int_equal(text_unescape(&text, "\\377", 4), 0);
+    assert_text(&text, "A2\377");
+    text_reset(&text);
+    failing_arm(1);
+    assert_int_equal(text_unescape(&text, "a", 1), 0);
+    assert_true(failing_disarm());
+    assert_int_equal(text_error(&text), -ENOMEM);
 }
 
 int main(void)
@@ -273,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_utf8_broken_off),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_escapes_are_reversible),
+        cmocka_unit_test(test_bad_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
