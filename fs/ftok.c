@@ -110,7 +110,7 @@ static int next_name(struct walk *walk, char name[NAME_MAX + 1])
     memcpy(name, rest, length);
     name[length] = '\0';
     if (slashes && !rest[length + slashes]) {
-        (void)strcpy(rest, ".");
+        memcpy(rest, ".", sizeof ".");
         return 0;
     }
     memmove(rest, rest + length + slashes, strlen(rest + length + slashes) + 1);
@@ -156,9 +156,10 @@ static int advance(struct walk *walk, int *at)
 static int walk_path(struct walk *walk, const char *path)
 {
     AUTO_FD at = -1;
-    if (strlen(path) >= sizeof walk->rest)
+    size_t length = strlen(path);
+    if (length >= sizeof walk->rest)
         return -ENAMETOOLONG;
-    (void)strcpy(walk->rest, path);
+    memcpy(walk->rest, path, length + 1);
     int error = 0;
     while (!error && *walk->rest)
         error = advance(walk, &at);

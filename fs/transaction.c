@@ -97,16 +97,14 @@ void transaction_free(struct transaction *transaction)
     free(transaction);
 }
 
-/* Takes `text` over; called with the lock held. */
+/* Takes `text` over, which is given what there was; called with the lock held. */
 static void put(struct transaction *transaction, struct text *text, bool ready)
 {
-    text_reset(&transaction->text);
-    if (ready) {
-        transaction->text = *text;
-        *text = (struct text){0};
-    }
+    struct text old = transaction->text;
+    transaction->text = *text;
     transaction->position = 0;
     transaction->ready = ready;
+    *text = old;
 }
 
 void transaction_answer(struct transaction *transaction, struct text *answer)
@@ -136,6 +134,7 @@ void transaction_offer(struct transaction *transaction, struct text *text)
 
 int transaction_take(struct transaction *transaction, size_t size, struct text *out)
 {
+    AUTO_TEXT unneeded = {0};
     lock_take(&transaction->lock);
     size_t left = transaction->text.length - transaction->position;
     size_t count = left < size ? left : size;
@@ -145,7 +144,7 @@ int transaction_take(struct transaction *transaction, size_t size, struct text *
     if (!error)
         transaction->position += count;
     if (!error && !left && transaction->ready)
-        put(transaction, NULL, false);
+        put(transaction, &unneeded, false);
     lock_release(&transaction->lock);
     return error;
 }

@@ -49,7 +49,7 @@ static void write_value(char *out, const struct ipcfs_value *value)
     if (value->known)
         (void)sprintf(out, " %" PRIu64, value->number);
     else
-        (void)strcpy(out, " -");
+        memcpy(out, " -", sizeof " -");
 }
 
 static int create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
