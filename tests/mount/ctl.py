@@ -223,9 +223,9 @@ def test_metrics_grammar():
 
 def test_root_and_readme():
     eq(sorted(os.listdir(MNT)), ['ctl', 'shm', 'sysv'], 'the root')
-    eq(sorted(os.listdir(CTL)), ['README', 'metrics', 'shm', 'version'], 'ctl')
+    eq(sorted(os.listdir(CTL)), ['README', 'last-error', 'metrics', 'shm', 'version'], 'ctl')
     readme = get(f'{CTL}/README').decode()
-    for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README'):
+    for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README', 'last-error', 'ftok'):
         line = [l for l in readme.splitlines() if re.search(rf'(^|[\s/]){re.escape(word)}\b', l)]
         ok(line and any(len(l.split()) > 2 for l in line), f'ctl/README has no line about {word}')
     v = dict(l.split(': ', 1) for l in get(f'{CTL}/version').decode().splitlines())

@@ -277,6 +277,7 @@ static const struct {
     {"/tmp 256", -EINVAL, "256: PROJ is a number of 1 to 255, or one character"},
     {"/tmp 99999999999999999999", -EINVAL,
      "99999999999999999999: PROJ is a number of 1 to 255, or one character"},
+    {"/tmp 4294967301", -EINVAL, "4294967301: PROJ is a number of 1 to 255, or one character"},
     {"/tmp AB", -EINVAL, "AB: PROJ is a number of 1 to 255, or one character"},
     {"/tmp -1", -EINVAL, "-1: PROJ is a number of 1 to 255, or one character"},
     {"/tmp 1x", -EINVAL, "1x: PROJ is a number of 1 to 255, or one character"},
