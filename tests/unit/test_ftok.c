@@ -223,6 +223,8 @@ static void test_at_once(void **state)
         assert_int_equal(pthread_join(threads[i], &wrong), 0);
         assert_null(wrong);
     }
+    /* And afterwards one may wait again: this name is in no cache. */
+    must_fail(in_base("never looked up"), 0, -ENOENT, "");
 }
 
 /* ---- the line ---- */
