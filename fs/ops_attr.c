@@ -105,8 +105,11 @@ static int clear_privilege_bits(const struct target *target, const struct ipcfs_
     return backend->change(&target->use.ref, NULL, change);
 }
 
-static bool is_written(const struct node_kin *kin)
+static bool is_written(const struct target *target)
 {
+    if (target->entry)
+        return target->entry->file && target->entry->file->write;
+    const struct node_kin *kin = &target->use.kin;
     const struct ipcfs_verb *verb = kin->type == NODE_CTL_FILE ? control_verb(kin->backend, kin->verb) : NULL;
     return verb && (verb->type == IPCFS_VERB_FILE || verb->write);
 }
@@ -119,10 +122,11 @@ static bool is_written(const struct node_kin *kin)
 static bool is_open_truncate(const struct target *target, const struct ipcfs_file *file,
                              const struct ipcfs_change *change)
 {
-    if (target->entry || file || change->mask != IPCFS_CHANGE_SIZE || change->size != 0)
+    if (file || change->mask != IPCFS_CHANGE_SIZE || change->size != 0)
         return false;
-    const struct node_kin *kin = &target->use.kin;
-    return kin->type == NODE_OBJECT ? kin->fresh && node_is_shared(&target->use) : is_written(kin);
+    if (target->entry || target->use.kin.type != NODE_OBJECT)
+        return is_written(target);
+    return target->use.kin.fresh && node_is_shared(&target->use);
 }
 
 static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,
