@@ -179,8 +179,9 @@ static void test_change_times(void **state)
     struct ipcfs_ref ref = ref_by_name(&found, "a");
     struct ipcfs_change change = {.mask = IPCFS_CHANGE_TIMES, .times = {{1000, 123456789}, {2000, 5}}};
     struct statx stat = changed(&ref, NULL, &change);
-    assert_true(stat.stx_atime.tv_sec == 1000 && stat.stx_atime.tv_nsec == 123456789);
-    assert_true(stat.stx_mtime.tv_sec == 2000 && stat.stx_mtime.tv_nsec == 5);
+    unsigned kept = !traits->whole_seconds;
+    assert_true(stat.stx_atime.tv_sec == 1000 && stat.stx_atime.tv_nsec == kept * 123456789);
+    assert_true(stat.stx_mtime.tv_sec == 2000 && stat.stx_mtime.tv_nsec == kept * 5);
     change.times[0].tv_nsec = UTIME_OMIT;
     change.times[1] = (struct timespec){3000, 0};
     stat = changed(&ref, NULL, &change);
@@ -389,6 +390,8 @@ static void test_verbs(void **state)
             assert_int_equal(text_error(&text), 0);
             continue;
         }
+        if (!verb->link)
+            continue;
         assert_int_equal(verb->link(&ref, target, sizeof target), 0);
         assert_true(*target && strlen(target) < sizeof target);
         for (size_t room = 1; room <= strlen(target); room++) {

@@ -12,10 +12,12 @@
 
 static const struct traits all_traits[] = {
     {.kind = "shm", .renames = true, .links = true, .bytes = true},
+    {.kind = "mq", .messages = true, .whole_seconds = true},
 };
 
 static const struct suite *const suites[] = {
-    &names_suite, &changes_suite, &data_suite, &lists_suite, &failures_suite, &shm_suite,
+    &names_suite,    &changes_suite, &data_suite, &messages_suite, &lists_suite,
+    &failures_suite, &shm_suite,     &mq_suite,
 };
 
 static const struct traits *find_traits(const char *name)
@@ -29,7 +31,7 @@ static const struct traits *find_traits(const char *name)
 static bool is_for_this_kind(const struct suite *suite)
 {
     return (!suite->only_kind || strcmp(suite->only_kind, kind->kind) == 0) &&
-           (!suite->only_bytes || traits->bytes);
+           (!suite->only_bytes || traits->bytes) && (!suite->only_messages || traits->messages);
 }
 
 static int run_suites(void)
@@ -63,9 +65,18 @@ static int run_kind(const struct ipcfs_backend *backend)
     return failed;
 }
 
+/* A thousand queues of default attributes must fit into the least RLIMIT_MSGQUEUE that systems come with. */
+static void allow_many_queues(void)
+{
+    private_set("fs/mqueue/queues_max", "5000");
+    private_set("fs/mqueue/msg_default", "3");
+    private_set("fs/mqueue/msgsize_default", "128");
+}
+
 int main(void)
 {
     private_shm_enter("size=64m,nr_inodes=20000,mode=1777");
+    allow_many_queues();
     (void)umask(0);
     (void)alarm(100); /* nothing here may block for ever */
     int failed = 0;

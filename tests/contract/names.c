@@ -43,7 +43,8 @@ static void test_tables(void **state)
     check_fields(kind->fields);
     check_fields(kind->limit_fields);
     for (const struct ipcfs_verb *verb = kind->verbs; verb->name; verb++) {
-        assert_true(!verb->read != !verb->link);
+        assert_int_equal(!!verb->read + !!verb->link + !!verb->open, 1);
+        assert_int_equal(verb->type == IPCFS_VERB_FILE, verb->open != NULL);
         assert_true(verb->help && *verb->help);
         assert_int_equal(verb->mode & ~0777U, 0);
         assert_string_not_equal(verb->name, "state");

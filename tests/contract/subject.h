@@ -20,7 +20,9 @@ struct traits {
     const char *kind;
     bool renames;
     bool links;
-    bool bytes; /* seekable content of any length, as in a regular file */
+    bool bytes;         /* seekable content of any length, as in a regular file */
+    bool messages;      /* one write, one message; the rest of what a regular file can do is refused */
+    bool whole_seconds; /* times are kept in seconds */
 };
 
 extern const struct ipcfs_backend *kind;
@@ -63,12 +65,15 @@ struct suite {
     size_t count;
     const char *only_kind; /* NULL: for every kind */
     bool only_bytes;       /* for kinds with that trait */
+    bool only_messages;
 };
 extern const struct suite names_suite;
 extern const struct suite changes_suite;
 extern const struct suite data_suite;
 extern const struct suite lists_suite;
 extern const struct suite failures_suite;
+extern const struct suite messages_suite;
 extern const struct suite shm_suite;
+extern const struct suite mq_suite;
 
 #endif

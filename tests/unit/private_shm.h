@@ -9,4 +9,7 @@
  */
 void private_shm_enter(const char *options);
 
+/* Writes a setting below /proc/sys that is the IPC name space's own; ends the process where it can not. */
+void private_set(const char *setting, const char *value);
+
 #endif
