@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "sysv.h"
+
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { GROUPS_ON_STACK = 64 };
+
+/* ---- names ---- */
+
+bool sysv_parse_id(const char *name, int *id)
+{
+    char canonical[SYSV_NAME_ROOM];
+    errno = 0;
+    long number = strtol(name, NULL, 10);
+    if (errno || number < 0 || number > INT_MAX)
+        return false;
+    *id = (int)number;
+    (void)snprintf(canonical, sizeof canonical, "%d", *id);
+    return strcmp(canonical, name) == 0;
+}
+
+bool sysv_parse_key(const char *name, key_t *key)
+{
+    if (name[0] != '0' || name[1] != 'x')
+        return false;
+    const char *digits = name + 2;
+    size_t length = strspn(digits, "0123456789abcdefABCDEF");
+    if (length < 1 || length > 8 || digits[length])
+        return false;
+    *key = (key_t)strtoul(digits, NULL, 16);
+    return true;
+}
+
+int sysv_id_of_name(const struct sysv_table *table, unsigned directory, const char *name)
+{
+    int id = 0;
+    key_t key = IPC_PRIVATE;
+    if (directory == SYSV_BY_ID)
+        return sysv_parse_id(name, &id) ? id : -ENOENT;
+    /* To ask the kernel for IPC_PRIVATE would be to make an object. */
+    if (!sysv_parse_key(name, &key) || key == IPC_PRIVATE)
+        return -ENOENT;
+    return table->of_key(key);
+}
+
+int sysv_id_of_ref(const struct sysv_table *table, const struct ipcfs_ref *ref)
+{
+    /* Once the id is known it is enough: both names end with it. */
+    if (ref->id.number || ref->id.birth)
+        return (int)ref->id.number;
+    int id = sysv_id_of_name(table, ref->directory, ref->name);
+    return id == -ENOENT ? -ESTALE : id;
+}
+
+struct ipcfs_objid sysv_object_id(int id)
+{
+    return (struct ipcfs_objid){.number = (uint64_t)id, .birth = 1};
+}
+
+/* ---- permission ---- */
+
+static int is_in_some_group(const struct ipc_perm *perm, const gid_t *groups, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (groups[i] == perm->gid || groups[i] == perm->cgid)
+            return true;
+    return false;
+}
+
+/* Whether the calling thread belongs to the object's group or to its creator's. −errno. */
+static int is_in_group(const struct ipc_perm *perm)
+{
+    gid_t own = getegid();
+    gid_t few[GROUPS_ON_STACK];
+    if (is_in_some_group(perm, &own, 1))
+        return true;
+    int count = getgroups(GROUPS_ON_STACK, few);
+    if (count >= 0)
+        return is_in_some_group(perm, few, count);
+    count = getgroups(0, NULL);
+    AUTO_FREE gid_t *many = calloc((size_t)(count > 0 ? count : 1), sizeof *many);
+    if (!many)
+        return -ENOMEM;
+    count = getgroups(count, many);
+    return count < 0 ? -errno : is_in_some_group(perm, many, count);
+}
+
+/* Where it counts is not looked at (a user name space that does not own the IPC name space): a thread that
+ * has it is the daemon itself, and the kernel checks its calls again. */
+static bool has_ipc_owner_capability(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    return syscall(SYS_capget, &header, data) == 0 && data[0].effective & 1U << CAP_IPC_OWNER;
+}
+
+int sysv_check_access(const struct ipc_perm *perm, unsigned wanted)
+{
+    uid_t uid = geteuid();
+    unsigned granted = perm->mode;
+    if (uid == perm->uid || uid == perm->cuid) {
+        granted >>= 6;
+    } else {
+        int member = is_in_group(perm);
+        if (member < 0)
+            return member;
+        granted >>= member ? 3 : 0;
+    }
+    return (wanted & ~granted) == 0 || has_ipc_owner_capability() ? 0 : -EACCES;
+}
+
+unsigned sysv_wanted(int flags)
+{
+    switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+        return SYSV_READ;
+    case O_WRONLY:
+        return SYSV_WRITE;
+    default:
+        return SYSV_READ | SYSV_WRITE;
+    }
+}
+
+/* ---- attributes ---- */
+
+void sysv_stat(int id, const struct ipc_perm *perm, struct statx *out)
+{
+    *out = (struct statx){
+        .stx_mask = STATX_BASIC_STATS,
+        .stx_ino = (uint64_t)id,
+        .stx_mode = (uint16_t)(S_IFREG | (perm->mode & 0777)),
+        .stx_uid = perm->uid,
+        .stx_gid = perm->gid,
+        .stx_nlink = perm->__key == IPC_PRIVATE ? 1 : 2,
+        .stx_blksize = 4096,
+    };
+}
+
+int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out)
+{
+    (void)directory;
+    /* Everybody may create; who may remove is the object's own matter, so that no sticky bit must be in
+     * the way. */
+    *out = (struct ipcfs_directory){.open_to_all = true};
+    return 0;
+}
+
+/* ---- walks ---- */
+
+/* A position is the index that comes next. */
+struct ipcfs_lister {
+    const struct sysv_table *table;
+    unsigned directory;
+    uint64_t position;
+    uint64_t end;
+    char name[SYSV_NAME_ROOM];
+};
+
+int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position)
+{
+    int highest = lister->table->highest();
+    if (highest < 0)
+        return highest;
+    lister->position = position;
+    lister->end = (uint64_t)highest + 1;
+    return 0;
+}
+
+int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out)
+{
+    AUTO_FREE struct ipcfs_lister *lister = calloc(1, sizeof *lister);
+    if (!lister)
+        return -ENOMEM;
+    lister->table = table;
+    lister->directory = directory;
+    int error = sysv_list_seek(lister, 0);
+    if (!error)
+        *out = TAKE_PTR(lister);
+    return error;
+}
+
+int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
+{
+    while (lister->position < lister->end) {
+        struct ipc_perm perm;
+        int id = lister->table->at((int)lister->position++, &perm);
+        if (id == -ESTALE || (id >= 0 && lister->directory == SYSV_BY_KEY && perm.__key == IPC_PRIVATE))
+            continue;
+        if (id < 0)
+            return id;
+        if (lister->directory == SYSV_BY_ID)
+            (void)snprintf(lister->name, sizeof lister->name, "%d", id);
+        else
+            (void)snprintf(lister->name, sizeof lister->name, "0x%08" PRIx32, (uint32_t)perm.__key);
+        *out = (struct ipcfs_entry){.name = lister->name,
+                                    .number = sysv_object_id(id).number,
+                                    .next = lister->position,
+                                    .type = S_IFREG};
+        return 1;
+    }
+    return 0;
+}
+
+void sysv_list_close(struct ipcfs_lister *lister)
+{
+    free(lister);
+}
+
+/* ---- what System V objects have none of ---- */
+
+int sysv_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
+                unsigned flags)
+{
+    (void)directory;
+    (void)name;
+    (void)to_directory;
+    (void)to_name;
+    (void)flags;
+    return -EPERM;
+}
+
+int sysv_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
+{
+    (void)ref;
+    (void)directory;
+    (void)name;
+    return -EPERM;
+}
+
+int sysv_may_execute(const struct ipcfs_ref *ref)
+{
+    (void)ref;
+    return -EACCES;
+}
+
+int sysv_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out)
+{
+    (void)ref;
+    (void)out;
+    return -EOPNOTSUPP;
+}
+
+int sysv_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait)
+{
+    (void)file;
+    (void)lock;
+    (void)wait;
+    return -EOPNOTSUPP;
+}
+
+int sysv_get_lock(struct ipcfs_file *file, struct flock *range)
+{
+    (void)file;
+    (void)range;
+    return -EOPNOTSUPP;
+}

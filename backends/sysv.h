@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kinds of System V objects share: names, walks, permission, and what none of them can do.
+ *
+ * Such an object lives in no file system. It has an id, which is its index in the kernel's table together
+ * with a sequence number, so that a later object in the same place has another id; and a key, unless that is
+ * IPC_PRIVATE. Both are its names here: by-id/ID, decimal, and by-key/0xKEY. An object keeps its key for as
+ * long as its id means it.
+ *
+ * Everybody may see that an object exists and what state it is in, as in /proc/sysvipc/.
+ */
+#ifndef IPCFS_BACKENDS_SYSV_H
+#define IPCFS_BACKENDS_SYSV_H
+
+#include "ipcfs/backend.h"
+
+#include <sys/ipc.h>
+
+/* Indices into a kind's `directories`. */
+enum { SYSV_BY_ID, SYSV_BY_KEY };
+/* "2147483647" and "0xffffffff", terminated. */
+enum { SYSV_NAME_ROOM = sizeof "0xffffffff" };
+/* What ipcperms() of the kernel is asked for: bits of one class of permission bits. */
+enum { SYSV_READ = 4, SYSV_WRITE = 2 };
+
+/* How a kind is looked at. Each −errno. */
+struct sysv_table {
+    /* The highest index in use, or 0. */
+    int (*highest)(void);
+    /* The id of the object with that index, or of any id with that index; and its key and permissions.
+     * −ESTALE. */
+    int (*at)(int index, struct ipc_perm *perm);
+    /* The id of the object with that key, which is not IPC_PRIVATE. −ENOENT. Never makes one. */
+    int (*of_key)(key_t key);
+};
+
+/* The id in the one way it is written. */
+bool sysv_parse_id(const char *name, int *id);
+/* "0x" and 1 to 8 hexadecimal digits. True for 0, IPC_PRIVATE, too, by which nothing is ever found. */
+bool sysv_parse_key(const char *name, key_t *key);
+
+/* The id that a name means. −ENOENT where it means none; an id is not asked for. */
+int sysv_id_of_name(const struct sysv_table *table, unsigned directory, const char *name);
+/* The id that a reference without a hold means; it may be gone. −ESTALE where the name means nothing. */
+int sysv_id_of_ref(const struct sysv_table *table, const struct ipcfs_ref *ref);
+
+/* Of the id alone: it carries the sequence number. Never zeros, which would stand for any object: 0 is an
+ * id. */
+struct ipcfs_objid sysv_object_id(int id);
+
+/*
+ * Whether the calling thread may do what `wanted` says, by the rule of the kernel (ipcperms() in Linux
+ * ipc/util.c) and by its effective ids, groups and capabilities of this moment. 0, −EACCES, or −ENOMEM.
+ */
+int sysv_check_access(const struct ipc_perm *perm, unsigned wanted);
+/* What open(2) with these flags wants. */
+unsigned sysv_wanted(int flags);
+
+/* The members of a struct statx that depend on id and permissions; the rest is zero. */
+void sysv_stat(int id, const struct ipc_perm *perm, struct statx *out);
+
+/* Slots of the table that are the same for all kinds. */
+int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out);
+int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out);
+int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position);
+int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
+void sysv_list_close(struct ipcfs_lister *lister);
+int sysv_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
+                unsigned flags);
+int sysv_link(const struct ipcfs_ref *ref, unsigned directory, const char *name);
+int sysv_may_execute(const struct ipcfs_ref *ref);
+int sysv_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out);
+int sysv_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait);
+int sysv_get_lock(struct ipcfs_file *file, struct flock *range);
+
+#endif
