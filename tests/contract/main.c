@@ -13,11 +13,13 @@
 static const struct traits all_traits[] = {
     {.kind = "shm", .renames = true, .links = true, .bytes = true},
     {.kind = "mq", .messages = true, .whole_seconds = true},
+    {.kind = "sysv/msg", .messages = true, .numbers = true},
 };
 
 static const struct suite *const suites[] = {
-    &names_suite,    &changes_suite, &data_suite, &messages_suite, &lists_suite,
-    &failures_suite, &shm_suite,     &mq_suite,
+    &names_suite,           &changes_suite, &data_suite, &messages_suite, &lists_suite,
+    &failures_suite,        &shm_suite,     &mq_suite,   &sysv_msg_suite, &sysv_msg_data_suite,
+    &sysv_msg_access_suite,
 };
 
 static const struct traits *find_traits(const char *name)
@@ -31,7 +33,8 @@ static const struct traits *find_traits(const char *name)
 static bool is_for_this_kind(const struct suite *suite)
 {
     return (!suite->only_kind || strcmp(suite->only_kind, kind->kind) == 0) &&
-           (!suite->only_bytes || traits->bytes) && (!suite->only_messages || traits->messages);
+           (!suite->only_bytes || traits->bytes) && (!suite->only_messages || traits->messages) &&
+           (suite->only_kind || !traits->numbers);
 }
 
 static int run_suites(void)

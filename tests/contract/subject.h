@@ -23,6 +23,7 @@ struct traits {
     bool bytes;         /* seekable content of any length, as in a regular file */
     bool messages;      /* one write, one message; the rest of what a regular file can do is refused */
     bool whole_seconds; /* times are kept in seconds */
+    bool numbers;       /* named by numbers: the common suites, which choose names, are not for it */
 };
 
 extern const struct ipcfs_backend *kind;
@@ -75,5 +76,8 @@ extern const struct suite failures_suite;
 extern const struct suite messages_suite;
 extern const struct suite shm_suite;
 extern const struct suite mq_suite;
+extern const struct suite sysv_msg_suite;
+extern const struct suite sysv_msg_data_suite;
+extern const struct suite sysv_msg_access_suite;
 
 #endif

@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: MIT */
+/* System V message queues beside native users: names, identity, creation, walks, and what ctl/ shows. */
+#include "sysv_msg_subject.h"
+
+#include "failing.h"
+#include "fields.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sched.h>
+#include <unistd.h>
+
+enum { MANY = 4000 };
+
+/* ---- tables ---- */
+
+static void test_tables(void **state)
+{
+    (void)state;
+    static const char none[sizeof(void *)];
+    const char *slots = (const char *)kind;
+    for (size_t i = 0; i + sizeof none <= offsetof(struct ipcfs_backend, messages); i += sizeof none)
+        if (memcmp(slots + i, none, sizeof none) == 0)
+            fail_msg("slot %zu is empty", i / sizeof none);
+    assert_true(kind->messages);
+    assert_string_equal(kind->directories[BY_ID], "sysv/msg/by-id");
+    assert_string_equal(kind->directories[BY_KEY], "sysv/msg/by-key");
+    assert_true(fields_count(kind->fields) <= IPCFS_FIELDS_MAX);
+    for (const struct ipcfs_verb *verb = kind->verbs; verb->name; verb++) {
+        assert_int_equal(verb->type == IPCFS_VERB_TEXT, verb->read != NULL);
+        assert_int_equal(verb->type == IPCFS_VERB_FILE, verb->open != NULL);
+        assert_int_equal(verb->numbered, verb->unlisted);
+        assert_true(verb->help && *verb->help);
+    }
+}
+
+static void test_directories(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; kind->directories[i]; i++) {
+        struct ipcfs_directory directory;
+        memset(&directory, 0x7F, sizeof directory);
+        assert_int_equal(kind->stat_directory(i, &directory), 0);
+        assert_true(directory.uid == 0 && directory.gid == 0 && !directory.sticky && directory.open_to_all);
+    }
+}
+
+static void test_system(void **state)
+{
+    (void)state;
+    struct statvfs system;
+    struct ipcfs_created object = new_queue();
+    long msgmni = set_kernel("msgmni", 7);
+    assert_int_equal(kind->stat_system(&system), 0);
+    (void)set_kernel("msgmni", msgmni);
+    assert_true(system.f_files == 7 && system.f_ffree == 6 && system.f_bsize == 4096);
+    assert_int_equal(system.f_namemax, 10);
+    let_go(&object);
+}
+
+/* ---- names ---- */
+
+static int find_in(unsigned directory, const char *name)
+{
+    struct ipcfs_found found;
+    struct ipcfs_hold *hold = NULL;
+    int error = kind->find(directory, name, &found, NULL);
+    assert_int_equal(kind->find(directory, name, &found, &hold), error);
+    if (error)
+        return error;
+    kind->release(hold);
+    return (int)found.id.number;
+}
+
+static void test_names_of_a_native_queue(void **state)
+{
+    (void)state;
+    char name[16];
+    int id = native_queue(0x1abcdef, 0640);
+    (void)snprintf(name, sizeof name, "%d", id);
+    assert_int_equal(find_in(BY_ID, name), id);
+    static const char *const keys[] = {"0x01abcdef", "0x1abcdef", "0x01ABCDEF", "0x1aBcDeF"};
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        assert_int_equal(find_in(BY_KEY, keys[i]), id);
+    struct ipcfs_found by_id;
+    struct ipcfs_found by_key;
+    assert_int_equal(kind->find(BY_ID, name, &by_id, NULL), 0);
+    assert_int_equal(kind->find(BY_KEY, keys[0], &by_key, NULL), 0);
+    assert_true(ipcfs_same_object(by_id.id, by_key.id));
+    assert_int_equal(by_id.stat.stx_nlink, 2);
+    assert_int_equal(by_id.stat.stx_mode, S_IFREG | 0640);
+}
+
+static void test_highest_key(void **state)
+{
+    (void)state;
+    int id = native_queue((key_t)0xffffffff, 0600);
+    assert_int_equal(find_in(BY_KEY, "0xffffffff"), id);
+    assert_int_equal(find_in(BY_KEY, "0xFFFFFFFF"), id);
+}
+
+/* Other ways to write the id of a queue that is there. */
+static void check_writings(int id)
+{
+    static const char *const around[][2] = {{"0", ""}, {"+", ""}, {" ", ""}, {"-", ""}, {"0x", ""},
+                                            {"", " "}, {"", "."}, {"", "a"}, {"", "\n"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(around); i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%s%d%s", around[i][0], id, around[i][1]);
+        assert_int_equal(find_in(BY_ID, name), -ENOENT);
+        assert_int_equal(kind->remove(BY_ID, name), -ENOENT);
+    }
+}
+
+static void test_wrong_names(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"", "a", ".", "..", "1/", "2147483648", "18446744073709551616", "99"};
+    static const char *const keys[] = {"",      "0x",    "2a",          "0X2a",   "x2a",
+                                       "0x2g",  "0x2a ", " 0x2a",       "42",     ".",
+                                       "0x-2a", "0x+2a", "0x00000002a", "0x0x2a", "0x2b"};
+    int id = native_queue(0x2a, 0600);
+    assert_true(id < 99);
+    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++)
+        assert_int_equal(find_in(BY_ID, ids[i]), -ENOENT);
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        assert_int_equal(find_in(BY_KEY, keys[i]), -ENOENT);
+    check_writings(id);
+    assert_int_equal(kind->remove(BY_KEY, "0x2b"), -ENOENT);
+    assert_int_equal(count_objects(), 1);
+}
+
+/* IPC_PRIVATE is not looked for: msgget(2) would make a queue. */
+static void test_private_queue(void **state)
+{
+    (void)state;
+    char name[16];
+    int id = native_queue(IPC_PRIVATE, 0600);
+    struct ipcfs_created object = {0};
+    assert_int_equal(find_in(BY_KEY, "0x0"), -ENOENT);
+    assert_int_equal(find_in(BY_KEY, "0x00000000"), -ENOENT);
+    assert_int_equal(kind->remove(BY_KEY, "0x0"), -ENOENT);
+    assert_int_equal(try_create_key("0x0", O_RDWR, 0600, &object), -EINVAL);
+    assert_int_equal(count_objects(), 1);
+    (void)snprintf(name, sizeof name, "%d", id);
+    assert_int_equal(find_in(BY_ID, name), id);
+    assert_int_equal(find_object(name).stat.stx_nlink, 1);
+    struct ipcfs_lister *lister = NULL;
+    struct ipcfs_entry entry;
+    assert_int_equal(kind->list_open(BY_KEY, &lister), 0);
+    assert_int_equal(kind->list_next(lister, &entry), 0);
+    kind->list_close(lister);
+}
+
+/* ---- identity ---- */
+
+static void must_be_stale(const struct ipcfs_ref *ref)
+{
+    struct statx stat;
+    struct ipcfs_hold *hold = NULL;
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    const struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = 0666};
+    AUTO_TEXT text = {0};
+    struct ipcfs_file *file = NULL;
+    assert_int_equal(kind->stat(ref, &stat), -ESTALE);
+    assert_int_equal(kind->hold(ref, &hold), -ESTALE);
+    assert_int_equal(kind->change(ref, NULL, &change), -ESTALE);
+    assert_int_equal(kind->render(ref, values), -ESTALE);
+    assert_int_equal(find_verb("qbytes")->read(ref, 0, &text), -ESTALE);
+    assert_int_equal(find_verb("peek")->read(ref, 0, &text), -ESTALE);
+    assert_int_equal(find_verb("qbytes")->write(ref, "1", 1, &text), -ESTALE);
+    assert_int_equal(find_verb("type")->open(ref, 1, O_RDWR, &file), -ESTALE);
+    if (ref->hold)
+        assert_int_equal(kind->open(ref, O_RDWR, &file), -ESTALE);
+}
+
+/* The first queue of a name space has the id 0, which must not be taken for "whatever bears the name". */
+static void test_id_zero(void **state)
+{
+    (void)state;
+    assert_int_equal(unshare(CLONE_NEWIPC), 0);
+    struct ipcfs_created object = new_queue();
+    assert_int_equal(id_of(&object), 0);
+    struct ipcfs_ref ref = key_ref(&object, false);
+    struct statx stat;
+    assert_int_equal(kind->stat(&ref, &stat), 0);
+    native_remove(0);
+    must_be_stale(&ref);
+    (void)native_queue(0x2a, 0600);
+    must_be_stale(&ref);
+    let_go(&object);
+}
+
+/* By every way to it a queue that is gone stays gone, also when another has its key, or its index. */
+static void test_recycled(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_queue();
+    int id = id_of(&object);
+    char name[16];
+    (void)snprintf(name, sizeof name, "%d", id);
+    const struct ipcfs_ref refs[] = {key_ref(&object, false),
+                                     key_ref(&object, true),
+                                     {.id = object.found.id, .directory = BY_ID, .name = name},
+                                     {.directory = BY_ID, .name = name}};
+    native_remove(id);
+    int again = id;
+    for (int i = 0; again == id || (again & 0x7FFF) != (id & 0x7FFF); i++) {
+        assert_true(i < 100000);
+        if (again != id)
+            native_remove(again);
+        again = native_queue(0x2a, 0600);
+    }
+    native_send(again, 1, "of another");
+    for (size_t i = 0; i < ARRAY_LENGTH(refs); i++)
+        must_be_stale(&refs[i]);
+    assert_int_equal(find_in(BY_ID, name), -ENOENT);
+    assert_int_equal(kind->remove(BY_ID, name), -ENOENT);
+    kind->uncreate(BY_KEY, "0x2a", &object);
+    assert_int_equal(find_in(BY_KEY, "0x2a"), again);
+    assert_int_equal(receive(object.file, name, sizeof name), -EIDRM);
+    assert_int_equal(native_state(again).msg_qnum, 1);
+    assert_int_equal(native_state(again).msg_perm.mode & 0777, 0600);
+    /* Without an identity it is whatever bears the key. */
+    struct statx stat;
+    const struct ipcfs_ref any = {.directory = BY_KEY, .name = "0x2a"};
+    assert_int_equal(kind->stat(&any, &stat), 0);
+    assert_int_equal(stat.stx_size, strlen("of another"));
+    let_go(&object);
+}
+
+/* ---- create and remove ---- */
+
+static void test_create(void **state)
+{
+    (void)state;
+    static const mode_t modes[] = {0600, 0644, 0, 0777, 0200};
+    for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
+        struct ipcfs_created object = create_key("0xBeef", O_RDWR | O_EXCL, modes[i]);
+        assert_true(object.made);
+        assert_int_equal(msgget(0xbeef, 0), id_of(&object));
+        struct msqid_ds native;
+        assert_int_equal(msgctl(id_of(&object), IPC_STAT, &native), 0);
+        assert_int_equal(native.msg_perm.mode & 0777, modes[i]);
+        assert_int_equal(object.found.stat.stx_mode, S_IFREG | modes[i]);
+        assert_int_equal(object.found.stat.stx_size, 0);
+        assert_int_equal(object.found.stat.stx_mtime.tv_sec, native.msg_ctime);
+        let_go(&object);
+        assert_int_equal(kind->remove(BY_KEY, "0x0000beef"), 0);
+        assert_int_equal(kind->remove(BY_KEY, "0x0000beef"), -ENOENT);
+    }
+}
+
+static void test_create_what_is_there(void **state)
+{
+    (void)state;
+    int id = native_queue(0x2a, 0640);
+    char name[16];
+    (void)snprintf(name, sizeof name, "%d", id);
+    native_send(id, 1, "kept");
+    struct ipcfs_created object = {0};
+    assert_int_equal(try_create_key("0x2a", O_RDWR | O_EXCL, 0600, &object), -EEXIST);
+    assert_int_equal(try_create(name, O_RDWR | O_EXCL, 0600, &object), -EEXIST);
+    object = create_key("0x2a", O_RDWR | O_TRUNC, 0600);
+    assert_int_equal(id_of(&object), id);
+    assert_false(object.made);
+    kind->uncreate(BY_KEY, "0x2a", &object);
+    must_receive(object.file, "kept");
+    let_go(&object);
+    object = create_object(name, O_RDWR, 0600);
+    assert_int_equal(id_of(&object), id);
+    assert_false(object.made);
+    let_go(&object);
+    assert_int_equal(native_state(id).msg_perm.mode & 0777, 0640);
+}
+
+static void test_uncreate(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_queue();
+    kind->uncreate(BY_KEY, "0x2a", &object);
+    assert_int_equal(msgget(0x2a, 0), -1);
+    kind->uncreate(BY_KEY, "0x2a", &object);
+    let_go(&object);
+}
+
+static int create_because(unsigned directory, const char *name, const struct ipcfs_value *options,
+                          const char *expected)
+{
+    AUTO_TEXT reason = {0};
+    struct ipcfs_created object = {0};
+    const struct ipcfs_wish wish = {.directory = directory,
+                                    .name = name,
+                                    .flags = O_RDWR | O_CREAT,
+                                    .mode = 0600,
+                                    .caller = &self,
+                                    .options = options,
+                                    .reason = &reason};
+    int error = kind->create(&wish, &object);
+    if (error && *expected)
+        text_bytes(&reason, "", 1);
+    if (error && *expected && !strstr(reason.data, expected))
+        fail_msg("create(\"%s\"): \"%s\" is not in \"%s\"", name, expected, reason.data);
+    if (!error)
+        let_go(&object);
+    return error;
+}
+
+static void test_create_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", ".", "a", "42", "0x", "0x123456789", "0x2a\n", "0X2A"};
+    struct ipcfs_created object = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        assert_int_equal(create_because(BY_KEY, wrong[i], NULL, "hexadecimal"), -EINVAL);
+        assert_int_equal(try_create_key(wrong[i], O_RDWR, 0600, &object), -EINVAL);
+    }
+    assert_int_equal(create_because(BY_KEY, "0x00", NULL, "IPC_PRIVATE"), -EINVAL);
+    assert_int_equal(create_because(BY_ID, "77", NULL, "by-key"), -EPERM);
+    assert_int_equal(create_because(BY_ID, "a", NULL, "by-key"), -EPERM);
+    assert_int_equal(try_create("77", O_RDWR | O_EXCL, 0600, &object), -EPERM);
+    long msgmni = set_kernel("msgmni", 1);
+    (void)native_queue(0x1, 0600);
+    int error = create_because(BY_KEY, "0x2", NULL, "kernel.msgmni (1)");
+    (void)set_kernel("msgmni", msgmni);
+    assert_int_equal(error, -ENOSPC);
+    assert_int_equal(count_objects(), 1);
+}
+
+static void test_create_option(void **state)
+{
+    (void)state;
+    struct ipcfs_value options[] = {{.known = true, .number = 1000}};
+    assert_int_equal(create_because(BY_KEY, "0x2a", options, ""), 0);
+    assert_int_equal(native_state(msgget(0x2a, 0)).msg_qbytes, 1000);
+    assert_int_equal(kind->remove(BY_KEY, "0x2a"), 0);
+    options[0] = (struct ipcfs_value){.known = false, .number = 5};
+    assert_int_equal(create_because(BY_KEY, "0x2a", options, ""), 0);
+    assert_int_not_equal(native_state(msgget(0x2a, 0)).msg_qbytes, 5);
+    assert_int_equal(kind->remove(BY_KEY, "0x2a"), 0);
+}
+
+static int create_too_large(void *data)
+{
+    AUTO_TEXT reason = {0};
+    struct ipcfs_created object = {0};
+    const struct ipcfs_value options[] = {{.known = true, .number = 99999999}};
+    const struct ipcfs_wish wish = {.directory = BY_KEY,
+                                    .name = "0x2a",
+                                    .flags = O_RDWR | O_CREAT,
+                                    .mode = 0600,
+                                    .caller = &self,
+                                    .options = options,
+                                    .reason = &reason};
+    const char *expected = data;
+    if (kind->create(&wish, &object) != -EPERM || reason.length != strlen(expected))
+        return 1;
+    return memcmp(reason.data, expected, reason.length) != 0;
+}
+
+/* Refused for one who has not CAP_SYS_RESOURCE, and nothing is left behind. */
+static void test_create_with_too_large_an_option(void **state)
+{
+    (void)state;
+    long msgmnb = set_kernel("msgmnb", 5000);
+    char expected[] = "qbytes=99999999: over kernel.msgmnb (5000), needs CAP_SYS_RESOURCE";
+    as_user(1234, 1234, create_too_large, expected);
+    (void)set_kernel("msgmnb", msgmnb);
+    assert_int_equal(count_objects(), 0);
+}
+
+static int create_as_user(void *data)
+{
+    (void)data;
+    struct ipcfs_created object = {0};
+    if (try_create_key("0x2a", O_RDWR | O_EXCL, 0, &object))
+        return 1;
+    /* No bit of the mode is set, and its creator's file works all the same. Natively the call would check
+     * again. */
+    struct ipcfs_file *file = NULL;
+    struct ipcfs_ref ref = key_ref(&object, true);
+    int open_error = kind->open(&ref, O_RDONLY, &file);
+    let_go(&object);
+    return open_error == -EACCES ? 0 : 2;
+}
+
+static void test_creator(void **state)
+{
+    (void)state;
+    as_user(1234, 4321, create_as_user, NULL);
+    struct msqid_ds native = native_state(msgget(0x2a, 0));
+    assert_true(native.msg_perm.cuid == 1234 && native.msg_perm.cgid == 4321);
+    assert_true(native.msg_perm.uid == 1234 && native.msg_perm.gid == 4321);
+    assert_int_equal(native.msg_perm.mode & 0777, 0);
+}
+
+/* With mode 0: the file has the access mode it was created with, and goes on to work as the daemon. */
+static void test_creator_of_mode_zero(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = {0};
+    assert_int_equal(seteuid(1234), 0);
+    int error = try_create_key("0x2a", O_RDWR | O_EXCL, 0, &object);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(error, 0);
+    assert_int_equal(send_text(object.file, "usable"), 6);
+    must_receive(object.file, "usable");
+    let_go(&object);
+}
+
+/* ---- walks ---- */
+
+static void check_walk(unsigned directory, const int *ids, int removed)
+{
+    static unsigned char seen[MANY];
+    memset(seen, 0, sizeof seen);
+    struct ipcfs_lister *lister = NULL;
+    struct ipcfs_entry entry;
+    assert_int_equal(kind->list_open(directory, &lister), 0);
+    while (kind->list_next(lister, &entry) == 1) {
+        int key = native_state((int)entry.number).msg_perm.__key;
+        assert_true(key >= 1 && key <= MANY && ids[key - 1] == (int)entry.number);
+        assert_int_equal(find_in(directory, entry.name), entry.number);
+        assert_true(entry.next != 0 && entry.type == S_IFREG);
+        if (directory == BY_KEY)
+            assert_int_equal(strlen(entry.name), 10);
+        seen[key - 1]++;
+        if (key % 7 == 0) /* taken up again by position */
+            assert_int_equal(kind->list_seek(lister, entry.next), 0);
+    }
+    kind->list_close(lister);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(seen[i], i != removed);
+}
+
+static void test_many(void **state)
+{
+    (void)state;
+    static int ids[MANY];
+    for (int i = 0; i < MANY; i++)
+        ids[i] = native_queue(i + 1, 0600);
+    check_walk(BY_ID, ids, -1);
+    native_remove(ids[MANY / 2]);
+    check_walk(BY_ID, ids, MANY / 2);
+    check_walk(BY_KEY, ids, MANY / 2);
+    for (int i = 0; i < MANY; i++)
+        if (i != MANY / 2)
+            native_remove(ids[i]);
+    assert_int_equal(count_objects(), 0);
+}
+
+static void test_invented_positions(void **state)
+{
+    (void)state;
+    static const uint64_t positions[] = {1, 1000, INT32_MAX, UINT32_MAX, UINT64_C(1) << 61, UINT64_MAX};
+    struct ipcfs_lister *lister = NULL;
+    struct ipcfs_entry entry;
+    int id = native_queue(0x2a, 0600);
+    assert_int_equal(kind->list_open(BY_ID, &lister), 0);
+    for (size_t i = 1; i < ARRAY_LENGTH(positions); i++) {
+        assert_int_equal(kind->list_seek(lister, positions[i]), 0);
+        assert_int_equal(kind->list_next(lister, &entry), 0);
+    }
+    assert_int_equal(kind->list_seek(lister, 0), 0);
+    assert_int_equal(kind->list_next(lister, &entry), 1);
+    assert_int_equal(entry.number, id);
+    kind->list_close(lister);
+}
+
+/* ---- what ctl/ shows ---- */
+
+static const struct ipcfs_value *value_of(const struct ipcfs_field *fields, const struct ipcfs_value *values,
+                                          const char *name)
+{
+    for (size_t i = 0; fields[i].name; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return &values[i];
+    fail_msg("no field %s", name);
+    return NULL;
+}
+
+static void must_show(const struct ipcfs_value *values, const char *name, uint64_t expected)
+{
+    const struct ipcfs_value *value = value_of(kind->fields, values, name);
+    assert_true(value->known);
+    if (value->number != expected)
+        fail_msg("%s is %llu instead of %llu", name, (unsigned long long)value->number,
+                 (unsigned long long)expected);
+}
+
+static void check_rendered(const struct ipcfs_value *values, int id, const struct msqid_ds *native)
+{
+    must_show(values, "id", (uint64_t)id);
+    must_show(values, "key", 0x8000002aU);
+    must_show(values, "mode", 0640);
+    must_show(values, "uid", 12);
+    must_show(values, "gid", 34);
+    must_show(values, "cuid", 0);
+    must_show(values, "cgid", 0);
+    must_show(values, "cbytes", 7);
+    must_show(values, "qnum", 2);
+    must_show(values, "qbytes", 4000);
+    must_show(values, "lspid", (uint64_t)getpid());
+    must_show(values, "lrpid", 0);
+    assert_int_equal(value_of(kind->fields, values, "stime")->time.tv_sec, native->msg_stime);
+    assert_int_equal(value_of(kind->fields, values, "ctime")->time.tv_sec, native->msg_ctime);
+    assert_false(value_of(kind->fields, values, "rtime")->known);
+}
+
+static void test_render(void **state)
+{
+    (void)state;
+    int id = native_queue((key_t)0x8000002a, 0);
+    struct msqid_ds native = native_state(id);
+    native.msg_perm.uid = 12;
+    native.msg_perm.gid = 34;
+    native.msg_perm.mode = 0640;
+    native.msg_qbytes = 4000;
+    assert_int_equal(msgctl(id, IPC_SET, &native), 0);
+    native_send(id, 5, "one");
+    native_send(id, 1, "more");
+    native = native_state(id);
+    struct ipcfs_value values[IPCFS_FIELDS_MAX];
+    memset(values, 0x7F, sizeof values); /* every value is set */
+    const struct ipcfs_ref ref = {.directory = BY_KEY, .name = "0x8000002A"};
+    assert_int_equal(kind->render(&ref, values), 0);
+    check_rendered(values, id, &native);
+    assert_int_equal(seteuid(4567), 0); /* everybody sees it, as in /proc/sysvipc/msg */
+    int error = kind->render(&ref, values);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(error, 0);
+    struct statx stat;
+    assert_int_equal(kind->stat(&ref, &stat), 0);
+    assert_true(stat.stx_uid == 12 && stat.stx_gid == 34 && stat.stx_size == 7 && stat.stx_blocks == 1);
+    assert_int_equal(stat.stx_mtime.tv_sec, native.msg_stime);
+    assert_int_equal(stat.stx_atime.tv_sec, native.msg_ctime);
+}
+
+static void must_limit(const struct ipcfs_value *values, const char *name, uint64_t expected)
+{
+    const struct ipcfs_value *value = value_of(kind->limit_fields, values, name);
+    assert_true(value->known);
+    assert_int_equal(value->number, expected);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    struct ipcfs_value values[IPCFS_FIELDS_MAX];
+    memset(values, 0x7F, sizeof values);
+    int first = native_queue(1, 0600);
+    int second = native_queue(2, 0600);
+    native_send(first, 1, "abc");
+    native_send(second, 1, "de");
+    long msgmni = set_kernel("msgmni", 10);
+    long msgmax = set_kernel("msgmax", 1111);
+    long msgmnb = set_kernel("msgmnb", 2222);
+    int error = kind->limits(&self, values);
+    (void)set_kernel("msgmni", msgmni);
+    (void)set_kernel("msgmax", msgmax);
+    (void)set_kernel("msgmnb", msgmnb);
+    assert_int_equal(error, 0);
+    must_limit(values, "msgmni", 10);
+    must_limit(values, "queues", 2);
+    must_limit(values, "queues_left", 8);
+    must_limit(values, "msgmax", 1111);
+    must_limit(values, "msgmnb", 2222);
+    must_limit(values, "messages", 2);
+    must_limit(values, "bytes", 5);
+    assert_string_equal(value_of(kind->limit_fields, values, "create_limit")->string, "kernel.msgmni");
+}
+
+/* ---- what cannot be ---- */
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_queue();
+    struct ipcfs_ref ref = key_ref(&object, true);
+    struct ipcfs_file *owner = NULL;
+    assert_int_equal(kind->rename(BY_KEY, "0x2a", BY_KEY, "0x2b", 0), -EPERM);
+    assert_int_equal(kind->link(&ref, BY_KEY, "0x2b"), -EPERM);
+    assert_int_equal(kind->allocate(object.file, 0, 0, 10), -EOPNOTSUPP);
+    assert_int_equal(kind->seek(object.file, 0, SEEK_DATA), -ESPIPE);
+    assert_int_equal(kind->backing(&ref), -EOPNOTSUPP);
+    assert_int_equal(kind->may_execute(&ref), -EACCES);
+    assert_int_equal(kind->lock_owner(&ref, &owner), -EOPNOTSUPP);
+    assert_int_equal(kind->try_lock(object.file, NULL, NULL), -EOPNOTSUPP);
+    assert_int_equal(kind->get_lock(object.file, NULL), -EOPNOTSUPP);
+    let_go(&object);
+}
+
+/* ---- out of memory ---- */
+
+static int find_hold_and_open(void)
+{
+    struct ipcfs_created object = {0};
+    int error = kind->find(BY_KEY, "0x1", &object.found, &object.hold);
+    if (error)
+        return error;
+    struct ipcfs_ref ref = ref_by_hold(&object, "0x1");
+    error = kind->open(&ref, O_RDWR, &object.file);
+    if (!error)
+        kind->close(object.file);
+    kind->release(object.hold);
+    return error;
+}
+
+static int create_key_0x2(void)
+{
+    struct ipcfs_created object = {0};
+    int error = try_create_key("0x2", O_RDWR, 0600, &object);
+    if (error)
+        return error;
+    let_go(&object);
+    return kind->remove(BY_KEY, "0x2");
+}
+
+static int create_existing(void)
+{
+    struct ipcfs_created object = {0};
+    int error = try_create_key("0x1", O_RDWR, 0600, &object);
+    if (!error)
+        let_go(&object);
+    return error;
+}
+
+static int walk(void)
+{
+    struct ipcfs_lister *lister = NULL;
+    int error = kind->list_open(BY_ID, &lister);
+    if (!error)
+        kind->list_close(lister);
+    return error;
+}
+
+static int peek(void)
+{
+    AUTO_TEXT text = {0};
+    const struct ipcfs_ref ref = {.directory = BY_KEY, .name = "0x1"};
+    return find_verb("peek")->read(&ref, 0, &text);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    static int (*const operations[])(void) = {find_hold_and_open, create_key_0x2, create_existing, walk,
+                                              peek};
+    native_send(native_queue(1, 0600), 1, "message");
+    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
+        bool failed = true;
+        long live = failing_live();
+        for (unsigned number = 1; failed; number++) {
+            failing_arm(number);
+            int error = operations[i]();
+            failed = failing_disarm();
+            if (error != (failed ? -ENOMEM : 0))
+                fail_msg("operation %zu, failure %u: %s", i, number, strerror(-error));
+            assert_int_equal(failing_live(), live);
+            assert_int_equal(count_objects(), 1);
+            assert_true(failed || number > 1);
+        }
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    TEST(test_tables),
+    TEST(test_directories),
+    TEST(test_system),
+    TEST(test_names_of_a_native_queue),
+    TEST(test_highest_key),
+    TEST(test_wrong_names),
+    TEST(test_private_queue),
+    TEST(test_id_zero),
+    TEST(test_recycled),
+    TEST(test_create),
+    TEST(test_create_what_is_there),
+    TEST(test_uncreate),
+    TEST(test_create_refused),
+    TEST(test_create_option),
+    TEST(test_create_with_too_large_an_option),
+    TEST(test_creator),
+    TEST(test_creator_of_mode_zero),
+    TEST(test_many),
+    TEST(test_invented_positions),
+    TEST(test_render),
+    TEST(test_limits),
+    TEST(test_refusals),
+    TEST(test_out_of_memory),
+};
+
+const struct suite sysv_msg_suite = {
+    .name = "names and state", .tests = tests, .count = ARRAY_LENGTH(tests), .only_kind = "sysv/msg"};

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "sysv_msg_subject.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int native_queue(key_t key, int mode)
+{
+    int id = msgget(key, IPC_CREAT | IPC_EXCL | mode);
+    if (id < 0)
+        fail_msg("msgget(%d): %s", (int)key, strerror(errno));
+    return id;
+}
+
+void native_send(int id, long type, const char *text)
+{
+    struct native_message message = {.type = type};
+    size_t length = strlen(text);
+    assert_true(length < sizeof message.text);
+    memcpy(message.text, text, length);
+    if (msgsnd(id, &message, length, IPC_NOWAIT) < 0)
+        fail_msg("msgsnd(%d): %s", id, strerror(errno));
+}
+
+struct native_message native_receive(int id, long type)
+{
+    struct native_message message = {0};
+    ssize_t count = msgrcv(id, &message, sizeof message.text - 1, type, IPC_NOWAIT);
+    if (count < 0)
+        fail_msg("msgrcv(%d, %ld): %s", id, type, strerror(errno));
+    return message;
+}
+
+struct msqid_ds native_state(int id)
+{
+    struct msqid_ds state;
+    if (msgctl(id, IPC_STAT, &state) < 0)
+        fail_msg("msgctl(%d): %s", id, strerror(errno));
+    return state;
+}
+
+void native_remove(int id)
+{
+    assert_int_equal(msgctl(id, IPC_RMID, NULL), 0);
+}
+
+int try_create_key(const char *name, int flags, mode_t mode, struct ipcfs_created *out)
+{
+    const struct ipcfs_wish wish = {
+        .directory = BY_KEY, .name = name, .flags = flags | O_CREAT, .mode = mode, .caller = &self};
+    return kind->create(&wish, out);
+}
+
+struct ipcfs_created create_key(const char *name, int flags, mode_t mode)
+{
+    struct ipcfs_created object = {0};
+    int error = try_create_key(name, flags, mode, &object);
+    if (error)
+        fail_msg("create(\"%s\", %#o): %s", name, (unsigned)flags, strerror(-error));
+    return object;
+}
+
+int id_of(const struct ipcfs_created *object)
+{
+    return (int)object->found.id.number;
+}
+
+struct ipcfs_created new_queue(void)
+{
+    return create_key("0x2a", O_RDWR | O_EXCL, 0600);
+}
+
+struct ipcfs_ref key_ref(const struct ipcfs_created *object, bool by_hold)
+{
+    return (struct ipcfs_ref){
+        .id = object->found.id, .directory = BY_KEY, .name = "0x2a", .hold = by_hold ? object->hold : NULL};
+}
+
+const struct ipcfs_verb *find_verb(const char *name)
+{
+    const struct ipcfs_verb *verb = kind->verbs;
+    while (verb->name && strcmp(verb->name, name) != 0)
+        verb++;
+    assert_non_null(verb->name);
+    return verb;
+}
+
+struct ipcfs_file *open_type(const struct ipcfs_created *object, int64_t type, int flags)
+{
+    struct ipcfs_file *file = NULL;
+    struct ipcfs_ref ref = key_ref(object, true);
+    int error = find_verb("type")->open(&ref, type, flags, &file);
+    if (error)
+        fail_msg("type/%lld: %s", (long long)type, strerror(-error));
+    return file;
+}
+
+ssize_t receive(struct ipcfs_file *file, char *buffer, size_t size)
+{
+    struct ipcfs_wait wait = {0};
+    size_t room = kind->message_room(file);
+    char *whole = malloc(room);
+    assert_non_null(whole);
+    ssize_t count = kind->try_read(file, whole, room, 0, 0, &wait);
+    if (count == -EAGAIN)
+        assert_int_equal(wait.source, IPCFS_WAIT_KEEPER);
+    if (count >= 0) {
+        assert_true((size_t)count < size);
+        memcpy(buffer, whole, (size_t)count);
+        buffer[count] = '\0';
+    }
+    free(whole);
+    return count;
+}
+
+ssize_t send_text(struct ipcfs_file *file, const char *text)
+{
+    struct ipcfs_wait wait = {0};
+    ssize_t count = kind->try_write(file, text, strlen(text), 0, 0, &wait);
+    if (count == -EAGAIN)
+        assert_int_equal(wait.source, IPCFS_WAIT_KEEPER);
+    return count;
+}
+
+void must_receive(struct ipcfs_file *file, const char *expected)
+{
+    char text[256];
+    ssize_t count = receive(file, text, sizeof text);
+    if (count < 0)
+        fail_msg("\"%s\" did not come: %s", expected, strerror((int)-count));
+    assert_string_equal(text, expected);
+}
+
+long set_kernel(const char *name, long value)
+{
+    char path[64];
+    long before = -1;
+    (void)snprintf(path, sizeof path, "/proc/sys/kernel/%s", name);
+    FILE *file = fopen(path, "r+e");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld", &before), 1); // NOLINT(cert-err34-c): the kernel writes a number
+    rewind(file);
+    assert_true(fprintf(file, "%ld", value) > 0);
+    assert_int_equal(fclose(file), 0);
+    return before;
+}
+
+void as_user(uid_t uid, gid_t gid, int (*function)(void *), void *data)
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+            _exit(99);
+        _exit(function(data));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
