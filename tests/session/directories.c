@@ -115,10 +115,10 @@ static void test_contents(void **state)
         const char *names[8];
         size_t count;
     } cases[] = {
-        {"", {"shm", "sysv", "ctl"}, 5},
-        {"sysv", {"ftok"}, 3},
+        {"", {"shm", "mq", "sysv", "ctl"}, 6},
+        {"sysv", {"ftok", "msg"}, 4},
         {"shm", {"a", "list"}, 4},
-        {"ctl", {"shm", "README", "version", "metrics", "last-error"}, 7},
+        {"ctl", {"shm", "mq", "sysv", "README", "version", "metrics", "last-error"}, 9},
         {"ctl/shm", {"list", "list.json", "limits", "a", "@list"}, 7},
         {"ctl/shm/a", {"state", "state.json", "native"}, 5},
         {"ctl/shm/@list", {"state", "state.json", "native"}, 5},
