@@ -178,8 +178,8 @@ static int drop_messages(int fd)
 }
 
 /*
- * truncate(2) takes the right to write, and ftruncate(2) a descriptor that may. Messages can only be taken by who may
- * also read; a descriptor that may not, as the one of truncate(1), does where its user may.
+ * truncate(2) takes the right to write, and ftruncate(2) a descriptor that may. Messages can only be taken by
+ * who may also read; a descriptor that may not, as the one of truncate(1), does where its user may.
  */
 static int change_size(int path_fd, const struct ipcfs_file *file, off_t size)
 {

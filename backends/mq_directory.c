@@ -171,9 +171,9 @@ int mq_stat_system(struct statvfs *out)
 /* ---- walks ---- */
 
 /*
- * A position in this file system's own listing is a count of entries: it means something else as soon as one before it
- * is gone. A walk is therefore through a copy of the listing, made at its start, in the order of the inode numbers, and
- * a position is the number of the last queue seen.
+ * A position in this file system's own listing is a count of entries: it means something else as soon as one
+ * before it is gone. A walk is therefore through a copy of the listing, made at its start, in the order of
+ * the inode numbers, and a position is the number of the last queue seen.
  */
 struct listed {
     uint64_t number;
@@ -220,7 +220,9 @@ static int read_entries(DIR *directory, struct ipcfs_lister *lister)
 
 static int read_directory(struct ipcfs_lister *lister)
 {
-    /* By the descriptor: to list a directory takes the right to read it, but not to search it, as "." would. */
+    /*
+     * By the descriptor: to list a directory takes the right to read it, but not to search it, as "." would.
+     */
     AUTO_FD fd = open(fd_path(directory_fd).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;

@@ -2,8 +2,9 @@
 /*
  * The mqueue file system as a directory: its descriptor, walks through it, and what is under a name.
  *
- * A process that may mount (CAP_SYS_ADMIN) gets a descriptor of it by fsopen(2) and fsmount(2), with no mount point, so
- * that nothing anybody mounts or unmounts matters. For others it is /dev/mqueue, where that is the file system.
+ * A process that may mount (CAP_SYS_ADMIN) gets a descriptor of it by fsopen(2) and fsmount(2), with no mount
+ * point, so that nothing anybody mounts or unmounts matters. For others it is /dev/mqueue, where that is the
+ * file system.
  */
 #ifndef IPCFS_BACKENDS_MQ_DIRECTORY_H
 #define IPCFS_BACKENDS_MQ_DIRECTORY_H
@@ -34,7 +35,10 @@ int mq_fd_set_times(int fd, const struct timespec times[2]);
 /* Whether it is a queue of this file system: not the directory itself, nor what is mounted on a name. */
 bool mq_is_queue(const struct statx *stat);
 struct ipcfs_objid mq_id(const struct statx *stat);
-/* Whether the calling thread may search the directory: a queue reached by a descriptor is still reached through it. */
+/*
+ * Whether the calling thread may search the directory: a queue reached by a descriptor is still reached
+ * through it.
+ */
 int mq_check_search(void);
 
 int mq_stat_directory(unsigned directory, struct ipcfs_directory *out);

@@ -74,7 +74,9 @@ uint64_t mq_default_msgsize(const struct mq_system *system)
     return at_most(system->msgsize_default, system->msgsize_max);
 }
 
-/* Of all messages, and of what the kernel keeps for each and for each priority in use (mqueue_get_inode()). */
+/*
+ * Of all messages, and of what the kernel keeps for each and for each priority in use (mqueue_get_inode()).
+ */
 uint64_t mq_cost(uint64_t maxmsg, uint64_t msgsize)
 {
     enum { MESSAGE_COST = 6 * sizeof(void *), PRIORITY_COST = 6 * sizeof(void *), PRIORITIES = 32768 };
@@ -160,8 +162,8 @@ int mq_caller_limit(const struct caller *caller, struct rlimit *out)
 /* ---- what is used ---- */
 
 /*
- * The kernel keeps a sum per user and tells nobody. Most of it is in the queues that are to be seen: that of a queue
- * without a name, or given away by chown(2), is not.
+ * The kernel keeps a sum per user and tells nobody. Most of it is in the queues that are to be seen: that of
+ * a queue without a name, or given away by chown(2), is not.
  */
 struct usage {
     uint64_t queues; /* of all users */

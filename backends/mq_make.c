@@ -18,7 +18,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* A child that has not answered after so long is given up. Looked at every now and then: it may have been stopped. */
+/*
+ * A child that has not answered after so long is given up. Looked at every now and then: it may have been
+ * stopped.
+ */
 enum { CHILD_TIME_MAX_MS = 2000, CHILD_LOOK_MS = 20 };
 
 const struct ipcfs_field mq_options[] = {
@@ -37,8 +40,9 @@ struct answer {
 /* ---- the child: nothing but system calls ---- */
 
 /*
- * The limit, as far as the daemon may set it. Also the hard one: the caller could raise the soft one meanwhile
- * (prlimit(2)). A limit above the daemon's own takes CAP_SYS_RESOURCE, which comes back with the saved uid.
+ * The limit, as far as the daemon may set it. Also the hard one: the caller could raise the soft one
+ * meanwhile (prlimit(2)). A limit above the daemon's own takes CAP_SYS_RESOURCE, which comes back with the
+ * saved uid.
  */
 static int take_limit(const struct rlimit *wanted)
 {
@@ -67,9 +71,9 @@ static int take_limit_with_own_right(const struct rlimit *wanted)
 }
 
 /*
- * The effective ids and the groups are the acting thread's already. That it may not be traced is settled before the
- * real uid is the caller's. The kernel leaves it so, because neither the effective ids nor, in effect, the
- * capabilities change any more (commit_creds(), Linux kernel/cred.c).
+ * The effective ids and the groups are the acting thread's already. That it may not be traced is settled
+ * before the real uid is the caller's. The kernel leaves it so, because neither the effective ids nor, in
+ * effect, the capabilities change any more (commit_creds(), Linux kernel/cred.c).
  */
 static int become_caller(void)
 {
@@ -145,7 +149,7 @@ static _Noreturn void be_the_child(const struct mq_order *order, int socket)
 
 /* ---- the parent ---- */
 
-/* Its end of the socket is closed before anything else: so there is a number free for the queue's descriptor. */
+/* The child closes an end first of all, so that there is a number free for the queue's descriptor. */
 static pid_t start_child(const struct mq_order *order, int *parent_end, int *child_end)
 {
     sigset_t all;
@@ -216,7 +220,10 @@ static void end_child(pid_t pid)
         ;
 }
 
-/* The queue must be in the directory that the objects of this kind are in: /dev/mqueue may be of another name space. */
+/*
+ * The queue must be in the directory that the objects of this kind are in: /dev/mqueue may be of another name
+ * space.
+ */
 static int check_made(int fd, const char *name, struct statx *stat)
 {
     int error = mq_fd_stat(fd, stat);

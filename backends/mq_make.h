@@ -2,15 +2,17 @@
 /*
  * Making a queue as somebody else.
  *
- * The kernel charges a queue to its maker's real uid, against the RLIMIT_MSGQUEUE of the process that makes it. A thread
- * of the daemon never has a caller's real uid: he could kill the daemon. So a child process, which lives for this one
- * call, takes on the caller's identity and limit altogether, makes the queue and hands its descriptor over.
+ * The kernel charges a queue to its maker's real uid, against the RLIMIT_MSGQUEUE of the process that makes
+ * it. A thread of the daemon never has a caller's real uid: he could kill the daemon. So a child process,
+ * which lives for this one call, takes on the caller's identity and limit altogether, makes the queue and
+ * hands its descriptor over.
  *
  * From then on the child belongs to the caller, who may signal it:
- *   - it has all signals blocked, or a handler of the daemon's would run in it, on descriptors it shares with the daemon;
+ *   - it has all signals blocked, or a handler of the daemon's would run in it, on descriptors it shares with
+ *     the daemon;
  *   - it may not be traced (PR_SET_DUMPABLE): its memory is a copy of the daemon's;
- *   - it can be killed, which is answered by −EAGAIN; if the caller manages to do so just between the making and the
- *     handing over, his queue is there and he is told that it is not;
+ *   - it can be killed, which is answered by −EAGAIN; if the caller manages to do so just between the making
+ *     and the handing over, his queue is there and he is told that it is not;
  *   - it can be stopped, so nobody waits for it without an end.
  */
 #ifndef IPCFS_BACKENDS_MQ_MAKE_H
@@ -38,8 +40,9 @@ struct mq_order {
 int mq_order(const struct ipcfs_wish *wish, struct mq_order *out);
 
 /*
- * Makes a queue that does not exist as who the calling thread acts as. A descriptor of it for reading and writing, and
- * what it is; or −errno. `judged` (out): the error is the kernel's word on the queue itself, so the limits explain it.
+ * Makes a queue that does not exist as who the calling thread acts as. A descriptor of it for reading and
+ * writing, and what it is; or −errno. `judged` (out): the error is the kernel's word on the queue itself, so
+ * the limits explain it.
  */
 int mq_make(const struct mq_order *order, struct statx *stat, bool *judged);
 

@@ -41,8 +41,8 @@ int mq_resolve(const struct ipcfs_ref *ref, const int *modes, int *access, struc
 }
 
 /*
- * Bytes queued; 0 where the calling thread may not know. The queue's status tells, but to mq_look at it leaves a trace in
- * its times, which is spared the empty ones.
+ * Bytes queued; 0 where the calling thread may not know. The queue's status tells, but to look at it
+ * leaves a trace in its times, which is spared the empty ones.
  */
 static int measure(int fd, uint64_t *bytes)
 {
@@ -161,7 +161,10 @@ int mq_make_file(struct ipcfs_hold *hold, int *own_fd, int access, struct ipcfs_
     return 0;
 }
 
-/* The kernel itself judges whether the caller may: he opens the queue, if only for that. O_TRUNC purges nothing. */
+/*
+ * The kernel itself judges whether the caller may: he opens the queue, if only for that. O_TRUNC purges
+ * nothing.
+ */
 int mq_open_queue(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
 {
     int access = flags & O_ACCMODE;

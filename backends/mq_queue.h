@@ -38,8 +38,9 @@ extern const int mq_for_all[];
 extern const int mq_for_nothing[];
 
 /*
- * A descriptor of the queue `name`, with the first of those access modes that the calling thread is permitted. Each
- * attempt stands for itself, if the name changes between them. −EISDIR: the name is not that of a queue.
+ * A descriptor of the queue `name`, with the first of those access modes that the calling thread is
+ * permitted. Each attempt stands for itself, if the name changes between them. −EISDIR: the name is not that
+ * of a queue.
  */
 int mq_open_first(const char *name, const int *modes, int *access, struct statx *stat);
 /* As that, of the queue that `ref` means; −ESTALE where there is none. */
@@ -49,7 +50,9 @@ int mq_look(int fd, int access, struct statx *stat);
 
 /* A hold that owns the descriptor; on error `*fd` is as it was. */
 int mq_make_hold(int *fd, int access, struct ipcfs_hold **out);
-/* A file of a hold. It keeps `*own_fd`, which the caller opened, only where the hold's does not do as well. */
+/*
+ * A file of a hold. It keeps `*own_fd`, which the caller opened, only where the hold's does not do as well.
+ */
 int mq_make_file(struct ipcfs_hold *hold, int *own_fd, int access, struct ipcfs_file **out);
 
 /* Of the table. */

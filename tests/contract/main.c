@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract of include/ipcfs/backend.h, checked for every kind there is, on a private /dev/shm and IPC name space. */
+/*
+ * The contract of include/ipcfs/backend.h, checked for every kind there is, on a private /dev/shm and IPC
+ * name space.
+ */
 #include "subject.h"
 
 #include "private_shm.h"
@@ -17,9 +20,9 @@ static const struct traits all_traits[] = {
 };
 
 static const struct suite *const suites[] = {
-    &names_suite,           &changes_suite, &data_suite, &messages_suite, &lists_suite,
-    &failures_suite,        &shm_suite,     &mq_suite,   &sysv_msg_suite, &sysv_msg_data_suite,
-    &sysv_msg_access_suite,
+    &names_suite,           &changes_suite, &data_suite,      &messages_suite, &lists_suite,
+    &failures_suite,        &shm_suite,     &mq_suite,        &sysv_msg_suite, &sysv_msg_data_suite,
+    &sysv_msg_access_suite, &mq_make_suite, &mq_rights_suite,
 };
 
 static const struct traits *find_traits(const char *name)
@@ -81,7 +84,7 @@ int main(void)
     private_shm_enter("size=64m,nr_inodes=20000,mode=1777");
     allow_many_queues();
     (void)umask(0);
-    (void)alarm(100); /* nothing here may block for ever */
+    (void)alarm(200); /* nothing here may block for ever */
     int failed = 0;
     for (size_t i = 0; ipcfs_backends[i]; i++)
         failed += run_kind(ipcfs_backends[i]);

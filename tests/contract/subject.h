@@ -79,5 +79,7 @@ extern const struct suite mq_suite;
 extern const struct suite sysv_msg_suite;
 extern const struct suite sysv_msg_data_suite;
 extern const struct suite sysv_msg_access_suite;
+extern const struct suite mq_make_suite;
+extern const struct suite mq_rights_suite;
 
 #endif
