@@ -84,9 +84,10 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
 static void probe_locks(const struct fake_waiter *fake)
 {
     struct wait_stats stats;
-    if (!fake->probe)
+    struct wait_engine *engine = atomic_load(&fake->probe);
+    if (!engine)
         return;
-    wait_stats(fake->probe, &stats);
+    wait_stats(engine, &stats);
     if (fake->line) {
         wait_line_lock(fake->line);
         wait_line_unlock(fake->line);
@@ -127,7 +128,7 @@ static void finish(struct waiter *waiter, ssize_t result)
 {
     struct fake_waiter *fake = (struct fake_waiter *)waiter;
     probe_locks(fake);
-    if (result == -EAGAIN && fake->queue->source != IPCFS_WAIT_NONE)
+    if (result == -EAGAIN && fake->queue->source != IPCFS_WAIT_NONE && !fake->waiter.limit_ms)
         fake_complain("finished with EAGAIN");
     if (result < 0 && (fake->taken || fake->blocked_ok))
         fake_complain("an error for one that was served");

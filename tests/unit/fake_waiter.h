@@ -29,7 +29,7 @@ struct fake_waiter {
     int fd;                                   /* its own, closed when it is finished; −1: the queue's */
     bool again;                               /* its deliver() will once say −EAGAIN */
     struct fake_result value;                 /* to put, or taken */
-    struct wait_engine *probe;                /* NULL, or finish() calls the engine … */
+    _Atomic(struct wait_engine *) probe;      /* NULL, or finish() calls the engine … */
     struct wait_line *line;                   /* … and takes this line's lock, and block() does */
     void (*done)(struct fake_waiter *waiter); /* NULL, or the last that finish() calls */
     void *data;
@@ -68,7 +68,7 @@ struct wait_fixture {
 
 enum { READERS, WRITERS };
 /* How long a test waits for what must come: more than ever is needed. */
-enum { BOUND_MS = 30000 };
+enum { BOUND_MS = 15000 };
 
 int wait_set_up(void **state, enum ipcfs_wait_source source, unsigned time_max_ms);
 int wait_set_up_poll(void **state);
@@ -87,6 +87,8 @@ struct wait_line *wait_other_line(struct wait_fixture *fixture, uint64_t number,
 struct wait_stats stats_now(struct wait_fixture *fixture);
 void wait_put(struct wait_fixture *fixture, uint64_t value);
 
+/* How often WAKE_SIGNAL has come. */
+unsigned count_signals(void);
 size_t count_threads(void);
 int64_t now_ms(void);
 void sleep_ms(unsigned time);

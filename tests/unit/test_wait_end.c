@@ -143,9 +143,11 @@ static void test_interrupt_in_the_window(void **state)
     wait_in_line(fixture, &waiters[0]);
     wait_in_line(fixture, &waiters[1]);
     EVENTUALLY(fixture, atomic_load(&queue->in_window));
+    unsigned before = count_signals();
     wait_interrupt(&waiters[0].waiter);
     sleep_ms(50);
     assert_false(fake_finished(&waiters[0]));
+    assert_in_range(count_signals() - before, 1, 200); /* now and then, not all the time */
     atomic_store(&queue->window, false);
     FINISHES(fixture, &waiters[0], -EINTR);
     assert_false(fake_finished(&waiters[1]));
@@ -337,10 +339,50 @@ static void test_time_is_limited(void **state)
         assert_int_equal(waiters[i].result, -EINTR);
         assert_in_range(took, TIME_MAX_MS - 2, 4000);
     }
-    struct fake_waiter *later = wait_readers(fixture, 1);
-    wait_in_line(fixture, later);
-    wait_put(fixture, 1);
-    FINISHES(fixture, later, FAKE_OK);
+}
+
+/* The engine had nothing to do for a while when they come. */
+static void test_time_is_limited_after_a_pause(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    for (unsigned round = 0; round < 2; round++) {
+        struct fake_waiter *waiter = wait_readers(fixture, 2);
+        sleep_ms(round ? 3 * TIME_MAX_MS : 50);
+        wait_in_line(fixture, waiter);
+        wait_put(fixture, 1);
+        FINISHES(fixture, waiter, FAKE_OK);
+        sleep_ms(TIME_MAX_MS / 2);
+        int64_t start = now_ms();
+        wait_in_line(fixture, &waiter[1]);
+        FINISHES(fixture, &waiter[1], -EINTR);
+        assert_in_range(now_ms() - start, TIME_MAX_MS - 2, 4000);
+    }
+}
+
+/* Of its own: others in the line wait on. */
+static void test_limit_of_one(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    struct fake_waiter *waiters = wait_readers(fixture, 6);
+    static const unsigned limits[] = {0, 120, 60, 0, 30000, 60};
+    sleep_ms(30);
+    int64_t start = now_ms();
+    for (unsigned i = 0; i < 6; i++) {
+        waiters[i].waiter.limit_ms = limits[i];
+        wait_in_line(fixture, &waiters[i]);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        if (!limits[i] || limits[i] > 1000)
+            continue;
+        FINISHES(fixture, &waiters[i], -EAGAIN);
+        assert_in_range(now_ms() - start, limits[i] - 2, 4000);
+    }
+    static const unsigned left[] = {0, 3, 4};
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(fake_finished(&waiters[left[i]]));
+        wait_put(fixture, i);
+        FINISHES(fixture, &waiters[left[i]], FAKE_OK);
+    }
 }
 
 static void test_stop_ends_all(void **state)
@@ -348,7 +390,7 @@ static void test_stop_ends_all(void **state)
     struct wait_fixture *fixture = *state;
     struct fake_waiter *waiters = wait_readers(fixture, 500);
     for (unsigned i = 0; i < 500; i++) {
-        waiters[i].probe = NULL;
+        atomic_store(&waiters[i].probe, NULL);
         wait_in_line(fixture, &waiters[i]);
     }
     until_it_waits(fixture);
@@ -376,7 +418,7 @@ static void test_stop_in_the_window(void **state)
     pthread_t thread;
     atomic_store(&queue->window, true);
     for (unsigned i = 0; i < 3; i++) {
-        waiters[i].probe = NULL;
+        atomic_store(&waiters[i].probe, NULL);
         wait_in_line(fixture, &waiters[i]);
     }
     EVENTUALLY(fixture, atomic_load(&queue->in_window));
@@ -420,6 +462,8 @@ int main(void)
         POLL(test_each_its_own_descriptor),
         POLL(test_descriptor_numbers_come_again),
         TIMED(test_time_is_limited),
+        TIMED(test_time_is_limited_after_a_pause),
+        BOTH(test_limit_of_one),
         BOTH(test_stop_ends_all),
         KEEPER(test_stop_in_the_window),
         BOTH(test_stop_without_waiters),

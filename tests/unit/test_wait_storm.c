@@ -197,8 +197,12 @@ static void do_park(struct user *user, struct record *record, unsigned queue, bo
     pthread_mutex_unlock(&record->lock);
     if (random_below(&user->prng, 16) == 0)
         interrupt(record);
+    bool alone = random_below(&user->prng, 2); /* only the waiter keeps the line */
+    if (alone)
+        wait_line_put(line);
     wait_park(&parked->waiter.waiter);
-    wait_line_put(line);
+    if (!alone)
+        wait_line_put(line);
 }
 
 static void do_end(struct user *user, unsigned queue, bool writing)

@@ -156,26 +156,42 @@ static void test_armed_by_ready(void **state)
     watch_free(&watched);
 }
 
-/* The descriptor is closed and its number another's between two calls of arm(). */
+/* Armed for another one, it forgets the first, whether that is still open or its number another's already. */
 static void test_armed_for_another_descriptor(void **state)
 {
     struct wait_fixture *fixture = *state;
     static struct watched watched;
+    int ends[2][2] = {{-1, -1}, {-1, -1}};
     watch_new(fixture, &watched);
-    int ends[2];
-    for (unsigned round = 0; round < 20; round++) {
-        assert_int_equal(pipe(ends), 0);
-        watched.wait.fd = ends[0];
-        unsigned before = atomic_load(&watched.ready);
-        arm(&watched, POLLIN);
-        if (round % 3) {
-            assert_int_equal(write(ends[1], "x", 1), 1);
-            EVENTUALLY(fixture, atomic_load(&watched.ready) == before + 1);
+    for (unsigned round = 0; round < 12; round++) {
+        int *now = ends[round % 2];
+        const int *before = ends[1 - round % 2];
+        if (round % 4 > 1) {
+            close(before[0]);
+            close(before[1]);
         }
-        close(ends[0]);
-        close(ends[1]);
+        assert_int_equal(pipe(now), 0);
+        watched.wait.fd = now[0];
+        sleep_ms(5); /* a pipe that was closed may have been ready */
+        unsigned ready_before = atomic_load(&watched.ready);
+        arm(&watched, POLLIN);
+        sleep_ms(5);
+        if (round && round % 4 <= 1)
+            assert_int_equal(write(before[1], "x", 1), 1);
+        sleep_ms(5);
+        assert_int_equal(atomic_load(&watched.ready), ready_before);
+        if (round % 3) {
+            assert_int_equal(write(now[1], "x", 1), 1);
+            EVENTUALLY(fixture, atomic_load(&watched.ready) == ready_before + 1);
+        }
+        if (round && round % 4 <= 1) {
+            close(before[0]);
+            close(before[1]);
+        }
     }
     watch_free(&watched);
+    close(ends[1][0]);
+    close(ends[1][1]);
 }
 
 static void test_free_while_armed(void **state)

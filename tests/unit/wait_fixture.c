@@ -43,9 +43,17 @@ size_t count_threads(void)
     return count;
 }
 
+static atomic_uint signals;
+
 static void wake(int number)
 {
     (void)number;
+    atomic_fetch_add(&signals, 1);
+}
+
+unsigned count_signals(void)
+{
+    return atomic_load(&signals);
 }
 
 static void on_alarm(int number)
@@ -145,7 +153,8 @@ int wait_tear_down(void **state)
     for (size_t i = 0; before && i < ARRAY_LENGTH(fixture->lines); i++)
         wait_line_put(fixture->lines[i]);
     for (size_t i = 0; !fixture->stopped && i < fixture->count; i++)
-        fixture->waiters[i].probe = NULL; /* nothing may be called from now on */
+        atomic_store(&fixture->waiters[i].probe, NULL); /* nothing may be called from now on */
+    atomic_store(&fixture->queue.window, false);        /* a test that failed may have left it so */
     if (!fixture->stopped)
         wait_engine_stop(fixture->engine, -ENODEV);
     for (size_t i = 0; !before && i < ARRAY_LENGTH(fixture->lines); i++)
@@ -163,7 +172,7 @@ static struct fake_waiter *new_waiters(struct wait_fixture *fixture, size_t coun
     for (size_t i = 0; i < count; i++) {
         struct fake_waiter *waiter = &fixture->waiters[i];
         fake_waiter_init(waiter, &fixture->queue, writing);
-        waiter->probe = fixture->engine;
+        atomic_store(&waiter->probe, fixture->engine);
         waiter->line = fixture->lines[writing];
     }
     return fixture->waiters;
