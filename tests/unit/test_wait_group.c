@@ -171,6 +171,28 @@ static void test_rest_for_one_inside_block(void **state)
     }
 }
 
+/* The first is inside the native call and can not be served; who insists passes it, and leaves something for the next. */
+static void test_rest_beside_one_inside_block(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    struct fake_group group = {.parts = 3};
+    struct fake_result result = {.value = 5};
+    struct fake_waiter trier;
+    park_all(fixture, &group, ".g.g");
+    struct fake_waiter *waiters = fixture->waiters;
+    sleep_ms(5);
+    fake_waiter_init(&trier, &fixture->queue, false);
+    fake_waiter_join(&trier, &group);
+    assert_int_equal(fake_queue_try_silently(&fixture->queue, true, &result), 0);
+    assert_int_equal(wait_try(fixture->lines[READERS], &trier.waiter, true), FAKE_OK);
+    assert_true(atomic_load(&waiters[1].served));
+    assert_true(atomic_load(&waiters[3].served));
+    FINISHES(fixture, &waiters[1], FAKE_OK);
+    FINISHES(fixture, &waiters[3], FAKE_OK);
+    assert_int_equal(waiters[3].value.value, 5);
+    assert_false(fake_finished(&waiters[0]));
+}
+
 /* Inside the native call in the moment before it sleeps, where a signal is lost. */
 static void test_rest_in_the_window(void **state)
 {
@@ -201,10 +223,10 @@ int main(void)
     if (wait_tests_start())
         return EXIT_FAILURE;
     const struct CMUnitTest tests[] = {
-        BOTH(test_rest_goes_to_the_group),    BOTH(test_rest_goes_on_through_the_group),
-        BOTH(test_rest_after_an_interrupt),   BOTH(test_rest_waits_for_who_comes),
-        POLL(test_who_insists_leaves_a_rest), KEEPER(test_rest_for_one_inside_block),
-        KEEPER(test_rest_in_the_window),
+        BOTH(test_rest_goes_to_the_group),         BOTH(test_rest_goes_on_through_the_group),
+        BOTH(test_rest_after_an_interrupt),        BOTH(test_rest_waits_for_who_comes),
+        POLL(test_who_insists_leaves_a_rest),      KEEPER(test_rest_for_one_inside_block),
+        KEEPER(test_rest_beside_one_inside_block), KEEPER(test_rest_in_the_window),
     };
     return cmocka_run_group_tests_name("wait_group", tests, NULL, NULL);
 }
