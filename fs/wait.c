@@ -184,11 +184,12 @@ static void append(struct wait_line *line, struct waiter *waiter)
     waiter->since = wait_now();
     if (waiter->group)
         waiter->group->parked++;
-    atomic_fetch_add(&line->engine->parked, 1);
-    if (waiter->limit_ms) {
-        atomic_fetch_add(&line->engine->limited, 1);
-        wait_engine_wake(line->engine);
-    }
+    struct wait_engine *engine = line->engine;
+    bool first = atomic_fetch_add(&engine->parked, 1) == 0;
+    if (waiter->limit_ms)
+        atomic_fetch_add(&engine->limited, 1);
+    if (waiter->limit_ms || (first && engine->time_max_ms))
+        wait_engine_wake(engine); /* it looks at no clock while nobody's wait has a limit */
 }
 
 void wait_take(struct wait_line *line, struct waiter *waiter, ssize_t result, struct wait_done *done)

@@ -313,6 +313,8 @@ int wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, shor
     int error = 0;
     lock_take(&engine->lock);
     watch->armed = true;
+    stop_looking(engine, watch);
+    wait_forget_descriptor(engine, &watch->poll_fd);
     if (wait->source == IPCFS_WAIT_POLL)
         error = wait_arm_descriptor(engine, watch->source.id, &watch->poll_fd, wait->fd, events);
     else
@@ -397,17 +399,24 @@ static int next_timeout(struct wait_engine *engine, const struct agenda *agenda)
     return timeout;
 }
 
+/* Milliseconds of a processor that this thread has used. */
+static int64_t time_used(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 static void sweep(struct wait_engine *engine, struct agenda *agenda)
 {
-    int64_t begin = wait_now();
-    if (begin < agenda->next_sweep)
+    if (wait_now() < agenda->next_sweep)
         return;
+    int64_t before = time_used();
     sweep_lines(engine);
     lock_take(&engine->lock);
     look_at_watches(engine);
     lock_release(&engine->lock);
-    int64_t end = wait_now();
-    agenda->next_sweep = end + SWEEP_MS + (end - begin) * SWEEP_SHARE;
+    agenda->next_sweep = wait_now() + SWEEP_MS + (time_used() - before) * SWEEP_SHARE;
 }
 
 static void end_waits(struct wait_engine *engine, struct agenda *agenda)
