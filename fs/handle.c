@@ -3,15 +3,9 @@
 
 #include <errno.h>
 
-struct share {
-    uid_t uid;
-    unsigned count;
-    UT_hash_handle hh;
-};
-
 int handle_table_init(struct handle_table *table, unsigned share_max)
 {
-    *table = (struct handle_table){.next_id = 1, .share_max = share_max};
+    *table = (struct handle_table){.next_id = 1, .shares.max = share_max};
     return lock_init(&table->lock, LOCK_TABLE);
 }
 
@@ -42,65 +36,19 @@ void handle_free(struct handle *handle)
     free(handle);
 }
 
-/* ---- shares; called with the lock held ---- */
-
-static struct share *find_share(struct handle_table *table, uid_t uid)
-{
-    struct share *share = NULL;
-    HASH_FIND(hh, table->shares, &uid, sizeof uid, share);
-    return share;
-}
-
-static struct share *new_share(struct handle_table *table, uid_t uid)
-{
-    struct share *share = calloc(1, sizeof *share);
-    if (!share)
-        return NULL;
-    share->uid = uid;
-    HASH_ADD(hh, table->shares, uid, sizeof share->uid, share);
-    if (share->hh.tbl)
-        return share;
-    free(share);
-    return NULL;
-}
-
-static int take_share(struct handle_table *table, uid_t uid)
-{
-    if (uid == 0)
-        return 0;
-    struct share *share = find_share(table, uid);
-    if (!share)
-        share = new_share(table, uid);
-    if (!share)
-        return -ENOMEM;
-    if (share->count >= table->share_max)
-        return -ENFILE;
-    share->count++;
-    return 0;
-}
-
-static void give_share_back(struct handle_table *table, uid_t uid)
-{
-    struct share *share = uid ? find_share(table, uid) : NULL;
-    if (!share || --share->count > 0)
-        return;
-    HASH_DELETE(hh, table->shares, share);
-    free(share);
-}
-
 /* ---- the table ---- */
 
 static int add_locked(struct handle_table *table, struct handle *handle)
 {
-    int error = take_share(table, handle->uid);
+    int error = share_take(&table->shares, handle->uid);
     if (error)
-        return error;
+        return error == -EDQUOT ? -ENFILE : error;
     handle->id = table->next_id++;
     handle->users = 1;
     HASH_ADD(hh, table->by_id, id, sizeof handle->id, handle);
     if (handle->hh.tbl)
         return 0;
-    give_share_back(table, handle->uid);
+    share_give_back(&table->shares, handle->uid);
     return -ENOMEM;
 }
 
@@ -110,7 +58,7 @@ void handle_table_destroy(struct handle_table *table)
     struct handle *next = NULL;
     HASH_ITER(hh, table->by_id, handle, next) {
         HASH_DELETE(hh, table->by_id, handle);
-        give_share_back(table, handle->uid);
+        share_give_back(&table->shares, handle->uid);
         handle_free(handle);
     }
     lock_destroy(&table->lock);
@@ -164,7 +112,7 @@ struct handle *handle_remove(struct handle_table *table, uint64_t id)
     struct handle *handle = find(table, id);
     if (handle) {
         HASH_DELETE(hh, table->by_id, handle);
-        give_share_back(table, handle->uid);
+        share_give_back(&table->shares, handle->uid);
     }
     lock_release(&table->lock);
     return handle;

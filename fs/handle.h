@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "message.h"
 #include "node.h"
+#include "share.h"
 #include "snapshot.h"
 #include "transaction.h"
 #include "tree.h"
@@ -44,9 +45,8 @@ struct handle {
 struct handle_table {
     struct lock lock; /* guards the table and `users` */
     struct handle *by_id;
-    struct share *shares; /* of users other than root who have handles */
+    struct shares shares;
     uint64_t next_id;
-    unsigned share_max;
 };
 
 /*
