@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shm.h"
 
+#include "fd_lock.h"
 #include "shm_show.h"
 
 #include "ipcfs/cleanup.h"
@@ -613,26 +614,25 @@ static int shm_poll(struct ipcfs_file *file, struct ipcfs_wait *wait)
 
 /* ---- locks ---- */
 
+/* For writing, because a lock for writing takes that. Who is refused it has nobody with such a lock to serve. */
 static int shm_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out)
 {
-    (void)ref;
-    (void)out;
-    return -EOPNOTSUPP;
+    AUTO_FD fd = open_path_descriptor(ref->hold->fd, O_RDWR);
+    if (fd == -EACCES || fd == -EPERM || fd == -ETXTBSY || fd == -EROFS)
+        fd = open_path_descriptor(ref->hold->fd, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    return make_file(&fd, out);
 }
 
 static int shm_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait)
 {
-    (void)file;
-    (void)lock;
-    (void)wait;
-    return -EOPNOTSUPP;
+    return fd_try_lock(file->fd, lock, wait);
 }
 
 static int shm_get_lock(struct ipcfs_file *file, struct flock *range)
 {
-    (void)file;
-    (void)range;
-    return -EOPNOTSUPP;
+    return fd_get_lock(file->fd, range);
 }
 
 static const struct ipcfs_field shm_options[] = {{0}};
@@ -681,4 +681,5 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .get_lock = shm_get_lock,
     .seek = shm_seek,
     .backing = shm_backing,
+    .range_locks = true,
 };

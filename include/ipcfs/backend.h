@@ -245,9 +245,10 @@ struct ipcfs_backend {
     int (*poll)(struct ipcfs_file *file, struct ipcfs_wait *wait);
 
     /*
-     * Locks. lock_owner() makes an open file description of the object that may hold any lock on it; its locks go with
-     * it when it is closed. −EOPNOTSUPP where the kind has no locks. try_lock() takes, changes or (F_UNLCK) gives back a
-     * lock of the file's; get_lock() is F_OFD_GETLK.
+     * Locks. lock_owner() makes an open file description of the object, for a reference that has a hold, that may have any
+     * lock on it; its locks go with it when it is closed. −EOPNOTSUPP where the kind has no `range_locks`. try_lock()
+     * takes, changes or (F_UNLCK) gives back a lock of the file's; get_lock() is F_OFD_GETLK, with l_pid −1 where a file
+     * description has the lock.
      */
     int (*lock_owner)(const struct ipcfs_ref *ref, struct ipcfs_file **out);
     int (*try_lock)(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait);
@@ -269,6 +270,9 @@ struct ipcfs_backend {
      * The FUSE side makes of them what DESIGN says of messages: pieces, ends, packets, ctl/<object>/lines.
      */
     bool messages;
+
+    /* There are fcntl(2) locks, not only those of flock(2): the FUSE side then has to hear of every close(2). */
+    bool range_locks;
 };
 
 /* The kinds, NULL-terminated, in the order in which they are shown. */

@@ -91,6 +91,20 @@ static int back(void)
     return fd < 0 && fd != -EOPNOTSUPP ? fd : 0;
 }
 
+static int own_locks(void)
+{
+    struct ipcfs_created object = {0};
+    int error = kind->find(0, "there", &object.found, &object.hold);
+    if (error)
+        return error;
+    struct ipcfs_ref ref = ref_by_hold(&object, "there");
+    error = kind->lock_owner(&ref, &object.file);
+    if (!error)
+        kind->close(object.file);
+    kind->release(object.hold);
+    return error == -EOPNOTSUPP && !kind->range_locks ? 0 : error;
+}
+
 static int show_and_change(void)
 {
     struct ipcfs_found found;
@@ -116,7 +130,7 @@ static const struct operation {
     {"find with hold", find_with_hold},   {"list", walk},
     {"create a new one", create_new},     {"create an old one", create_existing},
     {"hold and open", hold_and_open},     {"backing", back},
-    {"show and change", show_and_change},
+    {"show and change", show_and_change}, {"own locks", own_locks},
 };
 
 /* How things stand; taken before and after. */

@@ -22,7 +22,7 @@ static const struct traits all_traits[] = {
 static const struct suite *const suites[] = {
     &names_suite,           &changes_suite, &data_suite,      &messages_suite, &lists_suite,
     &failures_suite,        &shm_suite,     &mq_suite,        &sysv_msg_suite, &sysv_msg_data_suite,
-    &sysv_msg_access_suite, &mq_make_suite, &mq_rights_suite,
+    &sysv_msg_access_suite, &mq_make_suite, &mq_rights_suite, &locks_suite,
 };
 
 static const struct traits *find_traits(const char *name)

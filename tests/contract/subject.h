@@ -74,6 +74,7 @@ extern const struct suite data_suite;
 extern const struct suite lists_suite;
 extern const struct suite failures_suite;
 extern const struct suite messages_suite;
+extern const struct suite locks_suite;
 extern const struct suite shm_suite;
 extern const struct suite mq_suite;
 extern const struct suite sysv_msg_suite;
