@@ -14,6 +14,8 @@
 #include "transaction.h"
 #include "tree.h"
 
+#include <stdatomic.h>
+
 enum handle_type {
     HANDLE_FILE,      /* an object's open file */
     HANDLE_CONTROL,   /* a control file: its text */
@@ -31,6 +33,9 @@ struct handle {
     struct messages *messages;       /* of a file of messages; otherwise NULL */
     struct transaction *transaction; /* HANDLE_CONTROL opened for writing; owned */
     uid_t uid;                       /* who opened it: his share of the table is counted */
+    struct lock_owner *lock_owners;  /* struct lock_table: who last locked by this handle */
+    bool lock_owners_gone;           /* struct lock_table: it is released */
+    atomic_bool flocked;             /* somebody may have a lock of flock(2) by it */
     struct lock lock;                /* guards what follows */
     struct snapshot
         *text;       /* HANDLE_CONTROL: what the last read at offset 0 rendered; NULL when read to its end */

@@ -40,7 +40,7 @@ static void stop_kinds(const struct ipcfs_backend **kinds)
     free(kinds);
 }
 
-/* A handle has at most two descriptors; a user's share leaves half of them to others. */
+/* A handle has at most two descriptors; a user's share leaves half of them to others, and an eighth for his locks. */
 static unsigned handle_share(void)
 {
     struct rlimit limit;
@@ -103,6 +103,8 @@ int ipcfs_init(struct ipcfs *fs)
     if (!error)
         error = handle_table_init(&fs->handles, handle_share());
     if (!error)
+        error = lock_table_init(&fs->locks, handle_share() / 2);
+    if (!error)
         error = pins_init(&fs->pins);
     if (!error)
         error = wait_engine_start(&fs->waits, longest_wait_ms(fs));
@@ -124,6 +126,7 @@ void ipcfs_destroy(struct ipcfs *fs)
     last_errors_destroy(&fs->last_errors);
     pins_destroy(&fs->pins);
     ipcfs_end_waits(fs);
+    lock_table_destroy(&fs->locks); /* it knows handles */
     handle_table_destroy(&fs->handles);
     wait_engine_free(fs->waits);
     node_table_destroy(&fs->nodes);

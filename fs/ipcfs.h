@@ -6,6 +6,7 @@
 #include "fuse_api.h"
 #include "handle.h"
 #include "last_error.h"
+#include "locks.h"
 #include "metrics.h"
 #include "node.h"
 #include "passthrough.h"
@@ -19,6 +20,7 @@ struct ipcfs {
     struct tree tree; /* fixed once built */
     struct node_table nodes;
     struct handle_table handles;
+    struct lock_table locks;
     struct pins pins;
     struct wait_engine *waits;
     bool waits_ended;

@@ -13,10 +13,11 @@
 enum lock_rank {
     LOCK_HANDLE, /* struct handle: its text or its place in a directory; held over the backend's list calls */
     LOCK_LINE,   /* struct wait_line; held over try_read, try_write and try_lock of the backend */
+    LOCK_OWNER,  /* struct lock_owner; held over try_lock of the backend */
     LOCK_PINS,   /* struct pins */
     LOCK_TOLD,   /* struct ipcfs: told */
     LOCK_ENGINE, /* struct wait_engine */
-    LOCK_TABLE,  /* struct node_table, struct handle_table: nothing is taken under these */
+    LOCK_TABLE,  /* struct node_table, struct handle_table, struct lock_table: nothing is taken under these */
 };
 
 struct lock {

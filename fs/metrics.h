@@ -25,6 +25,7 @@
     X(create)                                                                                                \
     X(read)                                                                                                  \
     X(write)                                                                                                 \
+    X(flush)                                                                                                 \
     X(release)                                                                                               \
     X(opendir)                                                                                               \
     X(readdir)                                                                                               \
@@ -37,7 +38,9 @@
     X(fallocate)                                                                                             \
     X(lseek)                                                                                                 \
     X(poll)                                                                                                  \
-    X(flush)
+    X(getlk)                                                                                                 \
+    X(setlk)                                                                                                 \
+    X(flock)
 
 enum metric_op {
 #define X(op) METRIC_##op,

@@ -68,6 +68,9 @@ static void negotiate(struct fuse_conn_info *connection)
      * then a write(2) that waits would hold the inode's lock exclusively (OPEN_SIZE in fs/target.h). */
     fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
     fuse_set_feature_flag(connection, FUSE_CAP_PARALLEL_DIROPS);
+    /* Otherwise the kernel would keep locks for the mount alone, and native lockers would not see them. */
+    fuse_set_feature_flag(connection, FUSE_CAP_POSIX_LOCKS);
+    fuse_set_feature_flag(connection, FUSE_CAP_FLOCK_LOCKS);
     /* Killing set-user-ID bits stays with the kernel: it knows the writer's capabilities, and sends a SETATTR. With
      * passthrough no WRITE comes here that could do it. */
     fuse_unset_feature_flag(connection, FUSE_CAP_HANDLE_KILLPRIV);
@@ -119,6 +122,7 @@ const struct fuse_lowlevel_ops ipcfs_operations = {
     .create = op_create,
     .read = op_read,
     .write = op_write,
+    .flush = op_flush,
     .release = op_release,
     .opendir = op_opendir,
     .readdir = op_readdir,
@@ -131,7 +135,9 @@ const struct fuse_lowlevel_ops ipcfs_operations = {
     .fallocate = op_fallocate,
     .lseek = op_lseek,
     .poll = op_poll,
-    .flush = op_flush,
+    .getlk = op_getlk,
+    .setlk = op_setlk,
+    .flock = op_flock,
 #ifdef IPCFS_HAVE_STATX
     .statx = op_statx,
 #endif

@@ -58,7 +58,6 @@ int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struc
 void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
                    const struct fuse_file_info *info);
 void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller);
-void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 
 /* Control files (ops_control.c) */
 /* Makes a handle of one ready for an open with these flags. −errno. */
@@ -68,6 +67,12 @@ void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct 
                   off_t offset);
 /* The count written, or −errno. */
 ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size);
+
+/* Locks, and what close(2) means for them (ops_lock.c) */
+void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct flock *range);
+void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct flock *range, int sleep);
+void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, int operation);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 
 /* Names (ops_name.c) */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

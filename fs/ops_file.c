@@ -81,6 +81,12 @@ static void discard(struct ipcfs *fs, struct handle *handle)
     handle_free(handle);
 }
 
+/* Whether close(2) shall send FLUSH. There is nothing to write back, but locks may go with it (fs/locks.h). */
+static bool wants_flush(const struct handle *handle)
+{
+    return handle->type == HANDLE_FILE && handle->node.kin.backend->range_locks;
+}
+
 /* Puts a ready handle into the table and describes it to the kernel. On error it is still the caller's. */
 static int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
 {
@@ -88,7 +94,7 @@ static int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_inf
     if (error)
         return error;
     info->fh = handle->id;
-    info->noflush = 1; /* close(2) then sends no FLUSH: there is nothing to write back */
+    info->noflush = !wants_flush(handle);
     info->backing_id = handle->backing_id;
     if (!handle->backing_id) {
         info->direct_io = 1; /* no page cache: every read asks, MAP_SHARED is ENODEV */
@@ -105,6 +111,7 @@ static void withdraw(struct ipcfs *fs, uint64_t id)
         return;
     if (handle->messages)
         messages_end(handle);
+    lock_table_release(&fs->locks, handle);
     detach_backing(fs, handle);
     handle_put(&fs->handles, handle);
 }

@@ -98,16 +98,3 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct
     if (handle)
         handle_put(&fs->handles, handle);
 }
-
-void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
-{
-    OP(flush);
-    (void)ino;
-    struct handle *handle = handle_get(&fs->handles, info->fh);
-    if (handle && handle->messages)
-        messages_flush(fs, &reply, handle, info->lock_owner);
-    else
-        reply_error(&reply, 0);
-    if (handle)
-        handle_put(&fs->handles, handle);
-}

@@ -191,3 +191,8 @@ int reply_lseek(struct reply *reply, off_t position)
 {
     ANSWER(reply, fuse_reply_lseek(request, position));
 }
+
+int reply_lock(struct reply *reply, const struct flock *lock)
+{
+    ANSWER(reply, fuse_reply_lock(request, lock));
+}

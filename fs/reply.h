@@ -51,5 +51,6 @@ int reply_write(struct reply *reply, size_t count);
 int reply_statfs(struct reply *reply, const struct statvfs *system);
 int reply_lseek(struct reply *reply, off_t position);
 int reply_poll(struct reply *reply, unsigned events);
+int reply_lock(struct reply *reply, const struct flock *lock);
 
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Start and end of the daemon: what it says when it can't start, and that nothing is left when it ends."""
+import fcntl
 import os
 import pwd
 import re
@@ -206,14 +207,23 @@ def test_end_while_busy():
         while True:
             if attempt(os.stat, f'{MNT}/shm/held') in ('ENOTCONN', 'ENOENT', 'ECONNABORTED'):
                 return 0
-    clients = [in_child(client) for _ in range(3)]
+    native = os.open(f'{SHM}/held', os.O_RDWR)
+    fcntl.flock(native, fcntl.LOCK_EX)
+
+    def waiter():
+        got = attempt(fcntl.flock, os.open(f'{MNT}/shm/held', os.O_RDWR), fcntl.LOCK_EX)
+        ok(got in ('ENOTCONN', 'ECONNABORTED'), f'who waits for a lock gets {got}')
+    clients = [in_child(client) for _ in range(3)] + [in_child(waiter) for _ in range(3)]
     time.sleep(0.1)
+    eq(attempt(fcntl.lockf, fd, fcntl.LOCK_EX), None, 'a lock that is held at the end')
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: pid not in daemons(), 'the end with a descriptor open')
     wait_for(lambda: not mounts(), 'the mount is gone')
     for c in clients:
         eq(os.waitpid(c, 0)[1], 0, 'status of a client')
-    os.close(fd)
+    eq(attempt(os.close, fd), 'ENOTCONN', 'close, which tells the daemon')
+    eq(attempt(fcntl.lockf, native, fcntl.LOCK_EX | fcntl.LOCK_NB), None, 'what was locked is free')
+    os.close(native)
     os.unlink(f'{SHM}/held')
     is_gone('SIGTERM while busy')
 

@@ -62,8 +62,8 @@ static void begin_init(void)
         .max_readahead = 1 << 17,
         .flags = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_PARALLEL_DIROPS |
                  FUSE_HANDLE_KILLPRIV | FUSE_HANDLE_KILLPRIV_V2 | FUSE_DO_READDIRPLUS |
-                 FUSE_READDIRPLUS_AUTO | FUSE_WRITEBACK_CACHE | FUSE_SPLICE_READ | FUSE_SPLICE_WRITE |
-                 FUSE_INIT_EXT,
+                 FUSE_READDIRPLUS_AUTO | FUSE_WRITEBACK_CACHE | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS |
+                 FUSE_SPLICE_READ | FUSE_SPLICE_WRITE | FUSE_INIT_EXT,
     };
     begin(FUSE_INIT, 0);
     add(&in, sizeof in);

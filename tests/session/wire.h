@@ -113,6 +113,7 @@ extern const struct suite requests_suite;
 extern const struct suite nodes_suite;
 extern const struct suite files_suite;
 extern const struct suite directories_suite;
+extern const struct suite locks_suite;
 extern const struct suite storm_suite;
 
 #endif
