@@ -134,6 +134,7 @@ static void empty_shm(void)
 int end_test(void **state)
 {
     (void)state;
+    ipcfs_end_waits(&wire.fs); /* a thread of the engine may still be in libfuse */
     wire_stop();
     ipcfs_destroy(&wire.fs);
     empty_shm();
