@@ -443,6 +443,8 @@ static void *run(void *argument)
         end_waits(engine, &agenda);
     }
     finish_ended(engine);
+    nudge_all(engine); /* nobody waits any more, but lines are counted by these lists */
+    sweep_lines(engine);
     return NULL;
 }
 
