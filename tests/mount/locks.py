@@ -128,7 +128,7 @@ def lock_path(path, lock, inherited=()):
 
 def test_flock():
     for what, a, b in pairs():
-        eq(flock(a, fcntl.LOCK_EX | fcntl.LOCK_NB), None, f'{what}: first exclusive lock')
+        soon(lambda: flock(a, fcntl.LOCK_EX | fcntl.LOCK_NB), None, f'{what}: first exclusive lock')
         eq(flock(b, fcntl.LOCK_EX | fcntl.LOCK_NB), 'EAGAIN', f'{what}: second exclusive lock')
         eq(flock(b, fcntl.LOCK_SH | fcntl.LOCK_NB), 'EAGAIN', f'{what}: shared lock')
         eq(flock(a, fcntl.LOCK_SH | fcntl.LOCK_NB), None, f'{what}: made shared')
@@ -176,7 +176,7 @@ def test_fcntl_ranges():
 
 def test_ofd_ranges():
     for what, a, b in pairs():
-        eq(ofd(a, fcntl.F_WRLCK, 10, 10), None, f'{what}: first')
+        soon(lambda: ofd(a, fcntl.F_WRLCK, 10, 10), None, f'{what}: first')
         eq(ofd(b, fcntl.F_WRLCK, 19, 1), 'EAGAIN', f'{what}: second')
         eq(ofd(b, fcntl.F_WRLCK, 20, 0), None, f'{what}: behind it')
         eq(record(b, fcntl.LOCK_SH, 10, 1), 'EAGAIN', f'{what}: a process has to respect it')
@@ -250,7 +250,7 @@ def test_open_files_keep_their_locks():
     for sort in ('flock', 'ofd'):
         lock, _, _ = SORTS[sort]
         for what, a, b in pairs():
-            eq(lock(a), None, 'lock')
+            soon(lambda: lock(a), None, 'lock')
             copy = os.dup(a)
             os.close(a)
             eq(lock(b), 'EAGAIN', f'{what}: {sort} held by a dup')
@@ -301,7 +301,7 @@ def test_blocking():
         for what, a, b in sides():
             for by_close in (True, False):
                 fd = os.open(a, os.O_RDWR)
-                eq(lock(fd), None, 'lock')
+                soon(lambda: lock(fd), None, 'lock')
                 pid = in_child(lock_path, b, wait, [fd])
                 wait_asleep(pid)
                 eq(os.waitpid(pid, os.WNOHANG), (0, 0), f'{sort}, {what}: the second waits')
@@ -318,7 +318,7 @@ def test_a_waiter_can_be_ended():
             native, mount = both('l')
             put(native, b'x')
             fd = os.open(native, os.O_RDWR)
-            eq(lock(fd), None, 'lock')
+            soon(lambda: lock(fd), None, 'lock')
             pid = in_child(lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None or lock_path(mount, wait, [fd]))
             wait_asleep(pid)
             start = time.monotonic()
@@ -339,7 +339,7 @@ def test_a_handler_interrupts():
             native, mount = both('l')
             put(native, b'x')
             fd = os.open(native, os.O_RDWR)
-            eq(lock(fd), None, 'lock')
+            soon(lambda: lock(fd), None, 'lock')
 
             class Signalled(Exception):
                 pass
