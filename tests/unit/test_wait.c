@@ -231,15 +231,35 @@ static void test_finish_parks_the_next(void **state)
     }
 }
 
+/* More than the engine serves in one go. */
+enum { BATCHES = 200 };
+
 static void test_removed_object_ends_all(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_waiter *waiters = wait_readers(fixture, 50);
-    for (unsigned i = 0; i < 50; i++)
+    struct fake_waiter *waiters = wait_readers(fixture, BATCHES);
+    for (unsigned i = 0; i < BATCHES; i++)
         wait_in_line(fixture, &waiters[i]);
     sleep_ms(5);
     fake_queue_break(&fixture->queue, -EIDRM);
-    for (unsigned i = 0; i < 50; i++)
+    for (unsigned i = 0; i < BATCHES; i++)
+        FINISHES(fixture, &waiters[i], -EIDRM);
+}
+
+/* Nobody tells the engine: it is found by who insists, and he need not serve all of them. */
+static void test_insist_finds_the_object_removed(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    struct fake_waiter *waiters = wait_readers(fixture, BATCHES);
+    struct fake_waiter trier;
+    for (unsigned i = 0; i < BATCHES; i++)
+        wait_in_line(fixture, &waiters[i]);
+    sleep_ms(5);
+    pthread_mutex_lock(&fixture->queue.lock);
+    fixture->queue.error = -EIDRM;
+    pthread_mutex_unlock(&fixture->queue.lock);
+    assert_int_equal(try_reading(fixture, &trier, true), -EIDRM);
+    for (unsigned i = 0; i < BATCHES; i++)
         FINISHES(fixture, &waiters[i], -EIDRM);
 }
 
@@ -369,6 +389,7 @@ int main(void)
         BOTH(test_both_lines_at_once),
         BOTH(test_finish_parks_the_next),
         BOTH(test_removed_object_ends_all),
+        POLL(test_insist_finds_the_object_removed),
         POLL(test_source_without_waiting),
         BOTH(test_try_does_not_pass_those_who_wait),
         POLL(test_insist_serves_the_others_first),

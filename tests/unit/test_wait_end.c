@@ -430,6 +430,19 @@ static void test_stop_in_the_window(void **state)
         FINISHES(fixture, &waiters[i], -ENOTCONN);
 }
 
+/* An operation that had begun before. */
+static void test_parked_after_stop(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    struct fake_waiter *waiter = wait_readers(fixture, 1);
+    atomic_store(&waiter->probe, NULL);
+    wait_prepare(fixture->lines[READERS], &waiter->waiter);
+    fixture->stopped = true;
+    wait_engine_stop(fixture->engine, -ENOTCONN);
+    wait_park(&waiter->waiter);
+    FINISHES(fixture, waiter, -ENOTCONN);
+}
+
 static void test_stop_without_waiters(void **state)
 {
     struct wait_fixture *fixture = *state;
@@ -466,6 +479,7 @@ int main(void)
         BOTH(test_limit_of_one),
         BOTH(test_stop_ends_all),
         KEEPER(test_stop_in_the_window),
+        BOTH(test_parked_after_stop),
         BOTH(test_stop_without_waiters),
     };
     return cmocka_run_group_tests_name("wait_end", tests, NULL, NULL);

@@ -110,6 +110,27 @@ static void test_keeper_goes_when_nobody_waits(void **state)
     }
 }
 
+/* The keeper that lingers is woken for who comes: it does not sleep to the end of its time. */
+static void test_keeper_is_woken(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    enum { ROUNDS = 60 };
+    struct fake_waiter *waiters = wait_readers(fixture, ROUNDS);
+    int64_t start = now_ms();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        wait_in_line(fixture, &waiters[i]);
+        wait_put(fixture, i);
+        FINISHES(fixture, &waiters[i], FAKE_OK);
+        sleep_ms(2);
+        wait_in_line(fixture, &waiters[++i]);
+        EVENTUALLY(fixture, atomic_load(&fixture->queue.blocked) == 1);
+        wait_put(fixture, i);
+        FINISHES(fixture, &waiters[i], FAKE_OK);
+        sleep_ms(2);
+    }
+    assert_in_range(now_ms() - start, 0, ROUNDS / 2 * KEEPER_LINGER_MS / 2);
+}
+
 /* Somebody comes in the moment in which the keeper goes. */
 static void test_parked_when_the_keeper_goes(void **state)
 {
@@ -228,15 +249,48 @@ static void test_out_of_memory_at_the_start(void **state)
     EVENTUALLY(fixture, count_threads() == fixture->threads + 1);
 }
 
+/* The first line of an engine makes its tables as well. */
+static void test_out_of_memory_for_the_first_line(void **state)
+{
+    struct wait_key key = {.object = {.number = 1}};
+    struct wait_engine *engine = NULL;
+    struct wait_line *line = NULL;
+    (void)state;
+    assert_int_equal(wait_engine_start(&engine, 0), 0);
+    int error = -ENOMEM;
+    unsigned failures = 0;
+    for (unsigned number = 1; error; number++) {
+        long live = failing_live();
+        struct wait_stats stats;
+        failing_arm(number);
+        error = wait_line_get(engine, &key, &line);
+        if (!failing_disarm())
+            break;
+        failures++;
+        assert_int_equal(error, -ENOMEM);
+        assert_int_equal(failing_live(), live);
+        wait_stats(engine, &stats);
+        assert_int_equal(stats.lines, 0);
+    }
+    assert_int_equal(error, 0);
+    assert_true(failures >= 3);
+    wait_line_put(line);
+    wait_engine_stop(engine, -ENODEV);
+    wait_engine_free(engine);
+}
+
 int main(void)
 {
     if (wait_tests_start())
         return EXIT_FAILURE;
     const struct CMUnitTest tests[] = {
         KEEPER(test_keepers_are_bounded),           KEEPER(test_ends_without_a_keeper),
-        KEEPER(test_keeper_goes_when_nobody_waits), KEEPER(test_parked_when_the_keeper_goes),
+        KEEPER(test_keeper_goes_when_nobody_waits),
+        KEEPER(test_keeper_is_woken),
+        KEEPER(test_parked_when_the_keeper_goes),
         BOTH(test_crowd_takes_no_threads),          BOTH(test_idle_takes_no_time),
-        POLL(test_out_of_memory_for_a_line),        POLL(test_out_of_memory_at_the_start),
+        POLL(test_out_of_memory_for_a_line),        POLL(test_out_of_memory_for_the_first_line),
+        POLL(test_out_of_memory_at_the_start),
     };
     return cmocka_run_group_tests_name("wait_many", tests, NULL, NULL);
 }
