@@ -201,6 +201,7 @@ static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, co
     text_printf(out, "kernel_protocol: %u.%u\n", fs->protocol_major, fs->protocol_minor);
     text_printf(out, "passthrough: %s\n", fs->passthrough ? "on" : "off");
     text_printf(out, "passthrough_reason: %s\n", fs->passthrough_reason);
+    text_printf(out, "left_out: %s\n", *fs->left_out ? fs->left_out : "nothing");
     text_printf(out, "default_request_timeout: %u\n", fs->default_request_timeout);
     text_printf(out, "max_request_timeout: %u\n", fs->max_request_timeout);
     text_printf(out, "threads: %u\n", atomic_load(&fs->threads));

@@ -15,8 +15,15 @@ const char *const metric_op_names[METRIC_OP_COUNT] = {
 #undef X
 };
 
+static void note_left_out(struct ipcfs *fs, const char *kind, int error)
+{
+    size_t length = strlen(fs->left_out);
+    (void)snprintf(fs->left_out + length, sizeof fs->left_out - length, "%s%s (%s)", length ? ", " : "", kind,
+                   strerror(-error));
+}
+
 /* The kinds that can start, NULL-terminated; NULL when out of memory. */
-static const struct ipcfs_backend **start_kinds(void)
+static const struct ipcfs_backend **start_kinds(struct ipcfs *fs)
 {
     size_t count = 0;
     while (ipcfs_backends[count])
@@ -26,7 +33,7 @@ static const struct ipcfs_backend **start_kinds(void)
     for (size_t i = 0; kinds && i < count; i++) {
         int error = ipcfs_backends[i]->start();
         if (error)
-            log_warning("%s is left out: %s", ipcfs_backends[i]->kind, strerror(-error));
+            note_left_out(fs, ipcfs_backends[i]->kind, error);
         else
             kinds[started++] = ipcfs_backends[i];
     }
@@ -40,13 +47,14 @@ static void stop_kinds(const struct ipcfs_backend **kinds)
     free(kinds);
 }
 
-/* A handle has at most two descriptors; a user's share leaves half of them to others, and an eighth for his locks. */
+/* A handle has at most three descriptors (its object's, one to be told of changes, one that its line may wait by); a
+ * user's share leaves half of all to others, some of it for his locks. */
 static unsigned handle_share(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 4U * 1000 * 1000)
         return 1000 * 1000;
-    return (unsigned)(limit.rlim_cur / 4);
+    return (unsigned)(limit.rlim_cur / 6);
 }
 
 /* ---- fs.fuse.* of sysctl ---- */
@@ -88,7 +96,7 @@ int ipcfs_init(struct ipcfs *fs)
     int hash_error = hash_init();
     if (hash_error)
         return hash_error;
-    const struct ipcfs_backend **kinds = start_kinds();
+    const struct ipcfs_backend **kinds = start_kinds(fs);
     if (!kinds)
         return -ENOMEM;
     int error = tree_init(&fs->tree, kinds);

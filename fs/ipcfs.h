@@ -37,6 +37,7 @@ struct ipcfs {
     enum passthrough_mode passthrough_wanted;
     bool passthrough;
     char passthrough_reason[128]; /* a phrase: why it is on or off */
+    char left_out[256]; /* the kinds that could not start, each with the reason; empty where all could */
     unsigned protocol_major;
     unsigned protocol_minor;
     size_t request_max;               /* bytes that a READ or WRITE carries at most */

@@ -48,6 +48,7 @@ void lock_take(struct lock *lock)
 
 void lock_release(struct lock *lock)
 {
+    enum lock_rank rank = lock->rank; /* once it is released, another thread may free it */
     pthread_mutex_unlock(&lock->mutex);
-    note_released(lock->rank);
+    note_released(rank);
 }

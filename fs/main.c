@@ -126,6 +126,8 @@ static void report_ready(void *data)
         background_ready(report->ready_fd);
     log_info("mounted on %s; passthrough is %s: %s", report->options->mountpoint,
              report->fs->passthrough ? "on" : "off", report->fs->passthrough_reason);
+    if (*report->fs->left_out)
+        log_warning("left out: %s", report->fs->left_out);
 }
 
 /* Serves on a mounted session, until the end. */
@@ -176,11 +178,14 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     return error;
 }
 
-/* Where what carries the objects is mounted noexec, as hardened systems have it, the mount must not be a way round. */
+/* Where what carries the objects is mounted noexec, as hardened systems have it, the mount must not be a way round. (The
+ * queues' file system always is, but messages cannot be executed anyhow.) */
 static int keep_noexec(const struct ipcfs *fs, struct options *options)
 {
     for (size_t i = 0; fs->tree.kinds[i]; i++) {
         struct statvfs system;
+        if (fs->tree.kinds[i]->messages)
+            continue;
         if (fs->tree.kinds[i]->stat_system(&system) || !(system.f_flag & ST_NOEXEC))
             continue;
         if (fuse_opt_add_arg(&options->fuse, "-onoexec"))

@@ -51,7 +51,7 @@ int messages_new(struct ipcfs *fs, struct handle *handle, enum message_style sty
     return error;
 }
 
-void messages_end(struct handle *handle)
+void messages_end(struct ipcfs *fs, struct handle *handle)
 {
     struct messages *messages = handle->messages;
     if (messages->readers)
@@ -59,11 +59,7 @@ void messages_end(struct handle *handle)
     if (!messages->writers)
         return;
     wait_end(messages->writers, handle, -EBADF);
-    wait_line_lock(messages->writers);
-    bool unfinished = messages->unfinished.length > 0;
-    wait_line_unlock(messages->writers);
-    if (unfinished)
-        messages_end_writing(handle);
+    messages_end_writing(fs, handle);
 }
 
 void messages_free(struct messages *messages)
@@ -132,7 +128,7 @@ static bool is_worth_telling(void *data)
 
 static const struct wait_watch_ops watch_ops = {.ready = tell_poller, .look = is_worth_telling};
 
-/* Has `poller` told of the next change, instead of who was to be told before. */
+/* Has `poller` told of the next change, who speaks for all that poll the file: so what those before await counts too. */
 static int watch(struct ipcfs *fs, struct handle *handle, short events, const struct ipcfs_wait *wait,
                  struct fuse_pollhandle *poller)
 {
@@ -140,22 +136,19 @@ static int watch(struct ipcfs *fs, struct handle *handle, short events, const st
     int error = 0;
     lock_take(&messages->lock);
     struct fuse_pollhandle *earlier = messages->poller;
+    messages->awaited = earlier ? messages->awaited | events : events;
     messages->poller = poller;
-    messages->awaited = events;
     if (!messages->watch)
         error = wait_watch_new(fs->waits, &watch_ops, handle, &messages->watch);
     if (!error)
-        error = wait_watch_arm(messages->watch, wait, events);
+        wait_watch_arm(messages->watch, wait, messages->awaited);
     lock_release(&messages->lock);
     if (earlier)
         fuse_pollhandle_destroy(earlier);
     return error;
 }
 
-/*
- * Armed first, looked at second: what comes in between is seen by the look, what comes later by the watch. A watch that
- * tells of what has been seen costs a look more.
- */
+/* After the watch is armed it is looked once more: what changed in between was seen by neither. */
 void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle, short events,
                    struct fuse_pollhandle *poller)
 {

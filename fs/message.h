@@ -23,6 +23,9 @@ struct handle;
 struct ipcfs;
 struct reply;
 
+/* A request carries the largest size there is, or up to a page less: by how the pages of the caller's buffer lie. */
+enum { REQUEST_SLACK = 4096 };
+
 enum message_style { MESSAGE_PLAIN, MESSAGE_LINES };
 
 /* What is still to be read of a message. */
@@ -42,8 +45,7 @@ struct messages {
 
     struct wait_line *writers; /* the same for writing */
     struct wait_group writing;
-    struct text unfinished;    /* MESSAGE_LINES: a line whose newline has not come */
-    uint64_t unfinished_owner; /* the lock owner of who wrote it last */
+    struct text unfinished; /* MESSAGE_LINES: a line whose newline has not come */
 
     struct lock lock; /* guards what follows: poll(2) */
     struct wait_watch *watch;
@@ -53,22 +55,22 @@ struct messages {
 
 /* Gives the handle, which has its file, what it needs for messages. `flags` are those of the open. 0 or −ENOMEM. */
 int messages_new(struct ipcfs *fs, struct handle *handle, enum message_style style, int flags);
-/* At RELEASE: ends what waits by the handle with −EBADF, and sends an unfinished line, if that takes no wait. */
-void messages_end(struct handle *handle);
+/*
+ * At RELEASE: ends what waits by the handle with −EBADF, and sends the line that was left unfinished. Where the queue is
+ * full that goes on for a while after RELEASE, as data go on their way from a socket that was closed. FLUSH would be
+ * too early (each process that has the descriptor sends one), and waits for the inode's lock in the kernel, where no
+ * signal ends it.
+ */
+void messages_end(struct ipcfs *fs, struct handle *handle);
 /* Of that, what concerns the lines sent (fs/message_write.c). */
-void messages_end_writing(struct handle *handle);
+void messages_end_writing(struct ipcfs *fs, struct handle *handle);
 /* NULL is harmless. */
 void messages_free(struct messages *messages);
 
 /* Each answers the request, now or later. `flags` are the descriptor's status flags of this moment. */
 void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, int flags);
 void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,
-                    size_t size, uint64_t lock_owner, int flags);
-/*
- * At close(2) by `lock_owner`: sends the line he did not finish. This waits for room only for so long, because a process
- * that is ending cannot be interrupted here (request_wait_answer(), Linux fs/fuse/dev.c).
- */
-void messages_flush(struct ipcfs *fs, struct reply *reply, struct handle *handle, uint64_t lock_owner);
+                    size_t size, int flags);
 /* Takes `poller` over, which may be NULL. */
 void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle, short events,
                    struct fuse_pollhandle *poller);

@@ -88,8 +88,9 @@ static size_t continue_rest(struct messages *messages, char *to, size_t size)
 static ssize_t take_packet(struct reading *reading, char *buffer, size_t length)
 {
     size_t size = reading->size;
-    /* The kernel splits a large read(2), and goes on as long as each part comes back full: it must end here. */
-    if (size >= reading->fs->request_max && length >= size)
+    /* The kernel splits a large read(2), by how its pages lie, and goes on as long as each part comes back full: it must
+     * end here. */
+    if (size >= reading->fs->request_max - REQUEST_SLACK && length >= size)
         size--;
     reading->answer = buffer;
     return (ssize_t)(length < size ? length : size);
@@ -188,8 +189,9 @@ static ssize_t read_lines(struct reading *reading, struct ipcfs_wait *wait)
 
 static bool is_due(const struct waiter *waiter)
 {
-    const struct messages *messages = ((const struct reading *)waiter)->handle->messages;
-    return messages->rest.data || messages->end_due;
+    const struct reading *reading = (const struct reading *)waiter;
+    const struct messages *messages = reading->handle->messages;
+    return messages->rest.data || (messages->end_due && !is_packet(reading));
 }
 
 /* A packet reader, where the mode was changed amid a message, gets what is left of it, and no end. */

@@ -10,10 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 
-/* A flush waits so long for room, in all. */
-enum { FLUSH_MS = 1000 };
+/* For how long a line that its writer left unfinished waits for room in the queue, and how many may. */
+enum { LINGER_MS = 5000, LINGERING_MAX = 64 };
 
 struct writing {
     struct parked parked;
@@ -25,7 +26,6 @@ struct writing {
     char *copy;   /* owned; parked: what `data` points to */
     char *joined; /* owned: the line the keeper sends, where it is not all in `data` */
     size_t joined_length;
-    uint64_t lock_owner;
     int flags;
     bool flush; /* no data: the unfinished line is to be sent as it is */
 };
@@ -72,7 +72,6 @@ static int keep_unfinished(struct writing *writing)
         messages->unfinished.error = 0; /* what was there before is still there */
         return error;
     }
-    messages->unfinished_owner = writing->lock_owner;
     writing->done = writing->size;
     return 0;
 }
@@ -85,6 +84,8 @@ static int next_line(struct writing *writing, const char *end, struct line *out)
     const char *begin = writing->flush ? NULL : writing->data + writing->done;
     size_t length = writing->flush ? 0 : (size_t)(end - begin);
     *out = (struct line){.data = begin, .length = length, .used = writing->flush ? 0 : length + 1};
+    free(TAKE_PTR(
+        writing->joined)); /* of an earlier attempt: somebody else of the handle may have sent it since */
     if (!unfinished->length)
         return 0;
     char *joined = malloc(unfinished->length + length);
@@ -93,7 +94,6 @@ static int next_line(struct writing *writing, const char *end, struct line *out)
     memcpy(joined, unfinished->data, unfinished->length);
     if (length)
         memcpy(joined + unfinished->length, begin, length);
-    free(writing->joined);
     writing->joined = joined;
     writing->joined_length = unfinished->length + length;
     out->data = joined;
@@ -194,8 +194,8 @@ static void answer(struct writing *writing, struct reply *reply, ssize_t result)
 {
     if (result < 0)
         result = lines_result(writing, result);
-    if (writing->flush || result < 0)
-        reply_error(reply, result < 0 ? (int)result : 0);
+    if (result < 0)
+        reply_error(reply, (int)result);
     else
         reply_write(reply, (size_t)result);
     free(writing->joined);
@@ -247,11 +247,11 @@ static void wait_to_write(struct reply *reply, struct writing *writing)
 /* A message must come in one request: the kernel splits a write(2) at a size that depends on how its pages lie. */
 static bool is_too_large(const struct ipcfs *fs, const struct messages *messages, size_t size)
 {
-    return messages->style == MESSAGE_PLAIN && size > fs->request_max - 4096;
+    return messages->style == MESSAGE_PLAIN && size > fs->request_max - REQUEST_SLACK;
 }
 
 void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,
-                    size_t size, uint64_t lock_owner, int flags)
+                    size_t size, int flags)
 {
     struct messages *messages = handle->messages;
     if (!messages->writers || is_too_large(fs, messages, size)) {
@@ -262,7 +262,6 @@ void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle
     struct writing writing = writing_new(fs, handle, flags);
     writing.data = data;
     writing.size = size;
-    writing.lock_owner = lock_owner;
     ssize_t result = wait_try(messages->writers, &writing.parked.waiter, !patient);
     if (result == -EAGAIN && patient)
         wait_to_write(reply, &writing);
@@ -270,37 +269,56 @@ void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle
         answer(&writing, reply, result);
 }
 
-void messages_flush(struct ipcfs *fs, struct reply *reply, struct handle *handle, uint64_t lock_owner)
+/* ---- what nobody finished ---- */
+
+static atomic_uint lingering;
+
+static void warn_lost(const struct handle *handle, ssize_t error)
 {
-    struct messages *messages = handle->messages;
-    bool his = false;
-    if (messages->writers) {
-        wait_line_lock(messages->writers);
-        his = messages->unfinished.length && messages->unfinished_owner == lock_owner;
-        wait_line_unlock(messages->writers);
-    }
-    if (!his) {
-        reply_error(reply, 0);
-        return;
-    }
-    struct writing writing = writing_new(fs, handle, 0);
-    writing.flush = true;
-    writing.parked.waiter.limit_ms = FLUSH_MS;
-    ssize_t result = wait_try(messages->writers, &writing.parked.waiter, false);
-    if (result == -EAGAIN)
-        wait_to_write(reply, &writing);
-    else
-        answer(&writing, reply, result);
+    log_warning("%s: an unfinished line of %zu bytes is lost: %s", handle->node.name,
+                handle->messages->unfinished.length, strerror((int)-error));
 }
 
-void messages_end_writing(struct handle *handle)
+static void finish_lingering(struct waiter *waiter, ssize_t result)
 {
-    struct messages *messages = handle->messages;
-    struct writing writing = writing_new(NULL, handle, O_NONBLOCK);
-    writing.flush = true;
-    ssize_t result = wait_try(messages->writers, &writing.parked.waiter, true);
+    struct writing *writing = writing_of(waiter);
     if (result < 0)
-        log_warning("%s: an unfinished line of %zu bytes is lost: %s", handle->node.name,
-                    messages->unfinished.length, strerror((int)-result));
+        warn_lost(writing->handle, result);
+    free(writing->joined);
+    handle_put(&writing->fs->handles, writing->handle);
+    free(writing);
+    atomic_fetch_sub(&lingering, 1);
+}
+
+static const struct waiter_ops lingering_ops = {
+    .attempt = attempt, .due = is_due, .block = block, .deliver = deliver, .finish = finish_lingering};
+
+/* Waits for room without a request, for a while. */
+static bool linger(const struct writing *writing)
+{
+    struct writing *parked = atomic_fetch_add(&lingering, 1) < LINGERING_MAX ? malloc(sizeof *parked) : NULL;
+    if (!parked) {
+        atomic_fetch_sub(&lingering, 1);
+        return false;
+    }
+    *parked = *writing;
+    parked->parked.waiter.ops = &lingering_ops;
+    parked->parked.waiter.owner = NULL;
+    parked->parked.waiter.limit_ms = LINGER_MS;
+    handle_use(&parked->fs->handles, parked->handle);
+    wait_prepare(parked->handle->messages->writers, &parked->parked.waiter);
+    wait_park(&parked->parked.waiter);
+    return true;
+}
+
+void messages_end_writing(struct ipcfs *fs, struct handle *handle)
+{
+    struct writing writing = writing_new(fs, handle, 0);
+    writing.flush = true;
+    ssize_t result = wait_try(handle->messages->writers, &writing.parked.waiter, false);
+    if (result == -EAGAIN && linger(&writing))
+        return;
+    if (result < 0)
+        warn_lost(handle, result);
     free(writing.joined);
 }

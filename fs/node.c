@@ -25,6 +25,7 @@ struct node {
     /* All below is guarded by node_table.lock. */
     uint64_t lookups; /* by the kernel, less its forgets */
     unsigned uses;    /* operations and handles */
+    unsigned opens;   /* of these: open files */
     unsigned directory;
     char *name;
     struct ipcfs_hold *hold; /* kept while uses > 0 */
@@ -229,6 +230,7 @@ static void begin_use(struct node_table *table, struct node *node, struct node_u
 int node_use(struct node_table *table, uint64_t id, struct node_use *use)
 {
     use->node = NULL;
+    use->opened = false;
     lock_take(&table->lock);
     struct node *node = find_by_id(table, id);
     if (node)
@@ -237,12 +239,20 @@ int node_use(struct node_table *table, uint64_t id, struct node_use *use)
     return node ? 0 : -ESTALE;
 }
 
-bool node_is_shared(const struct node_use *use)
+void node_opened(struct node_use *use)
 {
     lock_take(&use->table->lock);
-    bool shared = use->node->uses > 1;
+    use->opened = true;
+    use->node->opens++;
     lock_release(&use->table->lock);
-    return shared;
+}
+
+bool node_is_open(const struct node_use *use)
+{
+    lock_take(&use->table->lock);
+    bool open = use->node->opens > 0;
+    lock_release(&use->table->lock);
+    return open;
 }
 
 void node_unuse(struct node_use *use)
@@ -252,6 +262,7 @@ void node_unuse(struct node_use *use)
         return;
     struct ipcfs_hold *unneeded_hold = NULL;
     lock_take(&use->table->lock);
+    node->opens -= use->opened;
     if (--node->uses == 0)
         unneeded_hold = TAKE_PTR(node->hold);
     struct node *unneeded = take_if_unneeded(use->table, node);

@@ -54,6 +54,7 @@ struct node_kin {
 struct node_use {
     struct node_table *table;
     struct node *node; /* NULL: nothing to give back */
+    bool opened;       /* it is an open file */
     struct node_kin kin;
     struct ipcfs_ref ref;
     char name[NAME_MAX + 1];
@@ -76,8 +77,9 @@ void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned
 
 /* Takes a node into use. −ESTALE for an id that stands for nothing. */
 int node_use(struct node_table *table, uint64_t id, struct node_use *use);
-/* Whether anybody else uses the node: a handle, or another request. */
-bool node_is_shared(const struct node_use *use);
+/* Makes the use count as an open file, until it is given back; and whether there is one of the node. */
+void node_opened(struct node_use *use);
+bool node_is_open(const struct node_use *use);
 /* Gives it back; harmless on an empty use. */
 void node_unuse(struct node_use *use);
 /* Hands a use over: `from` is empty afterwards. */

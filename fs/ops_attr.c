@@ -9,14 +9,23 @@
 #include <limits.h>
 #include <string.h>
 
-static int stat_by_id(struct ipcfs *fs, fuse_ino_t ino, struct statx *out, double *timeout)
+/* How much is in a queue is for those who may read it. */
+static bool is_told_by_rights(const struct target *target)
+{
+    return !target->entry && target->use.kin.type == NODE_OBJECT && target->use.kin.backend->messages;
+}
+
+static int stat_by_id(struct ipcfs *fs, fuse_req_t req, fuse_ino_t ino, struct statx *out, double *timeout)
 {
     AUTO_TARGET target;
     int error = target_get(fs, ino, &target);
     if (error)
         return error;
     target_loosen(fs, ino, &target);
-    return target_stat(fs, &target, out, timeout);
+    AUTO_ACTING acting = {0};
+    if (is_told_by_rights(&target))
+        error = act_as_caller(&acting, req);
+    return error ? error : target_stat(fs, &target, out, timeout);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -26,7 +35,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct statx shown;
     struct stat attr;
     double timeout = 0;
-    int error = stat_by_id(fs, ino, &shown, &timeout);
+    int error = stat_by_id(fs, req, ino, &shown, &timeout);
     if (error) {
         reply_node_error(fs, &reply, error);
         return;
@@ -45,7 +54,7 @@ void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask, struct fuse_f
     (void)info;
     struct statx shown;
     double timeout = 0;
-    int error = stat_by_id(fs, ino, &shown, &timeout);
+    int error = stat_by_id(fs, req, ino, &shown, &timeout);
     if (error)
         reply_node_error(fs, &reply, error);
     else
@@ -116,7 +125,7 @@ static bool is_written(const struct target *target)
 
 /*
  * What an open(2) with O_TRUNC sends after its OPEN. For a message queue it means nothing: a shell's `>` must not purge.
- * It is known by the handle that uses the node already, because truncate(2) has a fresh node of its own. What is written
+ * It is known by the node, which is open already, because truncate(2) has a fresh node of its own. What is written
  * to a control file is never kept there, so there it means nothing either.
  */
 static bool is_open_truncate(const struct target *target, const struct ipcfs_file *file,
@@ -126,7 +135,7 @@ static bool is_open_truncate(const struct target *target, const struct ipcfs_fil
         return false;
     if (target->entry || target->use.kin.type != NODE_OBJECT)
         return is_written(target);
-    return target->use.kin.fresh && node_is_shared(&target->use);
+    return target->use.kin.fresh && node_is_open(&target->use);
 }
 
 static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,
@@ -182,7 +191,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     }
     struct stat result;
     statx_to_stat(&shown, &result);
-    if (!target.entry && target.use.kin.fresh)
+    if (target_has_open_size(&target))
         result.st_size = OPEN_SIZE;
     reply_attr(&reply, &result, timeout);
 }

@@ -110,7 +110,7 @@ static void withdraw(struct ipcfs *fs, uint64_t id)
     if (!handle)
         return;
     if (handle->messages)
-        messages_end(handle);
+        messages_end(fs, handle);
     lock_table_release(&fs->locks, handle);
     detach_backing(fs, handle);
     handle_put(&fs->handles, handle);
@@ -256,6 +256,7 @@ static int publish_created(struct ipcfs *fs, const struct wish *wish, const stru
         return error;
     }
     handle->file = created->file;
+    node_opened(&handle->node);
     if (wish->directory->objects->messages)
         error = messages_new(fs, handle, MESSAGE_PLAIN, wish->flags);
     else
@@ -388,7 +389,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
     if (handle && handle->messages) {
-        messages_write(fs, &reply, handle, data, size, info->lock_owner, info->flags);
+        messages_write(fs, &reply, handle, data, size, info->flags);
         handle_put(&fs->handles, handle);
         return;
     }

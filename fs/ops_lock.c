@@ -282,12 +282,8 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
         reply_error(&reply, -EBADF);
         return;
     }
-    if (handle->messages) {
-        messages_flush(fs, &reply, handle, info->lock_owner);
-    } else {
-        if (handle->type == HANDLE_FILE && handle->node.kin.backend->range_locks)
-            flush_locks(fs, handle, info->lock_owner);
-        reply_error(&reply, 0);
-    }
+    if (handle->type == HANDLE_FILE && handle->node.kin.backend->range_locks)
+        flush_locks(fs, handle, info->lock_owner);
+    reply_error(&reply, 0);
     handle_put(&fs->handles, handle);
 }

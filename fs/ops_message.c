@@ -39,9 +39,11 @@ static int open_file(fuse_req_t req, struct handle *handle, int flags)
     return verb->open(&handle->node.ref, kin->number, flags, &handle->file);
 }
 
-/* A control file of an object that has gone has gone with it. */
+/* A control file of an object that has gone has gone with it, also where another has its name now: all who wait for one
+ * object are to wait in one line. */
 static int hold_object(struct node_use *use)
 {
+    use->ref.id = use->kin.object;
     int error = hold_node(use);
     return error == -ESTALE && use->kin.type != NODE_OBJECT ? -ENOENT : error;
 }
@@ -63,13 +65,14 @@ int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struc
         return -ENOMEM;
     handle->uid = fuse_req_ctx(req)->uid;
     node_use_move(&target->use, &handle->node);
+    node_opened(&handle->node);
     int error = prepare(fs, req, handle, info->flags);
     if (error) {
         handle_free(handle);
         return error;
     }
     info->fh = handle->id;
-    info->noflush = handle->messages->style != MESSAGE_LINES;
+    info->noflush = 1;
     return 0;
 }
 

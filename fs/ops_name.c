@@ -24,6 +24,8 @@ static int lookup_fixed(struct ipcfs *fs, const struct tree_entry *child, struct
     *entry =
         (struct fuse_entry_param){.ino = child->id, .attr_timeout = timeout, .entry_timeout = TIMEOUT_FIXED};
     statx_to_stat(&shown, &entry->attr);
+    if (target_has_open_size(&target))
+        entry->attr.st_size = OPEN_SIZE;
     return 0;
 }
 
@@ -134,7 +136,7 @@ static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const ch
     const struct ipcfs_verb *verb = control_verb(kin.backend, kin.verb);
     bool directory = kin.type == NODE_CTL_DIR && verb->numbered;
     kin.type = directory ? NODE_CTL_NUMBERS : NODE_CTL_FILE;
-    kin.fresh = !directory && verb->type == IPCFS_VERB_FILE;
+    kin.fresh = !directory && (verb->type == IPCFS_VERB_FILE || verb->write);
     return make_control_entry(fs, &kin, parent->name, kin.fresh ? TIMEOUT_OBJECT : TIMEOUT_FIXED, entry);
 }
 

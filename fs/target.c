@@ -154,13 +154,12 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
 
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout)
 {
-    *timeout = TIMEOUT_FIXED;
+    *timeout = target_has_open_size(target) ? TIMEOUT_OBJECT : TIMEOUT_FIXED;
     if (target->entry)
         return entry_stat(fs, target->entry, out);
     const struct node_kin *kin = &target->use.kin;
     if (kin->type != NODE_OBJECT) {
         control_attributes(fs, kin, out);
-        *timeout = kin->fresh ? TIMEOUT_OBJECT : TIMEOUT_FIXED;
         return 0;
     }
     *timeout = TIMEOUT_OBJECT;
@@ -171,9 +170,16 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     return error;
 }
 
+bool target_has_open_size(const struct target *target)
+{
+    if (target->entry)
+        return target->entry->file && target->entry->file->write;
+    return target->use.kin.fresh;
+}
+
 void target_loosen(struct ipcfs *fs, uint64_t id, const struct target *target)
 {
-    if (!target->entry && target->use.kin.fresh)
+    if (target_has_open_size(target))
         (void)fuse_lowlevel_notify_inval_inode(fs->session, id, -1, 0);
 }
 

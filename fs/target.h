@@ -26,11 +26,12 @@
  * The size that the kernel is to believe a fresh node has (fs/node.h). A direct write(2) that ends behind the size the
  * kernel knows takes the inode's lock exclusively (fuse_dio_wr_exclusive_lock(), Linux fs/fuse/file.c), and a second
  * writer on the same descriptor would wait for it where no signal reaches him, as long as the first waits here. So the
- * answers from which the kernel takes the size, of LOOKUP and SETATTR, give the largest that 32-bit programs can open.
+ * answers from which the kernel takes the size, of LOOKUP and SETATTR, give one that only few writes go beyond. (It is
+ * also the position of a write with O_APPEND, and must not be above what RLIMIT_FSIZE may be.)
  * GETATTR tells the true one: stat(2) shows it, and the kernel does not keep it, because target_loosen() told it before
  * that the inode has changed (the attr_version in fuse_change_attributes_i(), fs/fuse/inode.c).
  */
-#define OPEN_SIZE 0x7fffffff
+#define OPEN_SIZE (1 << 20)
 
 /* Either a fixed entry of the tree, or a node in use. */
 struct target {
@@ -49,7 +50,9 @@ void target_put(struct target *target);
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 
-/* Before the attributes of a fresh node are answered to GETATTR or STATX. */
+/* Whether it is a fresh node, or a file of ctl/ that is written. */
+bool target_has_open_size(const struct target *target);
+/* Before the attributes of one are answered to GETATTR or STATX. */
 void target_loosen(struct ipcfs *fs, uint64_t id, const struct target *target);
 
 /* Looks at what a directory of the tree stands for; tells the kernel where it has changed. */

@@ -295,6 +295,23 @@ void wait_serve(struct wait_line *line, struct wait_done *done)
     }
 }
 
+void wait_serve_line(struct wait_line *line, bool disarmed)
+{
+    unsigned served = 0;
+    do {
+        struct wait_done done = {0};
+        lock_take(&line->lock);
+        if (disarmed)
+            line->armed = false;
+        if (!line->in_service)
+            wait_serve(line, &done);
+        lock_release(&line->lock);
+        served = done.count;
+        disarmed = false;
+        wait_finish(&done);
+    } while (served >= WAIT_BATCH);
+}
+
 /* ---- operations ---- */
 
 /* Whether an operation may be tried now, in front of those who wait. */
@@ -318,11 +335,11 @@ ssize_t wait_try(struct wait_line *line, struct waiter *waiter, bool insist)
         result = waiter->ops->attempt(waiter, &wait);
         wait_serve_heirs(line, waiter->group, &done);
     }
-    bool more = done.count >= WAIT_BATCH && line->first && !line->in_service;
+    bool more = done.count >= WAIT_BATCH;
     lock_release(&line->lock);
     wait_finish(&done);
     if (more)
-        wait_engine_sweep(line);
+        wait_serve_line(line, false);
     return result;
 }
 

@@ -137,8 +137,8 @@ void wait_line_unlock(struct wait_line *line);
 
 /*
  * Watching, for poll(2). wait_watch_arm() has `ready` called, once, in the engine's thread and without any lock, when the
- * descriptor of `wait` shows one of `events`, or, where there is nothing to poll, when `look` says so, which is asked
- * every now and then in the same thread. Armed again, it forgets what it was armed for before. After
+ * descriptor of `wait` shows one of `events`, or, where there is nothing to poll or no descriptor to be had, when `look`
+ * says so, which is asked every now and then in the same thread. Armed again, it forgets what it was armed for before. After
  * wait_watch_free() has returned neither is called any more; not to be called from `ready`.
  */
 struct wait_watch;
@@ -148,7 +148,7 @@ struct wait_watch_ops {
 };
 int wait_watch_new(struct wait_engine *engine, const struct wait_watch_ops *ops, void *data,
                    struct wait_watch **out);
-int wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, short events);
+void wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, short events);
 void wait_watch_free(struct wait_watch *watch);
 
 void wait_stats(struct wait_engine *engine, struct wait_stats *out);

@@ -73,7 +73,7 @@ void wait_engine_sweep(struct wait_line *line)
     wait_engine_wake(engine);
 }
 
-void wait_engine_nudge(struct wait_line *line)
+static void add_nudged(struct wait_line *line)
 {
     struct wait_engine *engine = line->engine;
     lock_take(&engine->lock);
@@ -84,7 +84,12 @@ void wait_engine_nudge(struct wait_line *line)
         engine->nudged = line;
     }
     lock_release(&engine->lock);
-    wait_engine_wake(engine);
+}
+
+void wait_engine_nudge(struct wait_line *line)
+{
+    add_nudged(line);
+    wait_engine_wake(line->engine);
 }
 
 struct wait_line **wait_engine_lines(struct wait_engine *engine)
@@ -105,24 +110,6 @@ struct wait_line **wait_engine_lines(struct wait_engine *engine)
 }
 
 /* ---- what the thread does for lines ---- */
-
-/* Serves all that can be, a batch at a time. */
-static void serve_line(struct wait_line *line, bool disarmed)
-{
-    unsigned served = 0;
-    do {
-        struct wait_done done = {0};
-        lock_take(&line->lock);
-        if (disarmed)
-            line->armed = false;
-        if (!line->in_service)
-            wait_serve(line, &done);
-        lock_release(&line->lock);
-        served = done.count;
-        disarmed = false;
-        wait_finish(&done);
-    } while (served >= WAIT_BATCH);
-}
 
 static void finish_ended(struct wait_engine *engine)
 {
@@ -155,7 +142,7 @@ static void nudge_all(struct wait_engine *engine)
         line->nudged = false;
         lock_release(&engine->lock);
         if (nudge_again(line))
-            wait_engine_nudge(line);
+            add_nudged(line); /* without a wake-up: the next time is NUDGE_MS from now */
         wait_line_put(line);
         line = next;
     }
@@ -171,7 +158,7 @@ static void sweep_lines(struct wait_engine *engine)
         lock_take(&engine->lock);
         line->swept = false;
         lock_release(&engine->lock);
-        serve_line(line, false);
+        wait_serve_line(line, false);
         wait_line_put(line);
         line = next;
     }
@@ -214,132 +201,6 @@ static void end_all_overdue(struct wait_engine *engine)
     }
 }
 
-/* ---- watches ---- */
-
-/* With the engine's lock held. */
-static void unlist(struct wait_watch **place, const struct wait_watch *watch)
-{
-    while (*place && *place != watch)
-        place = &(*place)->next_looking;
-    if (*place)
-        *place = watch->next_looking;
-}
-
-/* With the engine's lock held. */
-static void stop_looking(struct wait_engine *engine, struct wait_watch *watch)
-{
-    if (!watch->looking)
-        return;
-    unlist(&engine->looking, watch);
-    unlist(&engine->unseen, watch);
-    watch->looking = false;
-}
-
-/* With the engine's lock held. */
-static void start_looking(struct wait_engine *engine, struct wait_watch *watch)
-{
-    if (watch->looking)
-        return;
-    watch->looking = true;
-    watch->next_looking = engine->looking;
-    engine->looking = watch;
-}
-
-/* Calls out for a watch, which must not go meanwhile. With the engine's lock held, but for the call. */
-static bool call(struct wait_engine *engine, struct wait_watch *watch, bool look)
-{
-    bool answer = true;
-    engine->calling = watch;
-    lock_release(&engine->lock);
-    if (look)
-        answer = watch->ops->look(watch->data);
-    else
-        watch->ops->ready(watch->data);
-    lock_take(&engine->lock);
-    engine->calling = NULL;
-    pthread_cond_broadcast(&engine->changed);
-    return answer;
-}
-
-/* With the engine's lock held. */
-static void watch_ready(struct wait_engine *engine, struct wait_watch *watch)
-{
-    if (!watch->armed)
-        return;
-    watch->armed = false;
-    (void)call(engine, watch, false);
-}
-
-/* With the engine's lock held. Lists may change under each call: so what is still to be asked is a list as well. */
-static void look_at_watches(struct wait_engine *engine)
-{
-    engine->unseen = TAKE_PTR(engine->looking);
-    while (engine->unseen) {
-        struct wait_watch *watch = engine->unseen;
-        stop_looking(engine, watch);
-        bool ready = call(engine, watch, true);
-        if (!watch->armed || watch->looking)
-            continue; /* it is being freed, or was armed anew */
-        if (ready)
-            watch_ready(engine, watch);
-        else
-            start_looking(engine, watch);
-    }
-}
-
-int wait_watch_new(struct wait_engine *engine, const struct wait_watch_ops *ops, void *data,
-                   struct wait_watch **out)
-{
-    struct wait_watch *watch = calloc(1, sizeof *watch);
-    if (!watch)
-        return -ENOMEM;
-    *watch = (struct wait_watch){.engine = engine, .ops = ops, .data = data, .poll_fd = -1};
-    struct wait_source *source = &watch->source;
-    lock_take(&engine->lock);
-    source->id = engine->next_id++;
-    HASH_ADD(by_id, engine->sources, id, sizeof source->id, source);
-    bool added = source->by_id.tbl;
-    lock_release(&engine->lock);
-    if (added)
-        *out = watch;
-    else
-        free(watch);
-    return added ? 0 : -ENOMEM;
-}
-
-int wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, short events)
-{
-    struct wait_engine *engine = watch->engine;
-    int error = 0;
-    lock_take(&engine->lock);
-    watch->armed = true;
-    stop_looking(engine, watch);
-    wait_forget_descriptor(engine, &watch->poll_fd);
-    if (wait->source == IPCFS_WAIT_POLL)
-        error = wait_arm_descriptor(engine, watch->source.id, &watch->poll_fd, wait->fd, events);
-    else
-        start_looking(engine, watch);
-    lock_release(&engine->lock);
-    if (wait->source != IPCFS_WAIT_POLL)
-        wait_engine_wake(engine);
-    return error;
-}
-
-void wait_watch_free(struct wait_watch *watch)
-{
-    struct wait_engine *engine = watch->engine;
-    struct wait_source *source = &watch->source;
-    lock_take(&engine->lock);
-    watch->armed = false;
-    while (engine->calling == watch)
-        pthread_cond_wait(&engine->changed, &engine->lock.mutex);
-    stop_looking(engine, watch);
-    HASH_DELETE(by_id, engine->sources, source);
-    lock_release(&engine->lock);
-    wait_forget_descriptor(engine, &watch->poll_fd);
-    free(watch);
-}
-
 /* ---- the thread ---- */
 
 static void on_event(struct wait_engine *engine, uint64_t id)
@@ -357,12 +218,12 @@ static void on_event(struct wait_engine *engine, uint64_t id)
         line = (struct wait_line *)source;
         line->users++;
     } else if (source) {
-        watch_ready(engine, (struct wait_watch *)source);
+        wait_watch_ready(engine, (struct wait_watch *)source);
     }
     lock_release(&engine->lock);
     if (!line)
         return;
-    serve_line(line, true);
+    wait_serve_line(line, true);
     wait_line_put(line);
 }
 
@@ -413,9 +274,7 @@ static void sweep(struct wait_engine *engine, struct agenda *agenda)
         return;
     int64_t before = time_used();
     sweep_lines(engine);
-    lock_take(&engine->lock);
-    look_at_watches(engine);
-    lock_release(&engine->lock);
+    wait_watch_look(engine);
     agenda->next_sweep = wait_now() + SWEEP_MS + (time_used() - before) * SWEEP_SHARE;
 }
 

@@ -96,7 +96,8 @@ void wait_serve(struct wait_line *line, struct wait_done *done);
 void wait_serve_heirs(struct wait_line *line, const struct wait_group *group, struct wait_done *done);
 /* Ends one wait: at once, or as soon as the keeper lets go of it. */
 void wait_dismiss(struct wait_line *line, struct waiter *waiter, int error, struct wait_done *done);
-/* Without locks. */
+/* Without locks. wait_serve_line() serves all that can be, a batch at a time; `disarmed`: an event used up its arming. */
+void wait_serve_line(struct wait_line *line, bool disarmed);
 void wait_finish(struct wait_done *done);
 void wait_line_use(struct wait_line *line);
 
@@ -106,6 +107,13 @@ void wait_line_use(struct wait_line *line);
 bool wait_keeper_want(struct wait_line *line);
 /* Has the keeper let go of the waiter in service. */
 void wait_keeper_nudge(struct wait_line *line);
+
+/* ---- fs/wait_watch.c ---- */
+
+/* With the engine's lock held, which is released for the call. */
+void wait_watch_ready(struct wait_engine *engine, struct wait_watch *watch);
+/* Without locks: asks those that have no descriptor. */
+void wait_watch_look(struct wait_engine *engine);
 
 /* ---- fs/wait_engine.c; whatever locks are held ---- */
 
