@@ -177,12 +177,9 @@ static void test_charge_is_the_kernels(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(shapes); i++) {
         uint64_t cost = shapes[i].maxmsg * (shapes[i].msgsize + 96);
         char reason[256];
-        pid_t enough = start_process(USER, cost, run_until_killed);
-        pid_t less = start_process(USER, cost - 1, run_until_killed);
+        pid_t enough = start_idle_process(USER, cost);
+        pid_t less = start_idle_process(USER, cost - 1);
         const struct ipcfs_value options[] = {number_of(shapes[i].maxmsg), number_of(shapes[i].msgsize)};
-        while (limit_number(USER, enough, "msgqueue_limit") != cost ||
-               limit_number(USER, less, "msgqueue_limit") != cost - 1)
-            (void)sched_yield(); /* until both are who they are to be */
         struct caller caller = {.uid = USER, .gid = USER, .pid = less};
         const struct ipcfs_wish wish = {
             .name = "a", .flags = O_RDWR | O_CREAT, .mode = 0600, .caller = &caller, .options = options};
@@ -202,9 +199,7 @@ static void test_charge_is_the_kernels(void **state)
 static void test_limit_of_a_stranger_does_not_count(void **state)
 {
     (void)state;
-    pid_t stranger = start_process(OTHER_USER, 1, run_until_killed);
-    while (limit_number(OTHER_USER, stranger, "msgqueue_limit") != 1)
-        (void)sched_yield();
+    pid_t stranger = start_idle_process(OTHER_USER, 1);
     const struct caller caller = {.uid = USER, .gid = USER, .pid = stranger};
     const struct ipcfs_wish wish = {.name = "a", .flags = O_RDWR | O_CREAT, .mode = 0600, .caller = &caller};
     assert_int_equal(limit_number(USER, stranger, "msgqueue_limit"), 819200);
@@ -237,6 +232,9 @@ static void test_limits_come_true(void **state)
     assert_int_equal(create_name_as(USER, "3"), 0);
     must_have_left(0, "fs.mqueue.queues_max");
     must_refuse(USER, not_given, not_given, -ENOSPC, "fs.mqueue.queues_max (3) queues exist");
+    private_set("fs/mqueue/queues_max", "10"); /* 7 left by the count, and by the bytes */
+    assert_int_equal(limit_number(USER, 0, "msgqueue_left") / COST_10_8192, 7);
+    must_have_left(7, "fs.mqueue.queues_max");
     private_set("fs/mqueue/queues_max", "5000");
     for (int i = 4; i < 11; i++)
         assert_int_equal(create_name_as(USER, (char[]){(char)('0' + i), 0}), 0);
@@ -298,18 +296,19 @@ static int terminate_all(void)
 }
 
 /*
- * How many of 100 creations fail while somebody does that to their children; −1 for any other end than that.
+ * How many creations fail while somebody does that to their children; −1 for any other end than that. There are
+ * at least 100 of them, and where `until_one`, so many that he has hit one.
  */
-static int failures_under(int (*attack)(void))
+static int failures_under(int (*attack)(void), bool until_one)
 {
     int failures = 0;
     pid_t pid = start_process(LONELY_USER, 0, attack);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100 || (until_one && failures == 0 && i < 10000); i++) {
         const struct ipcfs_wish wish = {
             .name = "a", .flags = O_RDWR | O_CREAT | O_EXCL, .mode = 0600, .caller = &self};
         int error = create_as(LONELY_USER, &wish);
         if (error && error != -EAGAIN)
-            failures = -1000;
+            return -1;
         failures += error == -EAGAIN;
         (void)kind->remove(0, "a"); /* one that was killed late has made it */
     }
@@ -325,11 +324,11 @@ static int attack_children(void)
     int queued = 0;
     if (pipe2(signals_pipe, O_CLOEXEC | O_NONBLOCK) || sigaction(SIGTERM, &action, NULL))
         return __LINE__;
-    if (failures_under(terminate_all) != 0 || read(signals_pipe[0], &queued, sizeof queued) != -1)
+    if (failures_under(terminate_all, false) != 0 || read(signals_pipe[0], &queued, sizeof queued) != -1)
         return __LINE__; /* a handler has run in a child */
-    if (failures_under(stop_all) <= 0)
+    if (failures_under(stop_all, true) <= 0)
         return __LINE__;
-    if (failures_under(kill_all) <= 0)
+    if (failures_under(kill_all, true) <= 0)
         return __LINE__;
     return 0;
 }
@@ -371,9 +370,7 @@ static void test_nothing_is_left_of_the_identity(void **state)
     uid_t effective;
     uid_t saved;
     sigset_t blocked;
-    pid_t pid = start_process(USER, 100000, run_until_killed);
-    while (limit_number(USER, pid, "msgqueue_limit") != 100000)
-        (void)sched_yield();
+    pid_t pid = start_idle_process(USER, 100000);
     const struct caller caller = {.uid = USER, .gid = USER, .pid = pid};
     const struct ipcfs_wish wish = {.name = "a", .flags = O_RDWR | O_CREAT, .mode = 0600, .caller = &caller};
     assert_int_equal(getrlimit(RLIMIT_MSGQUEUE, &before), 0);

@@ -52,6 +52,23 @@ pid_t start_process(uid_t uid, rlim_t limit, int (*run)(void))
     _exit(run());
 }
 
+/* Tells that it is who it is to be by stopping. */
+static int stop_until_killed(void)
+{
+    for (;;)
+        (void)raise(SIGSTOP);
+    return 0;
+}
+
+pid_t start_idle_process(uid_t uid, rlim_t limit)
+{
+    int status = 0;
+    pid_t pid = start_process(uid, limit, stop_until_killed);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    return pid;
+}
+
 int end_of(pid_t pid)
 {
     int status = 0;
@@ -69,13 +86,6 @@ void kill_and_wait(pid_t pid)
 {
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
-
-int run_until_killed(void)
-{
-    for (;;)
-        (void)pause();
-    return 0;
 }
 
 const struct ipcfs_value *value_of(const struct ipcfs_field *fields, const struct ipcfs_value *values,

@@ -20,10 +20,11 @@ int create_name_as(uid_t uid, const char *name);
 
 /* A process of that user altogether, who ends with status `run()`; RLIMIT_MSGQUEUE, where not 0. */
 pid_t start_process(uid_t uid, rlim_t limit, int (*run)(void));
+/* One that does nothing, and is ready at the return of this. */
+pid_t start_idle_process(uid_t uid, rlim_t limit);
 int end_of(pid_t pid);
 int run_as(uid_t uid, rlim_t limit, int (*run)(void));
 void kill_and_wait(pid_t pid);
-int run_until_killed(void);
 
 /* The value of that name in an array parallel to `fields`. */
 const struct ipcfs_value *value_of(const struct ipcfs_field *fields, const struct ipcfs_value *values,
