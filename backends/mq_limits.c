@@ -363,7 +363,7 @@ int mq_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     struct mq_system system;
     struct usage usage;
-    struct rlimit limit;
+    struct rlimit limit = {0};
     int error = mq_read_system(&system);
     if (!error)
         error = mq_caller_limit(caller, &limit);

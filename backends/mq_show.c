@@ -122,7 +122,7 @@ static void show_status(const struct mq_status *status, struct ipcfs_value *valu
 int mq_show_state(const char *name, const struct statx *stat, int fd, struct ipcfs_value *values)
 {
     struct mq_attr attributes;
-    struct mq_status status;
+    struct mq_status status = {0};
     memset(values, 0, FIELD_COUNT * sizeof *values);
     show_attributes(name, stat, values);
     if (fd < 0)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
@@ -312,7 +313,7 @@ static void test_without_the_right_to_mount(void **state)
             int line = use_mount_point(mounted);
             if (line)
                 (void)fprintf(stderr, "line %d\n", line);
-            _exit(line != 0);
+            _exit(line ? EXIT_FAILURE : EXIT_SUCCESS);
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -344,7 +345,7 @@ static int attack_in_private(void)
         int line = attack_children();
         if (line)
             (void)fprintf(stderr, "line %d\n", line);
-        _exit(line != 0);
+        _exit(line ? EXIT_FAILURE : EXIT_SUCCESS);
     }
     return waitpid(pid, &status, 0) != pid || status ? __LINE__ : 0;
 }
@@ -355,7 +356,7 @@ static void test_attacked_children(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(attack_in_private() != 0);
+        _exit(attack_in_private() ? EXIT_FAILURE : EXIT_SUCCESS);
     assert_int_equal(end_of(pid), 0);
     assert_int_equal(create_name_as(LONELY_USER, "a"), 0);
 }

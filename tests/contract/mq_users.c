@@ -45,10 +45,10 @@ pid_t start_process(uid_t uid, rlim_t limit, int (*run)(void))
     assert_true(pid >= 0);
     if (pid > 0)
         return pid;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if ((limit && setrlimit(RLIMIT_MSGQUEUE, &limits)) || setgroups(0, NULL) || setresgid(uid, uid, uid) ||
         setresuid(uid, uid, uid))
         _exit(99);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the uid, whose change takes it off */
     _exit(run());
 }
 

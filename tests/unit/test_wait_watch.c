@@ -34,7 +34,7 @@ static void ready(void *data)
     (void)stats_now(watched->fixture);
     if (watched->again) {
         watched->again--;
-        (void)wait_watch_arm(watched->watch, &watched->wait, POLLIN);
+        wait_watch_arm(watched->watch, &watched->wait, POLLIN);
     }
     if (atomic_load(&watched->freed))
         fake_complain("freed under ready()");
