@@ -298,7 +298,8 @@ enum {
 const struct ipcfs_field mq_limit_fields[] = {
     [LIMIT_QUEUES_MAX] = {"queues_max", IPCFS_UNSIGNED, "",
                           "fs.mqueue.queues_max: so many queues may exist; one more is ENOSPC"},
-    [LIMIT_QUEUES] = {"queues", IPCFS_UNSIGNED, "", "so many do"},
+    [LIMIT_QUEUES] = {"queues", IPCFS_UNSIGNED, "",
+                      "so many have a name; others, removed but open, count too"},
     [LIMIT_MSG_MAX] = {"msg_max", IPCFS_UNSIGNED, "messages", "fs.mqueue.msg_max: the largest maxmsg"},
     [LIMIT_MSG_DEFAULT] = {"msg_default", IPCFS_UNSIGNED, "messages",
                            "fs.mqueue.msg_default: maxmsg where none is given"},

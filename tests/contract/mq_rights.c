@@ -155,7 +155,8 @@ static void test_one_descriptor_for_hold_and_files(void **state)
 
 static struct ipcfs_value shown(const struct ipcfs_ref *ref, const char *name)
 {
-    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    struct ipcfs_value values[IPCFS_FIELDS_MAX];
+    memset(values, 1, sizeof values); /* known, if nobody says otherwise */
     assert_int_equal(kind->render(ref, values), 0);
     return *value_of(kind->fields, values, name);
 }
