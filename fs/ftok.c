@@ -79,6 +79,8 @@ static int follow(struct walk *walk, int fd)
     struct statfs system;
     if (++walk->links > LINKS_MAX)
         return -ELOOP;
+    if (!walk->may_wait)
+        return -EAGAIN; /* what follows asks the link's file system, whatever is cached */
     if (fstatfs(fd, &system))
         return -errno;
     if (system.f_type == PROC_SUPER_MAGIC)
