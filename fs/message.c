@@ -59,7 +59,8 @@ void messages_end(struct ipcfs *fs, struct handle *handle)
     if (!messages->writers)
         return;
     wait_end(messages->writers, handle, -EBADF);
-    messages_end_writing(fs, handle);
+    if (messages->style == MESSAGE_LINES)
+        messages_end_writing(fs, handle);
 }
 
 void messages_free(struct messages *messages)

@@ -154,11 +154,12 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
     return result < 0 ? result : (ssize_t)writing->size;
 }
 
-/* Writers leave nothing for each other that would not wait as well. */
+/* The beginning of a line is only kept: it need not wait behind those who send, but for those of the same handle. */
 static bool is_due(const struct waiter *waiter)
 {
-    (void)waiter;
-    return false;
+    const struct writing *writing = (const struct writing *)waiter;
+    const struct messages *messages = writing->handle->messages;
+    return messages->style == MESSAGE_LINES && !writing->flush && !messages->writing.parked && !line_end(writing);
 }
 
 /*
