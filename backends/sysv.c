@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { GROUPS_ON_STACK = 64 };
 
 /* ---- names ---- */
 
@@ -76,24 +75,6 @@ static int is_in_some_group(const struct ipc_perm *perm, const gid_t *groups, in
     return false;
 }
 
-/* Whether the calling thread belongs to the object's group or to its creator's. −errno. */
-static int is_in_group(const struct ipc_perm *perm)
-{
-    gid_t own = getegid();
-    gid_t few[GROUPS_ON_STACK];
-    if (is_in_some_group(perm, &own, 1))
-        return true;
-    int count = getgroups(GROUPS_ON_STACK, few);
-    if (count >= 0)
-        return is_in_some_group(perm, few, count);
-    count = getgroups(0, NULL);
-    AUTO_FREE gid_t *many = calloc((size_t)(count > 0 ? count : 1), sizeof *many);
-    if (!many)
-        return -ENOMEM;
-    count = getgroups(count, many);
-    return count < 0 ? -errno : is_in_some_group(perm, many, count);
-}
-
 /* Where it counts is not looked at (a user name space that does not own the IPC name space): a thread that
  * has it is the daemon itself, and the kernel checks its calls again. */
 static bool has_ipc_owner_capability(void)
@@ -103,19 +84,51 @@ static bool has_ipc_owner_capability(void)
     return syscall(SYS_capget, &header, data) == 0 && data[0].effective & 1U << CAP_IPC_OWNER;
 }
 
+struct sysv_opener {
+    uid_t uid;
+    bool privileged;
+    int count;
+    gid_t groups[]; /* the effective one first */
+};
+
+struct sysv_opener *sysv_opener_new(void)
+{
+    int count = getgroups(0, NULL);
+    if (count < 0)
+        return NULL;
+    struct sysv_opener *opener = malloc(sizeof *opener + (1 + (size_t)count) * sizeof opener->groups[0]);
+    if (!opener)
+        return NULL;
+    *opener = (struct sysv_opener){.uid = geteuid(), .privileged = has_ipc_owner_capability()};
+    opener->groups[0] = getegid();
+    count = getgroups(count, opener->groups + 1);
+    opener->count = 1 + (count > 0 ? count : 0);
+    return opener;
+}
+
+void sysv_opener_free(struct sysv_opener *opener)
+{
+    free(opener);
+}
+
+int sysv_opener_check(const struct sysv_opener *opener, const struct ipc_perm *perm, unsigned wanted)
+{
+    unsigned granted = perm->mode;
+    if (opener->uid == perm->uid || opener->uid == perm->cuid)
+        granted >>= 6;
+    else if (is_in_some_group(perm, opener->groups, opener->count))
+        granted >>= 3;
+    return (wanted & ~granted) == 0 || opener->privileged ? 0 : -EACCES;
+}
+
 int sysv_check_access(const struct ipc_perm *perm, unsigned wanted)
 {
-    uid_t uid = geteuid();
-    unsigned granted = perm->mode;
-    if (uid == perm->uid || uid == perm->cuid) {
-        granted >>= 6;
-    } else {
-        int member = is_in_group(perm);
-        if (member < 0)
-            return member;
-        granted >>= member ? 3 : 0;
-    }
-    return (wanted & ~granted) == 0 || has_ipc_owner_capability() ? 0 : -EACCES;
+    struct sysv_opener *self = sysv_opener_new();
+    if (!self)
+        return -ENOMEM;
+    int error = sysv_opener_check(self, perm, wanted);
+    sysv_opener_free(self);
+    return error;
 }
 
 unsigned sysv_wanted(int flags)

@@ -53,6 +53,15 @@ struct ipcfs_objid sysv_object_id(int id);
  * ipc/util.c) and by its effective ids, groups and capabilities of this moment. 0, −EACCES, or −ENOMEM.
  */
 int sysv_check_access(const struct ipc_perm *perm, unsigned wanted);
+/*
+ * Who opened a file, for a check later on, by another thread. sysv_opener_new() takes the calling thread's identity of
+ * this moment: NULL without memory. NULL is harmless to sysv_opener_free().
+ */
+struct sysv_opener;
+struct sysv_opener *sysv_opener_new(void);
+void sysv_opener_free(struct sysv_opener *opener);
+/* sysv_check_access() for him: 0 or −EACCES. */
+int sysv_opener_check(const struct sysv_opener *opener, const struct ipc_perm *perm, unsigned wanted);
 /* What open(2) with these flags wants. */
 unsigned sysv_wanted(int flags);
 

@@ -202,9 +202,9 @@ static int msg_stat(const struct ipcfs_ref *ref, struct statx *out)
 }
 
 /* O_TRUNC means nothing: `echo x >` of a shell is not to throw away what is queued. */
-static int open_plain(int id, int flags, struct ipcfs_file **out)
+static int open_plain(int id, const struct ipc_perm *perm, int flags, struct ipcfs_file **out)
 {
-    return sysv_msg_file_new(id, flags, SYSV_MSG_SEND_TYPE, SYSV_MSG_ANY_TYPE, out);
+    return sysv_msg_file_new(id, perm, flags, SYSV_MSG_SEND_TYPE, SYSV_MSG_ANY_TYPE, out);
 }
 
 static int msg_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
@@ -214,7 +214,7 @@ static int msg_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **
     if (id < 0)
         return id;
     int error = sysv_check_access(&state.msg_perm, sysv_wanted(flags));
-    return error ? error : open_plain(id, flags, out);
+    return error ? error : open_plain(id, &state.msg_perm, flags, out);
 }
 
 /* ---- creating and removing ---- */
@@ -262,7 +262,7 @@ static int fill_created(int id, int flags, bool made, struct ipcfs_created *out)
     fill_found(id, &state, &out->found);
     error = make_hold(id, &out->hold);
     if (!error)
-        error = open_plain(id, flags, &out->file);
+        error = open_plain(id, &state.msg_perm, flags, &out->file);
     if (!error)
         return 0;
     free(TAKE_PTR(out->hold));

@@ -21,8 +21,15 @@ enum {
     POLL_LOOK_MAX = 256,
 };
 
+/*
+ * An id is no hold: when its queue is gone the kernel gives the id to a new one, after 2^22 others, which is seconds for
+ * who wants that. So before each call it is asked whether the id still means the queue that was opened, or at least
+ * one that its opener might open: the daemon's own calls are never refused.
+ */
 struct ipcfs_file {
     int id;
+    struct ipc_perm perm;       /* when it was opened */
+    struct sysv_opener *opener; /* owned */
     bool readable;
     bool writable;
     long send_type;
@@ -44,18 +51,25 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-int sysv_msg_file_new(int id, int flags, long send_type, long receive_type, struct ipcfs_file **out)
+int sysv_msg_file_new(int id, const struct ipc_perm *perm, int flags, long send_type, long receive_type,
+                      struct ipcfs_file **out)
 {
     struct msginfo info;
     int highest = sysv_msg_info(&info);
     if (highest < 0)
         return highest;
     struct ipcfs_file *file = malloc(sizeof *file);
-    if (!file)
+    struct sysv_opener *opener = sysv_opener_new();
+    if (!file || !opener) {
+        free(file);
+        sysv_opener_free(opener);
         return -ENOMEM;
+    }
     int mode = flags & O_ACCMODE;
     *file = (struct ipcfs_file){
         .id = id,
+        .perm = *perm,
+        .opener = opener,
         .readable = mode == O_RDONLY || mode == O_RDWR,
         .writable = mode == O_WRONLY || mode == O_RDWR,
         .send_type = send_type,
@@ -74,7 +88,37 @@ bool sysv_msg_file_may_write(const struct ipcfs_file *file)
 
 void sysv_msg_close(struct ipcfs_file *file)
 {
+    sysv_opener_free(file->opener);
     free(file);
+}
+
+/* ---- still the same? ---- */
+
+static bool has_same_creator(const struct ipc_perm *a, const struct ipc_perm *b)
+{
+    return a->__key == b->__key && a->cuid == b->cuid && a->cgid == b->cgid;
+}
+
+static bool has_same_access(const struct ipc_perm *a, const struct ipc_perm *b)
+{
+    return a->uid == b->uid && a->gid == b->gid && a->mode == b->mode;
+}
+
+/* Whether what has the id now may be used by the file: 0, −EIDRM or −EACCES. */
+static int check_same(const struct ipcfs_file *file, const struct ipc_perm *now, unsigned wanted)
+{
+    if (!has_same_creator(&file->perm, now))
+        return -EIDRM;
+    return has_same_access(&file->perm, now) ? 0 : sysv_opener_check(file->opener, now, wanted);
+}
+
+static int check_queue(const struct ipcfs_file *file, unsigned wanted)
+{
+    struct msqid_ds state;
+    int error = sysv_msg_state(file->id, &state);
+    if (error)
+        return error == -ESTALE ? -EIDRM : error;
+    return check_same(file, &state.msg_perm, wanted);
 }
 
 /* ---- receiving ---- */
@@ -120,6 +164,9 @@ ssize_t sysv_msg_try_read(struct ipcfs_file *file, char *buffer, size_t size, of
         return -EBADF;
     if (size < sysv_msg_room(file))
         return -E2BIG;
+    int error = check_queue(file, SYSV_READ);
+    if (error)
+        return error;
     size_t skip = -(uintptr_t)buffer % sizeof(long);
     struct message *message = (struct message *)(void *)(buffer + skip);
     size_t room = smaller(size - skip - sizeof(long), INT_MAX);
@@ -144,6 +191,9 @@ ssize_t sysv_msg_try_write(struct ipcfs_file *file, const char *data, size_t siz
         return -EINVAL;
     if (size > INT_MAX)
         return -EMSGSIZE;
+    int error = check_queue(file, SYSV_WRITE);
+    if (error)
+        return error;
     _Alignas(struct message) char small[sizeof(struct message) + SEND_ON_STACK];
     AUTO_FREE void *large = size > SEND_ON_STACK ? malloc(sizeof(struct message) + size) : NULL;
     if (size > SEND_ON_STACK && !large)
@@ -155,7 +205,7 @@ ssize_t sysv_msg_try_write(struct ipcfs_file *file, const char *data, size_t siz
         return (ssize_t)size;
     if (errno != EINVAL)
         return -errno;
-    int error = sysv_msg_error(file->id, EINVAL, -EIDRM);
+    error = sysv_msg_error(file->id, EINVAL, -EIDRM);
     return error == -EINVAL ? -EMSGSIZE : error; /* over kernel.msgmax */
 }
 
@@ -246,6 +296,9 @@ int sysv_msg_poll(struct ipcfs_file *file, struct ipcfs_wait *wait)
     int writable = file->writable ? POLLOUT | POLLWRNORM : 0;
     struct msqid_ds state;
     int error = sysv_msg_state(file->id, &state);
+    if (!error &&
+        check_same(file, &state.msg_perm, (readable ? SYSV_READ : 0U) | (writable ? SYSV_WRITE : 0U)))
+        error = -ESTALE;
     if (error)
         return error == -ESTALE ? readable | writable | POLLERR | POLLHUP : error;
     int events = 0;

@@ -6,11 +6,15 @@
 #include "ipcfs/backend.h"
 #include "ipcfs/text.h"
 
+#include <sys/ipc.h>
+
 /* The types of an open file that is no `type/N`: what msgsnd(2) gives and msgrcv(2) asks for. */
 enum { SYSV_MSG_SEND_TYPE = 1, SYSV_MSG_ANY_TYPE = 0 };
 
-/* A file of queue `id` with the access mode of `flags`: no permission is checked. −ENOMEM. */
-int sysv_msg_file_new(int id, int flags, long send_type, long receive_type, struct ipcfs_file **out);
+/* A file of queue `id`, which had these permissions, for the calling thread, with the access mode of `flags`: no
+ * permission is checked. −ENOMEM. */
+int sysv_msg_file_new(int id, const struct ipc_perm *perm, int flags, long send_type, long receive_type,
+                      struct ipcfs_file **out);
 bool sysv_msg_file_may_write(const struct ipcfs_file *file);
 
 /*

@@ -206,7 +206,7 @@ static int type_open(const struct ipcfs_ref *ref, int64_t number, int flags, str
     if (id < 0)
         return id;
     int error = sysv_check_access(&state.msg_perm, sysv_wanted(flags));
-    return error ? error : sysv_msg_file_new(id, flags, (long)number, (long)number, out);
+    return error ? error : sysv_msg_file_new(id, &state.msg_perm, flags, (long)number, (long)number, out);
 }
 
 const struct ipcfs_verb sysv_msg_verbs[] = {

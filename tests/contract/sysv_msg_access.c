@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -164,6 +165,64 @@ static void test_permission_goes_with_the_file(void **state)
     assert_int_equal(kind->change(&ref, NULL, &change), 0);
     assert_int_equal(send_text(object.file, "still"), 5);
     must_receive(object.file, "still");
+    let_go(&object);
+}
+
+/* ---- an id that was given to another queue ---- */
+
+/* Removes the queue of that id and has the kernel give the id to a new one. */
+static void give_id_to_another(int id, key_t key, int mode)
+{
+    native_remove(id);
+    (void)set_kernel("msg_next_id", id);
+    assert_int_equal(native_queue(key, mode), id);
+    native_send(id, 1, "secret");
+}
+
+static void must_reach_nothing(struct ipcfs_file *file, int error)
+{
+    char buffer[512];
+    struct ipcfs_wait wait = {0};
+    assert_int_equal(receive(file, buffer, sizeof buffer), error);
+    assert_int_equal(send_text(file, "forged"), error);
+    wait = (struct ipcfs_wait){.block = true};
+    assert_int_equal(kind->try_write(file, "forged", 6, 0, 0, &wait), error);
+    assert_true(kind->poll(file, &wait) & POLLHUP);
+}
+
+/* Not even root's file, which the permissions would let in. */
+static void test_queue_of_another_creator(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_queue();
+    int id = id_of(&object);
+    give_id_to_another(id, IPC_PRIVATE, 0600);
+    must_reach_nothing(object.file, -EIDRM);
+    assert_int_equal(native_state(id).msg_qnum, 1);
+    native_remove(id);
+    let_go(&object);
+}
+
+/* Same key and creator: only what its opener might open again. */
+static void test_queue_of_the_same_creator(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_queue();
+    int id = id_of(&object);
+    key_t key = native_state(id).msg_perm.__key;
+    struct ipcfs_ref ref = key_ref(&object, true);
+    const struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = 0666};
+    assert_int_equal(kind->change(&ref, NULL, &change), 0);
+    struct ipcfs_file *file = NULL;
+    assert_int_equal(seteuid(STRANGER), 0);
+    int error = kind->open(&ref, O_RDWR, &file);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(error, 0);
+    give_id_to_another(id, key, 0600);
+    must_reach_nothing(file, -EACCES);
+    must_receive(object.file, "secret");
+    kind->close(file);
+    native_remove(id);
     let_go(&object);
 }
 
@@ -384,6 +443,8 @@ static void test_change_of_a_queue_over_the_limit(void **state)
 static const struct CMUnitTest tests[] = {
     TEST(test_every_mode_and_identity),
     TEST(test_permission_goes_with_the_file),
+    TEST(test_queue_of_another_creator),
+    TEST(test_queue_of_the_same_creator),
     TEST(test_change_attributes),
     TEST(test_change_times),
     TEST(test_stranger),
