@@ -15,6 +15,8 @@
 
 /* For how long a line that its writer left unfinished waits for room in the queue, and how many may. */
 enum { LINGER_MS = 5000, LINGERING_MAX = 64 };
+/* Of lines that wait so much is copied, whatever the size of the write(2): it then gives a smaller count. */
+enum { PARKED_LINES_MAX = 64 * 1024 };
 
 struct writing {
     struct parked parked;
@@ -22,9 +24,10 @@ struct writing {
     struct handle *handle; /* parked: counted */
     const char *data;
     size_t size;
-    size_t done;  /* MESSAGE_LINES: so much has been sent, or kept as unfinished */
-    char *copy;   /* owned; parked: what `data` points to */
-    char *joined; /* owned: the line the keeper sends, where it is not all in `data` */
+    size_t done;   /* MESSAGE_LINES: so much has been sent, or kept as unfinished */
+    size_t before; /* and so much before `data` */
+    char *copy;    /* owned; parked: what `data` points to */
+    char *joined;  /* owned: the line the keeper sends, where it is not all in `data` */
     size_t joined_length;
     int flags;
     bool flush; /* no data: the unfinished line is to be sent as it is */
@@ -125,7 +128,8 @@ static ssize_t send_line(struct writing *writing, const char *end, struct ipcfs_
 /* How a write of lines ends: what was done counts, and an error only where nothing was. */
 static ssize_t lines_result(const struct writing *writing, ssize_t error)
 {
-    return writing->done && !writing->flush ? (ssize_t)writing->done : error;
+    size_t done = writing->before + writing->done;
+    return done && !writing->flush ? (ssize_t)done : error;
 }
 
 static ssize_t write_lines(struct writing *writing, struct ipcfs_wait *wait)
@@ -140,7 +144,7 @@ static ssize_t write_lines(struct writing *writing, struct ipcfs_wait *wait)
         if (result < 0)
             return lines_result(writing, result);
     }
-    return (ssize_t)writing->done;
+    return (ssize_t)(writing->before + writing->done);
 }
 
 /* ---- the waiter ---- */
@@ -159,7 +163,8 @@ static bool is_due(const struct waiter *waiter)
 {
     const struct writing *writing = (const struct writing *)waiter;
     const struct messages *messages = writing->handle->messages;
-    return messages->style == MESSAGE_LINES && !writing->flush && !messages->writing.parked && !line_end(writing);
+    return messages->style == MESSAGE_LINES && !writing->flush && !messages->writing.parked &&
+           !line_end(writing);
 }
 
 /*
@@ -225,9 +230,30 @@ static struct writing writing_new(struct ipcfs *fs, struct handle *handle, int f
     };
 }
 
+/*
+ * Passes over what is done, and leaves to the next write(2) what is beyond a bound: many may wait with large writes of
+ * one buffer, that cost them nothing. The line that is sent now stays, however long it is.
+ */
+static void shorten(struct writing *writing)
+{
+    writing->before += writing->done;
+    writing->data += writing->done;
+    writing->size -= writing->done;
+    writing->done = 0;
+    if (writing->size <= PARKED_LINES_MAX)
+        return;
+    const char *end = memrchr(writing->data, '\n', PARKED_LINES_MAX);
+    if (!end)
+        end = memchr(writing->data, '\n', writing->size);
+    if (end)
+        writing->size = (size_t)(end - writing->data) + 1;
+}
+
 /* The data lie in the buffer of the session: what waits needs its own. */
 static void wait_to_write(struct reply *reply, struct writing *writing)
 {
+    if (writing->size && writing->handle->messages->style == MESSAGE_LINES)
+        shorten(writing);
     struct writing *parked = malloc(sizeof *parked);
     char *copy = malloc(writing->size ? writing->size : 1);
     if (!parked || !copy) {

@@ -68,6 +68,9 @@ static void negotiate(struct fuse_conn_info *connection)
      * then a write(2) that waits would hold the inode's lock exclusively (OPEN_SIZE in fs/target.h). */
     fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
     fuse_set_feature_flag(connection, FUSE_CAP_PARALLEL_DIROPS);
+    /* Asynchronous reads and writes (io_submit(2) with O_DIRECT) would be background requests. Nothing interrupts those:
+     * who asked could not be killed while they wait, and a dozen that do (max_background) hold up the RELEASEs of all. */
+    fuse_unset_feature_flag(connection, FUSE_CAP_ASYNC_DIO);
     /* Otherwise the kernel would keep locks for the mount alone, and native lockers would not see them. */
     fuse_set_feature_flag(connection, FUSE_CAP_POSIX_LOCKS);
     fuse_set_feature_flag(connection, FUSE_CAP_FLOCK_LOCKS);
