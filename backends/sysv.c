@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-
 /* ---- names ---- */
 
 bool sysv_parse_id(const char *name, int *id)

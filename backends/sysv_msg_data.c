@@ -112,13 +112,12 @@ static int check_same(const struct ipcfs_file *file, const struct ipc_perm *now,
     return has_same_access(&file->perm, now) ? 0 : sysv_opener_check(file->opener, now, wanted);
 }
 
-static int check_queue(const struct ipcfs_file *file, unsigned wanted)
+static int check_queue(const struct ipcfs_file *file, unsigned wanted, struct msqid_ds *state)
 {
-    struct msqid_ds state;
-    int error = sysv_msg_state(file->id, &state);
+    int error = sysv_msg_state(file->id, state);
     if (error)
         return error == -ESTALE ? -EIDRM : error;
-    return check_same(file, &state.msg_perm, wanted);
+    return check_same(file, &state->msg_perm, wanted);
 }
 
 /* ---- receiving ---- */
@@ -164,7 +163,8 @@ ssize_t sysv_msg_try_read(struct ipcfs_file *file, char *buffer, size_t size, of
         return -EBADF;
     if (size < sysv_msg_room(file))
         return -E2BIG;
-    int error = check_queue(file, SYSV_READ);
+    struct msqid_ds state;
+    int error = check_queue(file, SYSV_READ, &state);
     if (error)
         return error;
     size_t skip = -(uintptr_t)buffer % sizeof(long);
@@ -191,9 +191,12 @@ ssize_t sysv_msg_try_write(struct ipcfs_file *file, const char *data, size_t siz
         return -EINVAL;
     if (size > INT_MAX)
         return -EMSGSIZE;
-    int error = check_queue(file, SYSV_WRITE);
+    struct msqid_ds state;
+    int error = check_queue(file, SYSV_WRITE, &state);
     if (error)
         return error;
+    if (size > state.msg_qbytes)
+        return -EMSGSIZE; /* it could only wait, natively for ever, and others behind it */
     _Alignas(struct message) char small[sizeof(struct message) + SEND_ON_STACK];
     AUTO_FREE void *large = size > SEND_ON_STACK ? malloc(sizeof(struct message) + size) : NULL;
     if (size > SEND_ON_STACK && !large)

@@ -122,16 +122,36 @@ static bool is_worth_telling(void *data)
     struct ipcfs_wait wait = {0};
     short events = possible(handle, &wait);
     lock_take(&handle->messages->lock);
-    bool worth = events & (handle->messages->awaited | POLLERR | POLLHUP);
+    bool worth = events & (handle->messages->watched | POLLERR | POLLHUP);
     lock_release(&handle->messages->lock);
     return worth;
 }
 
 static const struct wait_watch_ops watch_ops = {.ready = tell_poller, .look = is_worth_telling};
 
-/* Has `poller` told of the next change, who speaks for all that poll the file: so what those before await counts too. */
-static int watch(struct ipcfs *fs, struct handle *handle, short events, const struct ipcfs_wait *wait,
-                 struct fuse_pollhandle *poller)
+/*
+ * Who is told, and of what. A caller that has been told that it can read is told again only when it may have found that
+ * it cannot any more: an edge-triggered epoll does not ask in between. So its poller is kept, and the watch armed for what
+ * is not possible now, and for the rest as soon as an operation of the handle has answered EAGAIN, up to which such a
+ * caller has to go on (epoll(7)). Level-triggered callers ask again by themselves. One poller speaks for all who poll the
+ * file, so what they await adds up until they have been told.
+ */
+
+/* With the lock of the messages held. */
+static int watch(struct ipcfs *fs, struct handle *handle, short events, const struct ipcfs_wait *wait)
+{
+    struct messages *messages = handle->messages;
+    int error = messages->watch ? 0 : wait_watch_new(fs->waits, &watch_ops, handle, &messages->watch);
+    if (error)
+        return error;
+    messages->watched = events;
+    wait_watch_arm(messages->watch, wait, events);
+    return 0;
+}
+
+/* Has `poller` told of the next change, instead of who was to be told before. */
+static int watch_for(struct ipcfs *fs, struct handle *handle, short events, short now,
+                     const struct ipcfs_wait *wait, struct fuse_pollhandle *poller)
 {
     struct messages *messages = handle->messages;
     int error = 0;
@@ -139,14 +159,30 @@ static int watch(struct ipcfs *fs, struct handle *handle, short events, const st
     struct fuse_pollhandle *earlier = messages->poller;
     messages->awaited = earlier ? messages->awaited | events : events;
     messages->poller = poller;
-    if (!messages->watch)
-        error = wait_watch_new(fs->waits, &watch_ops, handle, &messages->watch);
-    if (!error)
-        wait_watch_arm(messages->watch, wait, messages->awaited);
+    short missing = messages->awaited & ~now;
+    if (missing && !(now & (POLLERR | POLLHUP)))
+        error = watch(fs, handle, missing, wait);
     lock_release(&messages->lock);
     if (earlier)
         fuse_pollhandle_destroy(earlier);
     return error;
+}
+
+void messages_watch_again(struct ipcfs *fs, struct handle *handle, short events)
+{
+    struct messages *messages = handle->messages;
+    lock_take(&messages->lock);
+    short wanted = messages->poller ? (short)(messages->awaited & events) : 0;
+    lock_release(&messages->lock);
+    if (!wanted)
+        return;
+    struct ipcfs_wait wait = {0};
+    short now = possible(handle, &wait);
+    lock_take(&messages->lock);
+    /* Without memory or descriptors for it the caller waits until it asks again. */
+    if (messages->poller)
+        (void)watch(fs, handle, (short)(wanted | (messages->awaited & ~now)), &wait);
+    lock_release(&messages->lock);
 }
 
 /* After the watch is armed it is looked once more: what changed in between was seen by neither. */
@@ -156,11 +192,9 @@ void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle,
     struct ipcfs_wait wait = {0};
     short now = possible(handle, &wait);
     int error = 0;
-    if (poller && !(now & (events | POLLERR | POLLHUP))) {
-        error = watch(fs, handle, events, &wait, poller);
-        now = possible(handle, &wait);
-    } else if (poller) {
-        fuse_pollhandle_destroy(poller);
+    if (poller) {
+        error = watch_for(fs, handle, events, now, &wait, poller);
+        now |= possible(handle, &wait);
     }
     if (error)
         reply_error(reply, error);

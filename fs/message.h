@@ -51,6 +51,7 @@ struct messages {
     struct wait_watch *watch;
     struct fuse_pollhandle *poller; /* owned: who is told when something changes */
     short awaited;                  /* the events he waits for */
+    short watched;                  /* of these, what the watch is to tell of */
 };
 
 /* Gives the handle, which has its file, what it needs for messages. `flags` are those of the open. 0 or −ENOMEM. */
@@ -71,6 +72,8 @@ void messages_free(struct messages *messages);
 void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, int flags);
 void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,
                     size_t size, int flags);
+/* After a −EAGAIN that was answered: `events` are what the caller met the lack of. */
+void messages_watch_again(struct ipcfs *fs, struct handle *handle, short events);
 /* Takes `poller` over, which may be NULL. */
 void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle, short events,
                    struct fuse_pollhandle *poller);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 struct reading {
@@ -265,7 +266,10 @@ void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle,
     }
     bool patient = !(flags & O_NONBLOCK);
     struct reading reading = {
-        .parked.waiter = {.ops = &reading_ops, .group = &messages->reading, .owner = handle},
+        .parked.waiter = {.ops = &reading_ops,
+                          .group = &messages->reading,
+                          .owner = handle,
+                          .uid = handle->uid},
         .fs = fs,
         .handle = handle,
         .size = size,
@@ -276,4 +280,6 @@ void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle,
         wait_to_read(reply, &reading);
     else
         answer(&reading, reply, result);
+    if (result == -EAGAIN && !patient)
+        messages_watch_again(fs, handle, POLLIN | POLLRDNORM);
 }

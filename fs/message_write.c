@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <poll.h>
 #include <string.h>
 
 /* For how long a line that its writer left unfinished waits for room in the queue, and how many may. */
@@ -223,7 +224,10 @@ static const struct waiter_ops writing_ops = {
 static struct writing writing_new(struct ipcfs *fs, struct handle *handle, int flags)
 {
     return (struct writing){
-        .parked.waiter = {.ops = &writing_ops, .group = &handle->messages->writing, .owner = handle},
+        .parked.waiter = {.ops = &writing_ops,
+                          .group = &handle->messages->writing,
+                          .owner = handle,
+                          .uid = handle->uid},
         .fs = fs,
         .handle = handle,
         .flags = flags,
@@ -294,14 +298,22 @@ void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle
         wait_to_write(reply, &writing);
     else
         answer(&writing, reply, result);
+    if (result == -EAGAIN && !patient)
+        messages_watch_again(fs, handle, POLLOUT | POLLWRNORM);
 }
 
 /* ---- what nobody finished ---- */
 
 static atomic_uint lingering;
 
+/* At most once a second: a user could fill the log with them. */
 static void warn_lost(const struct handle *handle, ssize_t error)
 {
+    static _Atomic int64_t next;
+    int64_t now = wait_now();
+    if (atomic_load(&next) > now)
+        return;
+    atomic_store(&next, now + 1000);
     log_warning("%s: an unfinished line of %zu bytes is lost: %s", handle->node.name,
                 handle->messages->unfinished.length, strerror((int)-error));
 }

@@ -67,7 +67,7 @@ uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsign
  * near each other collide. */
 static uint64_t number_inode(uint64_t verb_inode, int64_t number)
 {
-    uint64_t scattered = ((uint64_t)number + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 16;
+    uint64_t scattered = (2 * (uint64_t)number + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 16;
     return verb_inode ^ (scattered & ((UINT64_C(1) << 48) - 1));
 }
 

@@ -23,7 +23,7 @@
 
 #include <signal.h>
 
-enum { KEEPERS_MAX = 256, KEEPER_LINGER_MS = 100 };
+enum { KEEPERS_MAX = 256, KEEPERS_SHARE = 64, KEEPER_LINGER_MS = 100 };
 
 /* Wakes keepers: the process must have a handler for it that does nothing, without SA_RESTART. */
 #define WAKE_SIGNAL SIGUSR1
@@ -31,6 +31,9 @@ enum { KEEPERS_MAX = 256, KEEPER_LINGER_MS = 100 };
 struct wait_engine;
 struct wait_line;
 struct waiter;
+
+/* Milliseconds, CLOCK_MONOTONIC. */
+int64_t wait_now(void);
 
 /* Waiters that share something an earlier one may leave for the next, as the rest of a message. In their handle. */
 struct wait_group {
@@ -64,7 +67,8 @@ struct waiter {
     const struct waiter_ops *ops;
     struct wait_group *group; /* NULL: shares nothing */
     const void *owner;        /* who may end it by wait_end(): its handle */
-    unsigned limit_ms;        /* 0, or for how long it waits: then it ends with −EAGAIN */
+    uid_t uid;         /* whose it is: no user but root may have more than KEEPERS_SHARE of the keepers */
+    unsigned limit_ms; /* 0, or for how long it waits: then it ends with −EAGAIN */
 
     /* The engine's. `line` is fixed from wait_prepare() on; the rest is guarded by the line's lock. */
     struct wait_line *line; /* counted */

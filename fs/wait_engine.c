@@ -16,8 +16,8 @@
 #include <time.h>
 #include <utlist.h>
 
-/* Sweeping takes at most one part in SWEEP_SHARE of a processor. */
-enum { NUDGE_MS = 1, LIMIT_MS = 100, SWEEP_MS = 20, SWEEP_SHARE = 100, EVENTS = 64, WAKE_ID = 0 };
+/* Sweeping takes about one part in SWEEP_SHARE of a processor at most. */
+enum { NUDGE_MS = 1, LIMIT_MS = 100, SWEEP_MS = 20, SWEEP_SHARE = 10, EVENTS = 64, WAKE_ID = 0 };
 
 void wait_engine_wake(struct wait_engine *engine)
 {
@@ -230,6 +230,7 @@ static void on_event(struct wait_engine *engine, uint64_t id)
 /* What the thread has to look at the clock for. */
 struct agenda {
     int64_t next_sweep;
+    bool looking; /* a sweep is under way: watches are still to be asked */
     int64_t next_end;
 };
 
@@ -252,7 +253,7 @@ static int next_timeout(struct wait_engine *engine, const struct agenda *agenda)
     lock_take(&engine->lock);
     if (engine->nudged)
         timeout = NUDGE_MS;
-    if (engine->swept || engine->looking)
+    if (engine->swept || engine->looking || engine->unseen)
         timeout = earlier(timeout, agenda->next_sweep, now);
     lock_release(&engine->lock);
     if (has_limits(engine))
@@ -273,9 +274,10 @@ static void sweep(struct wait_engine *engine, struct agenda *agenda)
     if (wait_now() < agenda->next_sweep)
         return;
     int64_t before = time_used();
-    sweep_lines(engine);
-    wait_watch_look(engine);
-    agenda->next_sweep = wait_now() + SWEEP_MS + (time_used() - before) * SWEEP_SHARE;
+    if (!agenda->looking)
+        sweep_lines(engine);
+    agenda->looking = !wait_watch_look(engine);
+    agenda->next_sweep = wait_now() + (agenda->looking ? 0 : SWEEP_MS) + (time_used() - before) * SWEEP_SHARE;
 }
 
 static void end_waits(struct wait_engine *engine, struct agenda *agenda)
@@ -338,8 +340,11 @@ int wait_engine_start(struct wait_engine **out, unsigned time_max_ms)
     struct wait_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return -ENOMEM;
-    *engine = (struct wait_engine){
-        .epoll_fd = -1, .wake_fd = -1, .time_max_ms = time_max_ms, .next_id = WAKE_ID + 1};
+    *engine = (struct wait_engine){.epoll_fd = -1,
+                                   .wake_fd = -1,
+                                   .time_max_ms = time_max_ms,
+                                   .next_id = WAKE_ID + 1,
+                                   .keeper_shares.max = KEEPERS_SHARE};
     int error = prepare(engine);
     if (!error)
         error = -pthread_create(&engine->thread, NULL, run, engine);

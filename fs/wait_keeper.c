@@ -62,11 +62,31 @@ static void turn(struct wait_line *line)
     lock_take(&line->lock);
 }
 
-static void leave(struct wait_line *line)
+/* Takes one of the keepers there may be, from the share of the first in the line, and counts the line for it. */
+static bool take_place(struct wait_line *line)
 {
     struct wait_engine *engine = line->engine;
+    lock_take(&engine->lock);
+    bool free = atomic_load(&engine->keepers) < KEEPERS_MAX;
+    bool taken = free && share_take(&engine->keeper_shares, line->first->uid) == 0;
+    if (taken) {
+        line->keeper_uid = line->first->uid;
+        line->users++;
+        atomic_fetch_add(&engine->keepers, 1);
+    }
+    lock_release(&engine->lock);
+    return taken;
+}
+
+/* The keeper that this place was for is no more, or never was. The line may be freed. */
+static void give_place_back(struct wait_line *line)
+{
+    struct wait_engine *engine = line->engine;
+    lock_take(&engine->lock);
+    share_give_back(&engine->keeper_shares, line->keeper_uid);
+    lock_release(&engine->lock);
     wait_line_put(line);
-    atomic_fetch_sub(&engine->keepers, 1); /* the engine may be gone now */
+    atomic_fetch_sub(&engine->keepers, 1); /* after this the engine may be gone */
 }
 
 static void *keep(void *argument)
@@ -77,7 +97,7 @@ static void *keep(void *argument)
         turn(line);
     line->has_keeper = false;
     lock_release(&line->lock);
-    leave(line);
+    give_place_back(line);
     return NULL;
 }
 
@@ -95,22 +115,16 @@ static bool start_keeper(struct wait_line *line)
 
 bool wait_keeper_want(struct wait_line *line)
 {
-    struct wait_engine *engine = line->engine;
     if (line->has_keeper) {
         pthread_cond_signal(&line->keeper_wanted);
         return true;
     }
-    if (atomic_fetch_add(&engine->keepers, 1) < KEEPERS_MAX) {
-        wait_line_use(line);
-        line->has_keeper = start_keeper(line);
-        if (line->has_keeper)
-            return true;
-        lock_take(&engine->lock);
-        line->users--; /* the waiter counts it as well */
-        lock_release(&engine->lock);
-    }
-    atomic_fetch_sub(&engine->keepers, 1);
-    return false;
+    if (!take_place(line))
+        return false;
+    line->has_keeper = start_keeper(line);
+    if (!line->has_keeper)
+        give_place_back(line); /* the waiter counts the line as well */
+    return line->has_keeper;
 }
 
 void wait_keeper_nudge(struct wait_line *line)

@@ -6,6 +6,7 @@
 
 #include "hash.h"
 #include "lock.h"
+#include "share.h"
 #include "wait.h"
 
 #include <pthread.h>
@@ -36,6 +37,7 @@ struct wait_line {
     bool armed;
     bool has_keeper;
     pthread_t keeper;
+    uid_t keeper_uid; /* whose share of the keepers it is from */
     pthread_cond_t keeper_wanted;
 };
 
@@ -63,6 +65,7 @@ struct wait_engine {
 
     struct lock lock; /* guards what follows */
     pthread_cond_t changed;
+    struct shares keeper_shares;
     struct wait_line *lines;
     struct wait_source *sources;
     uint64_t next_id;
@@ -83,8 +86,6 @@ struct wait_done {
 
 /* How many are served before the lock is released in between. */
 enum { WAIT_BATCH = 64 };
-
-int64_t wait_now(void);
 
 /* ---- fs/wait.c; the first four with the line's lock held ---- */
 
@@ -112,8 +113,8 @@ void wait_keeper_nudge(struct wait_line *line);
 
 /* With the engine's lock held, which is released for the call. */
 void wait_watch_ready(struct wait_engine *engine, struct wait_watch *watch);
-/* Without locks: asks those that have no descriptor. */
-void wait_watch_look(struct wait_engine *engine);
+/* Without locks: asks those that have no descriptor, for LOOK_MS at most. False where some are left for the next time. */
+bool wait_watch_look(struct wait_engine *engine);
 
 /* ---- fs/wait_engine.c; whatever locks are held ---- */
 

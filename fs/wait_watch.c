@@ -6,6 +6,9 @@
 
 #include <errno.h>
 
+/* What a kind does to look may take long, and the thread has others to serve. */
+enum { LOOK_MS = 2 };
+
 /* With the engine's lock held. */
 static void unlist(struct wait_watch **place, const struct wait_watch *watch)
 {
@@ -61,11 +64,13 @@ void wait_watch_ready(struct wait_engine *engine, struct wait_watch *watch)
 }
 
 /* Lists may change under each call: so what is still to be asked is a list as well. */
-void wait_watch_look(struct wait_engine *engine)
+bool wait_watch_look(struct wait_engine *engine)
 {
+    int64_t end = wait_now() + LOOK_MS;
     lock_take(&engine->lock);
-    engine->unseen = TAKE_PTR(engine->looking);
-    while (engine->unseen) {
+    if (!engine->unseen)
+        engine->unseen = TAKE_PTR(engine->looking);
+    while (engine->unseen && wait_now() < end) {
         struct wait_watch *watch = engine->unseen;
         stop_looking(engine, watch);
         bool ready = call(engine, watch, true);
@@ -76,7 +81,9 @@ void wait_watch_look(struct wait_engine *engine)
         else
             start_looking(engine, watch);
     }
+    bool done = !engine->unseen;
     lock_release(&engine->lock);
+    return done;
 }
 
 int wait_watch_new(struct wait_engine *engine, const struct wait_watch_ops *ops, void *data,

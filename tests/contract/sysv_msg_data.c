@@ -427,8 +427,14 @@ static void test_removed_while_waiting(void **state)
         struct ipcfs_created object = new_queue();
         struct ipcfs_ref ref = key_ref(&object, false);
         struct waiter waiter;
-        if (writes)
+        if (writes) {
             assert_int_equal(find_verb("qbytes")->write(&ref, "3", 1, NULL), 0);
+            assert_int_equal(send_text(object.file, "long"), -EMSGSIZE); /* not now, and not ever */
+            assert_int_equal(find_verb("qbytes")->write(&ref, "100", 3, NULL), 0);
+            char *text = make_text(99);
+            assert_int_equal(send_text(object.file, text), 99);
+            free(text);
+        }
         begin_wait(&waiter, object.file, writes);
         assert_int_equal(kind->remove(BY_KEY, "0x2a"), 0);
         end_wait(&waiter, -EIDRM);
