@@ -74,7 +74,8 @@ static size_t make_message(char *text, unsigned sender, unsigned priority, unsig
 
     for (size_t i = 0; i < body; i++)
         bytes[i] = 'a' + (char)(random_next(&random) % 26);
-    snprintf(text, HEAD + 1, "%02u %u %07u %04zu %08x ", sender, priority, sequence, body, checksum(bytes, body));
+    snprintf(text, HEAD + 1, "%02u %u %07u %04zu %08x ", sender, priority, sequence, body,
+             checksum(bytes, body));
     memcpy(text + HEAD, bytes, body);
     text[HEAD + body] = '\0';
     return HEAD + body;
@@ -86,7 +87,8 @@ void note_message(const struct setup *setup, unsigned receiver, const char *text
     size_t body;
     struct shared *shared = setup->shared;
 
-    if (length < HEAD || sscanf(text, "%2u %1u %7u %4zu %8x ", &sender, &priority, &sequence, &body, &sum) != 5)
+    if (length < HEAD ||
+        sscanf(text, "%2u %1u %7u %4zu %8x ", &sender, &priority, &sequence, &body, &sum) != 5)
         errx(1, "receiver %u got no message: %zu bytes '%.40s'", receiver, length, text);
     if (length != HEAD + body || checksum(text + HEAD, body) != sum || sender >= SENDERS ||
         sequence >= SEQUENCES || priority >= PRIORITIES)
@@ -143,7 +145,8 @@ static void open_sender(struct sender *s)
         s->fd[0] = open_file(setup->control, "/lines", -1, O_WRONLY);
     else if (s->mode == S_PRIORITY)
         for (int i = 0; i < PRIORITIES; i++)
-            s->fd[i] = open_file(setup->control, setup->posix ? "/prio/" : "/type/", i + !setup->posix, O_WRONLY);
+            s->fd[i] =
+                open_file(setup->control, setup->posix ? "/prio/" : "/type/", i + !setup->posix, O_WRONLY);
 }
 
 static bool send_native(const struct sender *s, unsigned priority, const char *text, size_t length)
@@ -257,7 +260,8 @@ static ssize_t receive_native(const struct setup *setup, enum receiver_mode mode
     struct packet packet;
 
     if (setup->posix)
-        return mq_receive(mode == R_NATIVE_NONBLOCK ? setup->nonblocking : setup->queue, text, MESSAGE_MAX, NULL);
+        return mq_receive(mode == R_NATIVE_NONBLOCK ? setup->nonblocking : setup->queue, text, MESSAGE_MAX,
+                          NULL);
     ssize_t n = msgrcv(setup->queue, &packet, MESSAGE_MAX, type, mode == R_NATIVE_NONBLOCK ? IPC_NOWAIT : 0);
     if (n > 0)
         memcpy(text, packet.text, n);

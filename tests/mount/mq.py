@@ -14,8 +14,8 @@ import sys
 import time
 
 from mounttest import CTL, Diffs, User, attempt, daemon_only, eq, get, main, metrics, ok, refused
-from queues import (MQ, MQFS, Mq, bash, clean_queues, ends, libc, make_mq, mount_mqfs, output, shell, start, sysctl,
-                    unlink_mq, wait_blocked)
+from queues import (MQ, MQFS, Mq, bash, clean_queues, ends, make_mq, mount_mqfs, output, shell, start, sysctl,
+                    unlink_mq)
 
 QUEUE = sys.argv[1]
 STATE = ('name', 'maxmsg', 'msgsize', 'curmsgs', 'bytes', 'mode', 'uid', 'gid')

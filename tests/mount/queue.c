@@ -70,8 +70,8 @@ static void send_text(long priority, const char *text)
 static size_t receive_text(void)
 {
     unsigned priority = 0;
-    ssize_t length = posix ? mq_receive(mqd, message.text, ROOM, &priority)
-                           : msgrcv(msqid, &message, ROOM, 0, 0);
+    ssize_t length =
+        posix ? mq_receive(mqd, message.text, ROOM, &priority) : msgrcv(msqid, &message, ROOM, 0, 0);
 
     if (length < 0)
         err(1, "receiving");
@@ -132,7 +132,8 @@ static void wait_for_notification(void)
 {
     sigset_t set;
     siginfo_t info;
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77};
+    struct sigevent event = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77};
 
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Conservation of messages (conserve.c), on a POSIX and on a System V queue, with receivers that are killed and without.
+# usage: conserve.sh CONSERVE-PROGRAM     (IPCFS_SECONDS: of each of the four parts; ONLY=word: parts of it)
+set -euo pipefail
+
+program=$1
+status=0
+[[ $ASAN == 1 ]] && export IPCFS_SECONDS=${IPCFS_SECONDS:-10}
+export IPCFS_SECONDS=${IPCFS_SECONDS:-2}
+
+part() { # KIND QUEUE CONTROL
+    for kills in spare kill; do
+        [[ "$1 $kills" == *"${ONLY:-}"* ]] || continue
+        if [[ $IPCFS_NATIVE == 1 ]]; then
+            "$program" "$1" - - "$kills" || status=1
+        else
+            "$program" "$1" "$MNT/$2" "$MNT/ctl/$2" "$kills" || status=1
+        fi
+    done
+}
+
+part mq mq/conserve
+part sysv sysv/msg/by-key/0x000000c0
+exit $status
