@@ -11,8 +11,8 @@ import threading
 import time
 
 from mounttest import CTL, attempt, eq, in_child, join, main, metrics, ok
-from queues import (MQ, MSG, SOON, Watch, bash, clean_queues, ends, make_mq, make_msg, mount_mqfs, output,
-                    shell, start, state, sysctl, wait_blocked, wait_until)
+from queues import (KINDS, SOON, Posix, SystemV, Watch, bash, clean_queues, ends, mount_mqfs, output, shell, start, state,
+                    sysctl, wait_blocked, wait_until)
 
 CROWD = sys.argv[1]
 MEASURE = os.environ['IPCFS_MEASURE'] == '1'
@@ -21,45 +21,8 @@ BYTES_EACH = 4096
 PID = os.environ['IPCFS_PID']
 
 
-class Posix:
-    """A queue of one kind, natively and its paths: room for `room` messages of a byte."""
-    kind = 'mq'
-
-    def __init__(self, name='q', room=2):
-        self.native = make_mq(name, room, 32)
-        self.path, self.ctl, self.other = f'{MQ}/{name}', f'{CTL}/mq/{name}', 'prio/3'
-
-    def send(self, data):
-        self.native.send(data)
-
-    def receive(self):
-        return self.native.receive()[0]
-
-    def count(self):
-        return self.native.attr()['curmsgs']
-
-
-class SystemV:
-    kind = 'sysv/msg'
-
-    def __init__(self, key=0x77, room=2):
-        self.native = make_msg(key)
-        self.path, self.ctl, self.other = f'{MSG}/by-key/{key:#010x}', f'{CTL}/sysv/msg/by-key/{key:#010x}', 'type/3'
-        if room == 2:  # 2 bytes of 16384: what qbytes says is the bound
-            self.native.send(b'x' * (self.native.stat()['qbytes'] - 2))
-
-    def send(self, data):
-        self.native.send(data)
-
-    def receive(self):
-        return self.native.receive()[0]
-
-    def count(self):
-        return self.native.stat()['qnum']
-
-
 def full(cls):
-    q = cls()
+    q = cls(room=2)
     q.send(b'1')
     q.send(b'2')
     return q
@@ -87,8 +50,8 @@ def wait_settled(before, what):
 
 def writers(q):
     """One of each kind of blocked writer."""
-    found = [shell(f'echo a > {q.path}'), shell(f'echo b >> {q.path}'), shell(f'echo c > {q.ctl}/{q.other}'),
-             shell(f'seq 100 > {q.ctl}/lines'), shell(f'exec 3<> {q.path}; echo d >&3')]
+    found = [shell(f'echo a > {q.path}'), shell(f'echo b >> {q.path}'), shell(f'echo c > {q.ctl}/{q.numbered}'),
+             shell(f'exec seq 100 > {q.ctl}/lines'), shell(f'exec 3<> {q.path}; echo d >&3')]
     for p in found:
         wait_blocked(p.pid)
     return found
@@ -152,8 +115,8 @@ def test_full_system_v_queue():
 
 def test_signals_end_at_once():
     before = metrics()
-    for cls in (Posix, SystemV):
-        for make, q in ((writers, full(cls)), (readers, cls('r', 10) if cls is Posix else cls(0x78, 0))):
+    for cls in KINDS:
+        for make, q in ((writers, full(cls)), (readers, cls('r', 10) if cls is Posix else cls(0x78))):
             count = q.count()
             for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
                 with Watch():
@@ -171,17 +134,16 @@ def test_signals_end_at_once():
 
 def test_order_of_writers():
     """Writers to a full queue are served in the order in which they came."""
-    for cls in (Posix, SystemV):
+    for cls in KINDS:
         q = full(cls)
         base = metrics()['ipcfs_parked']
         blocked = []
         for i in range(8):
             blocked.append(shell(f'printf {i} > {q.path}'))
             wait_parked(base + i + 1, f'writer {i} of {cls.kind}')
-        for _ in range(q.count()):
-            q.receive()
+        q.take()
         got = []
-        wait_until(lambda: got.extend(q.native.take()) or len(got) == 8, f'8 messages of {cls.kind}: {got}')
+        wait_until(lambda: got.extend(q.take()) or len(got) == 8, f'8 messages of {cls.kind}: {got}')
         eq([t for t, *_ in got], [b'%d' % i for i in range(8)], f'order of {cls.kind}')
         eq([ends(p) for p in blocked], [0] * 8, 'status of the writers')
 
@@ -194,8 +156,8 @@ def read_text(fd):
 
 def test_a_descriptor_of_several_processes():
     """After fork: blocked readers and a writer on one descriptor do not lock each other out."""
-    for cls in (Posix, SystemV):
-        q = cls() if cls is Posix else cls(0x79, 0)
+    for cls in KINDS:
+        q = cls('s', 2) if cls is Posix else cls(0x79)
         fd = os.open(q.path, os.O_RDWR)
         base = metrics()['ipcfs_parked']
         pids = []
@@ -215,9 +177,7 @@ def test_a_descriptor_of_several_processes():
             join(pids, f'readers of one descriptor of {cls.kind}', 10)
             eq(q.count(), 0, 'messages left')
         os.close(fd)
-        full_queue = Posix('f') if cls is Posix else SystemV(0x7a)
-        full_queue.send(b'1')
-        full_queue.send(b'2')
+        full_queue = full(cls)
         fd = os.open(full_queue.path, os.O_RDWR)
         pids = [in_child(lambda: eq(os.write(fd, b'w'), 1, 'write')) for _ in range(3)]
         wait_parked(base + 3, f'writers of {cls.kind}')
@@ -256,9 +216,9 @@ def send_all(queues, each):
     def send(q):
         for n in range(each):
             if q.kind == 'mq':
-                q.native.send(b'%d' % n, 0, 30)
+                q.send(b'%d' % n, 0, 30)
             else:
-                q.native.send(b'%d' % n)
+                q.send(b'%d' % n)
     workers = [threading.Thread(target=send, args=(q,)) for q in queues]
     for w in workers:
         w.start()
@@ -268,7 +228,7 @@ def send_all(queues, each):
 
 
 def make_queues(mq, sysv):
-    return [Posix(f'p{i}', 10) for i in range(mq)] + [SystemV(0x100 + i, 0) for i in range(sysv)]
+    return [Posix(f'p{i}', 10) for i in range(mq)] + [SystemV(0x100 + i) for i in range(sysv)]
 
 
 def check_idle(count, before_rss, before_threads, queues):
@@ -353,12 +313,12 @@ def check_no_delay(crowded, other, count):
 def test_system_v_does_not_delay_posix():
     sysctl('kernel/msgmni', 32000)
     n = 300
-    check_no_delay([SystemV(0x1000 + i, 0) for i in range(n)], Posix('q', 10), 3000 if MEASURE else n)
+    check_no_delay([SystemV(0x1000 + i) for i in range(n)], Posix('q', 10), 3000 if MEASURE else n)
 
 
 def test_posix_does_not_delay_system_v():
     sysctl('fs/mqueue/queues_max', 1000)
-    check_no_delay([Posix(f'p{i}', 10) for i in range(80)], SystemV(0x99, 0), 3200 if MEASURE else 80)
+    check_no_delay([Posix(f'p{i}', 10) for i in range(80)], SystemV(0x99), 3200 if MEASURE else 80)
 
 
 mount_mqfs()

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -44,8 +43,9 @@ def create(line, path=f'{CTL}/mq/create'):
     try:
         os.write(fd, line.encode() + b'\n')
     except OSError as e:
-        reason = os.pread(fd, 4096, 0).decode().strip()
-        eq(get(f'{CTL}/last-error').decode().strip(), reason, f'ctl/last-error after {line!r}')
+        reason = os.read(fd, 4096).decode().strip()
+        last = get(f'{CTL}/last-error').decode().strip()
+        ok(last.endswith(reason) and 'mq/create' in last, f'ctl/last-error after {line[:80]!r}: {last!r}, reason {reason!r}')
         return errno.errorcode[e.errno], reason
     finally:
         os.close(fd)
@@ -93,11 +93,13 @@ def test_order_of_priorities():
         if bad:
             refused('ENOENT', os.open, f'{CTL}/mq/q/prio/{bad}', os.O_WRONLY)
     eq(os.listdir(f'{CTL}/mq/q/prio') if os.path.isdir(f'{CTL}/mq/q/prio') else [], [], 'listing of prio')
-    refused(('EACCES', 'EINVAL', 'EPERM', 'EBADF', 'EOPNOTSUPP'), lambda: os.read(os.open(f'{CTL}/mq/q/prio/3', os.O_RDONLY), 9))
+    got = try_open(f'{CTL}/mq/q/prio/3', os.O_RDONLY)
+    ok(got in ('EACCES', 'EINVAL', 'EPERM'), f'open of prio/3 for reading: {got}')
 
 
 @daemon_only
 def test_creation():
+    sysctl('fs/mqueue/msg_max', 100)
     with open(f'{MQ}/plain', 'wb'):
         pass
     want = make_mq('native').attr()
@@ -118,6 +120,7 @@ def test_creation():
     eq(os.stat(f'{MQFS}/masked').st_mode & 0o7777, 0o640, 'umask')
     eq(bash('echo "shell maxmsg=3 msgsize=9" > $CTL/mq/create'), ('', 0), 'echo > create')
     eq(Mq('shell').attr()['maxmsg'], 3, 'maxmsg')
+    sysctl('fs/mqueue/msg_max', 10)
 
 
 @daemon_only
@@ -128,13 +131,13 @@ def test_refused_creations():
                              ('bad maxmsg=many', 'EINVAL', 'maxmsg=many'), ('bad maxmsg=', 'EINVAL', 'maxmsg='),
                              ('bad maxmsg', 'EINVAL', 'maxmsg'), ('bad msgsize=99999999', 'EINVAL', 'msgsize=99999999'),
                              ('bad color=red', 'EINVAL', 'color'), ('bad mode=888', 'EINVAL', 'mode=888'),
-                             ('bad maxmsg=5 maxmsg=6', 'EINVAL', 'maxmsg'), ('', 'EINVAL', ''),
+                             ('bad maxmsg=5 maxmsg=6', 'EINVAL', 'maxmsg'), ('', ('EINVAL', None), ''),
                              ('maxmsg=5', ('EINVAL', None), ''), ('a/b', ('EINVAL', 'ENOENT', 'EACCES'), 'a/b'),
-                             ('..', 'EINVAL', '..'), ('x' * 256, ('EINVAL', 'ENAMETOOLONG'), ''),
+                             ('..', ('EINVAL', 'EISDIR'), '..'), ('x' * 256, ('EINVAL', 'ENAMETOOLONG'), ''),
                              ('bad maxmsg=18446744073709551617', 'EINVAL', 'maxmsg'), ('there', ('EEXIST', 'EINVAL'), 'there')):
         got = create(line)
         wants = want if isinstance(want, tuple) else (want,)
-        ok((got and got[0]) in wants, f'create {line[:40]!r}: {got}, expected {wants}')
+        ok((got[0] if got else None) in wants, f'create {line[:40]!r}: {got}, expected {wants}')
         if got:
             ok(got[1] and word in got[1] and '\n' not in got[1], f'reason for {line[:40]!r}: {got[1]!r}')
     eq(set(os.listdir(MQFS)) - {'maxmsg=5'}, {'there'}, 'queues afterwards')
@@ -270,9 +273,8 @@ def test_message_mode():
     eq(os.read(fd, 100), b'', 'its end')
     q.send(b'abc')
     eq((os.read(fd, 0), q.attr()['curmsgs']), (b'', 1), 'read of 0 bytes takes nothing')
-    eq(os.pread(fd, 2, 77), b'ab', 'the offset means nothing')
-    eq(os.pread(fd, 2, 0), b'c', 'in pread either')
-    eq(os.pread(fd, 2, 0), b'', 'nor at the end')
+    refused('ESPIPE', os.pread, fd, 2, 0)
+    eq([os.read(fd, 2) for _ in range(3)], [b'ab', b'c', b''], 'pieces')
     q.send(b'first')
     q.send(b'next')
     eq(os.readv(fd, [one := bytearray(2), two := bytearray(100)]), 5, 'readv gives one message')
@@ -292,10 +294,10 @@ def test_sending():
     refused('EMSGSIZE', os.write, fd, b'x' * 101)
     refused('EMSGSIZE', os.write, fd, b'x' * 100000)
     eq(os.writev(fd, [b'ab', b'', b'cd' * 20]), 42, 'writev')
-    eq(os.pwrite(fd, b'offset', 1000), 6, 'pwrite')
+    refused('ESPIPE', os.pwrite, fd, b'offset', 0)
     refused('EBADF', os.read, fd, 1)
     os.close(fd)
-    eq([t for t, _ in q.take()], [b'one', b'x' * 100, b'ab' + b'cd' * 20, b'offset'], 'messages')
+    eq([t for t, _ in q.take()], [b'one', b'x' * 100, b'ab' + b'cd' * 20], 'messages')
     fd = os.open(f'{MQ}/q', os.O_RDWR)
     os.write(fd, b'')
     ok(q.attr()['curmsgs'] in (0, 1), 'a write of 0 bytes sends an empty message or nothing')
@@ -389,12 +391,9 @@ def test_lines():
 @daemon_only
 def test_large_messages():
     """Never torn: one write is one message, or an error."""
-    for size in (8192, 65536, 131072, 300000, 1 << 20, 3 << 20):
-        got = create(f'big maxmsg=1 msgsize={size}')
-        if got and size > 8192:
-            print(f'  msgsize={size}: {got}')
-            continue
-        eq(got, None, f'queue of {size}')
+    sysctl('fs/mqueue/msgsize_max', 16 << 20)
+    for size in (8192, 65536, 131072, 300000, 600000):
+        eq(create(f'big maxmsg=1 msgsize={size}'), None, f'queue of {size}')
         q = Mq('big')
         text = os.urandom(size)
         fd = os.open(f'{MQ}/big', os.O_RDWR | os.O_NONBLOCK)
@@ -411,6 +410,7 @@ def test_large_messages():
         q.send(text)
         ok(message(fd, 5001) == text, f'{size} bytes received in pieces')
         os.close(fd)
+        q.close()
         unlink_mq('big')
 
 
@@ -429,8 +429,7 @@ def test_shared_handle():
     os.close(fd)
     fd = os.open(f'{CTL}/mq/q/lines', os.O_WRONLY)
     os.write(fd, b'begun by one, ')
-    child = subprocess.Popen(['sh', '-c', f'printf "ended by another\\n" >&{fd}'], pass_fds=[fd])
-    eq(ends(child), 0, 'child')
+    eq(ends(shell('echo "ended by another"', stdout=fd)), 0, 'child')
     os.close(fd)
     eq(sorted(t for t, _ in q.take()), sorted([b'begun by one, ended by another']), 'a line of two processes')
 
@@ -470,7 +469,7 @@ def test_truncate():
     refused('EACCES', user, os.truncate, f'{MQ}/q', 0)
     user.end()
     eq(q.attr()['curmsgs'], 1, 'another user can not purge')
-    refused(('EOPNOTSUPP', 'EPERM', 'EINVAL', 'ENODEV'), os.posix_fallocate, os.open(f'{MQ}/q', os.O_RDWR), 0, 10)
+    refused(('EOPNOTSUPP', 'EPERM', 'ESPIPE', 'ENODEV'), os.posix_fallocate, os.open(f'{MQ}/q', os.O_RDWR), 0, 10)
 
 
 def ftruncate(size):
@@ -618,7 +617,7 @@ def test_quota():
         eq(user(limits), mine, 'limits after all are removed')
         sysctl('fs/mqueue/queues_max', 3)
         for i in range(3):
-            eq(user(create, f'q{i} maxmsg=1 msgsize=1'), None, 'create')
+            eq(user(create, f'q{i} maxmsg=1 msgsize=1'), None, f'create with {os.listdir(MQFS)}, {limits()}')
         got = user(create, 'q3 maxmsg=1 msgsize=1')
         eq(got and got[0], 'ENOSPC', f'create over queues_max: {got}')
         ok('queues_max' in got[1], f'reason: {got[1]!r}')

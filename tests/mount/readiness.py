@@ -7,56 +7,12 @@ import subprocess
 import threading
 import time
 
-from mounttest import ASAN, CTL, attempt, eq, main, metrics, ok, refused
-from queues import (IPC_NOWAIT, MQ, MSG, SOON, Watch, bash, clean_queues, ends, make_mq, make_msg, mount_mqfs, shell,
-                    wait_until)
+from mounttest import ASAN, attempt, eq, main, metrics, ok, refused
+from queues import KINDS, SOON, Posix, Watch, bash, clean_queues, ends, mount_mqfs, shell, wait_until
 
 IN, OUT = select.POLLIN, select.POLLOUT
-PIECE = 4096
 # A queue that can not be polled natively is looked at every now and then.
-WAKE = {'mq': 1 if ASAN else 0.25, 'sysv': 2 if ASAN else 1}
-
-
-class Posix:
-    kind = 'mq'
-
-    def __init__(self):
-        self.q = make_mq('q', 2, PIECE)
-        self.path, self.ctl = f'{MQ}/q', f'{CTL}/mq/q'
-
-    def send(self, data):
-        self.q.send(data)
-
-    def take(self):
-        return self.q.take()
-
-    def receive(self):
-        return self.q.receive()
-
-    def fill(self):
-        while self.q.attr()['curmsgs'] < 2:
-            self.q.send(b'x' * PIECE)
-
-
-class SystemV:
-    kind = 'sysv'
-
-    def __init__(self):
-        self.q = make_msg(0x55)
-        self.path, self.ctl = f'{MSG}/by-key/0x00000055', f'{CTL}/sysv/msg/by-key/0x00000055'
-
-    def send(self, data):
-        self.q.send(data)
-
-    def take(self):
-        return self.q.take()
-
-    def receive(self):
-        return self.q.receive()
-
-    def fill(self):
-        while attempt(self.q.send, b'x' * PIECE, 1, IPC_NOWAIT) is None:
-            pass
+WAKE = {'mq': 1 if ASAN else 0.25, 'sysv/msg': 2 if ASAN else 1}
 
 
 def poll(fd, events=IN | OUT, ms=0):
@@ -80,8 +36,8 @@ def later(fn, *args):
 
 def kinds(test):
     def run():
-        for cls in (Posix, SystemV):
-            q = cls()
+        for cls in KINDS:
+            q = cls(size=4096) if cls is Posix else cls()
             fd = os.open(q.path, os.O_RDWR | os.O_NONBLOCK)
             try:
                 with Watch():
@@ -198,7 +154,7 @@ def test_many_who_poll(q, fd):
 @kinds
 def test_poll_loses_nothing(q, fd):
     """A consumer with poll and O_NONBLOCK against a native sender: no wake-up is lost, whatever the moment."""
-    count = 60 if q.kind == 'sysv' else 600
+    count = 60 if q.kind != 'mq' else 600
     got = []
     stopped = threading.Event()
 
@@ -210,7 +166,7 @@ def test_poll_loses_nothing(q, fd):
     sender = threading.Thread(target=send)
     sender.start()
     while len(got) < count:
-        ok(poll(fd, IN, 3000) == IN, f'poll says nothing for 3 s after {len(got)} messages, {q.q.__class__.__name__}')
+        ok(poll(fd, IN, 3000) == IN, f'poll says nothing for 3 s after {len(got)} messages')
         text = attempt(os.read, fd, 100)
         if text not in ('EAGAIN', b''):
             got.append(int(text))
