@@ -469,7 +469,9 @@ def test_truncate():
     refused('EACCES', user, os.truncate, f'{MQ}/q', 0)
     user.end()
     eq(q.attr()['curmsgs'], 1, 'another user can not purge')
-    refused(('EOPNOTSUPP', 'EPERM', 'ESPIPE', 'ENODEV'), os.posix_fallocate, os.open(f'{MQ}/q', os.O_RDWR), 0, 10)
+    fd = os.open(f'{MQ}/q', os.O_RDWR)
+    refused(('EOPNOTSUPP', 'EPERM', 'ESPIPE', 'ENODEV'), os.posix_fallocate, fd, 0, 10)
+    os.close(fd)
 
 
 def ftruncate(size):
