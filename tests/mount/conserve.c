@@ -4,7 +4,7 @@
  * receivers that are killed. Every message whose sending was acknowledged is received once, unless it was in flight to a
  * receiver that was killed; none whose sending failed; each receiver gets those of one sender and priority in order.
  *
- *   conserve mq|sysv QUEUE CONTROL kill|spare     the queue's file and its directory in ctl/; "-" "-": all native
+ *   conserve mq|sysv QUEUE CONTROL spare|kill|kill-lines     the queue's file and its directory in ctl/; "-" "-": all native
  *
  * IPCFS_SEED and IPCFS_SECONDS (8) of the environment.
  */
@@ -37,6 +37,7 @@ static const enum receiver_mode receiver_modes[SLOTS] = {
     R_NATIVE, R_NATIVE_NONBLOCK, R_MESSAGE, R_MESSAGE, R_PACKET,   R_NONBLOCK,
     R_LINES,  R_SHARED,          R_SHARED,  R_TYPE,    R_NEGATIVE, R_LINES};
 
+static enum { SPARE, KILL, KILL_LINES } killing;
 static struct setup setup;
 static struct shared *shared;
 static pid_t sender_pids[SENDERS];
@@ -89,6 +90,7 @@ static void open_all(int argc, char **argv)
         errx(2, "usage: see conserve.c");
     const char *seed = getenv("IPCFS_SEED");
     setup.posix = !strcmp(argv[1], "mq");
+    killing = !strcmp(argv[4], "kill") ? KILL : !strcmp(argv[4], "kill-lines") ? KILL_LINES : SPARE;
     setup.seed = seed ? strtoull(seed, NULL, 10) : 20251;
     setup.shared = shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -158,9 +160,12 @@ static void reap(pid_t pid, double bound, const char *what, bool by_kill)
         FAIL("%s ended with status %#x", what, status);
 }
 
+/* Those of lines have many messages in flight: with them the bound is wide, so they are killed in runs of their own. */
 static void kill_one(uint64_t *random)
 {
     unsigned slot = random_next(random) % SLOTS;
+    if ((receiver_modes[slot] == R_LINES) != (killing == KILL_LINES))
+        return;
 
     kill(slots[slot].pid, SIGKILL);
     shared->receivers[slots[slot].receiver].killed = true;
@@ -169,7 +174,7 @@ static void kill_one(uint64_t *random)
     start_receiver(slot);
 }
 
-static void run(double seconds, bool with_kills)
+static void run(double seconds)
 {
     uint64_t random = setup.seed;
     double end = now() + seconds;
@@ -183,7 +188,7 @@ static void run(double seconds, bool with_kills)
     }
     while (now() < end && !failures) {
         usleep(1000 + random_next(&random) % 20000);
-        if (with_kills)
+        if (killing != SPARE)
             kill_one(&random);
     }
 }
@@ -313,7 +318,7 @@ int main(int argc, char **argv)
 
     open_all(argc, argv);
     printf("conserve %s %s: seed %llu\n", argv[1], argv[4], (unsigned long long)setup.seed);
-    run(seconds ? atof(seconds) : 8, !strcmp(argv[4], "kill"));
+    run(seconds ? atof(seconds) : 8);
     end_all();
     check_all();
     check_modes();

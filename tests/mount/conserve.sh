@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Conservation of messages (conserve.c), on a POSIX and on a System V queue, with receivers that are killed and without.
-# usage: conserve.sh CONSERVE-PROGRAM     (IPCFS_SECONDS: of each of the four parts; ONLY=word: parts of it)
+# usage: conserve.sh CONSERVE-PROGRAM     (IPCFS_SECONDS: of each of the six parts; ONLY=word: parts of it)
 set -euo pipefail
 
 program=$1
@@ -10,7 +10,7 @@ status=0
 export IPCFS_SECONDS=${IPCFS_SECONDS:-2}
 
 part() { # KIND QUEUE CONTROL
-    for kills in spare kill; do
+    for kills in spare kill kill-lines; do
         [[ "$1 $kills" == *"${ONLY:-}"* ]] || continue
         if [[ $IPCFS_NATIVE == 1 ]]; then
             "$program" "$1" - - "$kills" || status=1

@@ -161,6 +161,13 @@ static bool send_native(const struct sender *s, unsigned priority, const char *t
     return msgsnd(setup->queue, &packet, length, wait ? 0 : IPC_NOWAIT) == 0;
 }
 
+/* Native ends are so much faster that nothing would be left to those of the mount. */
+static void give_way(const struct setup *setup, bool native, uint64_t *random)
+{
+    if (setup->file && native)
+        usleep(random_next(random) % 300);
+}
+
 static bool send_once(const struct sender *s, unsigned priority, const char *text, size_t length)
 {
     if (s->mode <= S_NATIVE_NONBLOCK)
@@ -242,6 +249,7 @@ int run_sender(const struct setup *setup, unsigned sender, enum sender_mode mode
     open_sender(&s);
     be_interrupted(&s.random);
     while (!atomic_load(&setup->shared->stop_senders) && s.next + LINES_MAX < SEQUENCES) {
+        give_way(setup, mode <= S_NATIVE_NONBLOCK, &s.random);
         if (mode == S_LINES)
             send_lines(&s);
         else
@@ -327,6 +335,7 @@ static void receive_messages(const struct setup *setup, unsigned receiver, uint6
 
     while (!atomic_load(&setup->shared->stop_receivers)) {
         ssize_t n;
+        give_way(setup, native, random);
         if (native)
             n = receive_native(setup, mode, text);
         else if (mode == R_SHARED || mode == R_PACKET)
