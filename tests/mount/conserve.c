@@ -318,7 +318,7 @@ int main(int argc, char **argv)
 
     open_all(argc, argv);
     printf("conserve %s %s: seed %llu\n", argv[1], argv[4], (unsigned long long)setup.seed);
-    run(seconds ? atof(seconds) : 8);
+    run(seconds ? strtod(seconds, NULL) : 8);
     end_all();
     check_all();
     check_modes();

@@ -81,16 +81,27 @@ static size_t make_message(char *text, unsigned sender, unsigned priority, unsig
     return HEAD + body;
 }
 
+/* The next number of a head. */
+static unsigned long head_number(const char **text, int base)
+{
+    char *end;
+    unsigned long number = strtoul(*text, &end, base);
+
+    *text = *end == ' ' ? end + 1 : "";
+    return number;
+}
+
 void note_message(const struct setup *setup, unsigned receiver, const char *text, size_t length)
 {
-    unsigned sender, priority, sequence, sum;
-    size_t body;
+    const char *head = text;
     struct shared *shared = setup->shared;
 
-    if (length < HEAD ||
-        sscanf(text, "%2u %1u %7u %4zu %8x ", &sender, &priority, &sequence, &body, &sum) != 5)
+    if (length < HEAD)
         errx(1, "receiver %u got no message: %zu bytes '%.40s'", receiver, length, text);
-    if (length != HEAD + body || checksum(text + HEAD, body) != sum || sender >= SENDERS ||
+    unsigned long sender = head_number(&head, 10), priority = head_number(&head, 10);
+    unsigned long sequence = head_number(&head, 10), body = head_number(&head, 10),
+                  sum = head_number(&head, 16);
+    if (head != text + HEAD || length != HEAD + body || checksum(head, body) != sum || sender >= SENDERS ||
         sequence >= SEQUENCES || priority >= PRIORITIES)
         errx(1, "receiver %u got a damaged message: %zu bytes '%s'", receiver, length, text);
     uint32_t at = atomic_fetch_add(&shared->entries, 1);
@@ -100,7 +111,7 @@ void note_message(const struct setup *setup, unsigned receiver, const char *text
     entry->receiver = (uint16_t)receiver;
     entry->sender = (uint8_t)sender;
     entry->priority = (uint8_t)priority;
-    entry->sequence = sequence;
+    entry->sequence = (uint32_t)sequence;
     atomic_store(&entry->valid, 1);
     atomic_fetch_add(&shared->received_by_mode[shared->receivers[receiver].mode], 1);
 }

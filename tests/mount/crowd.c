@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 {
     if (argc < 4)
         errx(2, "usage: see crowd.c");
-    long count = atol(argv[2]), files = argc - 3;
+    long count = strtol(argv[2], NULL, 10), files = argc - 3;
     struct reader *readers = calloc(count, sizeof(*readers));
     unsigned wrong = 0;
 

@@ -164,7 +164,7 @@ int main(int argc, char **argv)
 
     if (argc < 4)
         errx(2, "usage: see queue.c");
-    alarm(seconds ? atoi(seconds) : 10);
+    alarm(seconds ? strtoul(seconds, NULL, 10) : 10);
     posix = !strcmp(argv[1], "mq");
     name = argv[2];
     const char *command = argv[3], *argument = argc > 4 ? argv[4] : "";
@@ -172,11 +172,11 @@ int main(int argc, char **argv)
     if (!strcmp(command, "send") && argc > 5)
         send_all(argv + 4);
     else if (!strcmp(command, "receive"))
-        receive(atol(argument));
+        receive(strtol(argument, NULL, 10));
     else if (!strcmp(command, "sendseq"))
-        send_numbers(atol(argument));
+        send_numbers(strtol(argument, NULL, 10));
     else if (!strcmp(command, "seq"))
-        receive_numbers(atol(argument));
+        receive_numbers(strtol(argument, NULL, 10));
     else if (!strcmp(command, "count"))
         print_count();
     else if (!strcmp(command, "notify") && posix)

@@ -163,7 +163,7 @@ def test_poll_loses_nothing(q, fd):
             q.send(b'%d' % i)
             time.sleep(0.0005 * (i % 7))
         stopped.set()
-    sender = threading.Thread(target=send)
+    sender = threading.Thread(target=send, daemon=True)
     sender.start()
     while len(got) < count:
         ok(poll(fd, IN, 3000) == IN, f'poll says nothing for 3 s after {len(got)} messages')
@@ -191,7 +191,8 @@ def test_closing_wakes_nobody_wrongly(q, fd):
     other = os.open(q.path, os.O_RDWR)
     p = subprocess.Popen(['cat'], stdin=other, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_until(lambda: metrics()['ipcfs_parked'] == 1, 'cat is parked')
-    for closing in (lambda: os.close(other), lambda: os.close(os.open(q.path, os.O_RDWR)), lambda: bash(f': < {q.path}; : > {q.path}'),
+    for closing in (lambda: os.close(other), lambda: os.close(os.open(q.path, os.O_RDWR)),
+                    lambda: bash(f': < {q.path}; : > {q.path}'),
                     lambda: os.close(os.dup(fd))):
         closing()
         time.sleep(0.05)
