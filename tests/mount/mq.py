@@ -376,6 +376,9 @@ def test_lines():
     eq(os.write(fd, b'pieces\nand'), 10, 'its rest')
     eq([t for t, _ in q.take()], [b'in pieces'], 'messages')
     os.close(fd)
+    end = time.monotonic() + 5
+    while not q.attr()['curmsgs'] and time.monotonic() < end:
+        time.sleep(0.01)  # the kernel tells of the last close after it has returned
     eq([t for t, _ in q.take()], [b'and'], 'close sends the unfinished line')
     fd = os.open(f'{CTL}/mq/q/lines', os.O_RDWR)
     for text in (b'one', b'two', b'', b'with newline\n', b'x' * 100):
