@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_WAYS 8
 #define MIN_ROUNDS 3
@@ -43,13 +42,6 @@ struct runner {
 
 static struct runner runners[MAX_WAYS];
 static size_t n_ways;
-
-static double now_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
-}
 
 /* ---- statistics ---------------------------------------------------------------------------------------------- */
 
@@ -88,9 +80,10 @@ static double time_batch(const struct op *op, struct runner *r)
 {
     if (op->begin && op->begin(&r->way) == -1)
         return -1;
+    r->way.paused_us = 0;
     double start = now_us();
     int rc = op->run(&r->way, r->batch);
-    double us = now_us() - start;
+    double us = now_us() - start - r->way.paused_us;
     if (op->end)
         op->end(&r->way);
     r->done += r->batch;
@@ -146,7 +139,7 @@ static int run_round(const struct op *op, size_t *order, double *us)
 static int run_rounds(const struct op *op)
 {
     size_t order[MAX_WAYS] = {0};
-    double us[MAX_WAYS];
+    double us[MAX_WAYS] = {0};
     uint64_t rng = cfg.seed * 2 + 1;
     double end = now_us() + cfg.max_seconds * 1e6;
     for (size_t i = 0; i < n_ways; i++)
@@ -207,8 +200,9 @@ static void usage(FILE *out)
                  "  --seed=N         of the order in the rounds (1)\n"
                  "  --cpu=N          stay on this CPU\n"
                  "operations:\n");
-    for (const struct op *op = ops; op->name; op++)
-        fprintf(out, "  %-14s %s\n", op->name, op->help);
+    for (size_t i = 0; all_ops[i]; i++)
+        for (const struct op *op = all_ops[i]; op->name; op++)
+            fprintf(out, "  %-14s %s\n", op->name, op->help);
 }
 
 static unsigned long number(const char *text)
@@ -312,7 +306,7 @@ int main(int argc, char **argv)
     }
     int rc = pin() ? measure(op) : 1;
     for (size_t i = 0; i < n_ways; i++) {
-        way_close(&runners[i].way);
+        way_close(&runners[i].way, op);
         free(runners[i].us);
         free(runners[i].ratio);
     }

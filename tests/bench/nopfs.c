@@ -8,14 +8,16 @@
  *   null      a write is accepted and a read gives zeroes, at once
  *   ctl       a control file: a short text
  *   data      with --backing: that file, its data carried by the kernel (passthrough)
+ *   stream    as null, but opened as a message queue is
+ *   ping, pong  each a pipe for one message
  *   dir/      --files static regular files, for ls and ls -l
  *
  * The loop is libfuse's own multi-threaded one; others can be chosen to see what a wake-up costs.
  */
-#define FUSE_USE_VERSION 317
+#include "nopfs_message.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
@@ -29,7 +31,16 @@
 #include <unistd.h>
 
 /* Node ids; they never go away, so FORGET has nothing to do. */
-enum { INO_ROOT = FUSE_ROOT_ID, INO_NULL, INO_CTL, INO_DATA, INO_DIR, INO_FILE0 };
+enum {
+    INO_ROOT = FUSE_ROOT_ID,
+    INO_NULL,
+    INO_CTL,
+    INO_DATA,
+    INO_STREAM,
+    INO_PIPE0,
+    INO_DIR = INO_PIPE0 + PIPES,
+    INO_FILE0
+};
 
 #define NAME_FMT "f%06u"
 #define NAME_LEN 7
@@ -62,6 +73,11 @@ static bool is_dir(fuse_ino_t ino)
     return ino == INO_ROOT || ino == INO_DIR;
 }
 
+static bool is_pipe(fuse_ino_t ino)
+{
+    return ino >= INO_PIPE0 && ino < INO_PIPE0 + PIPES;
+}
+
 static bool attr_of(fuse_ino_t ino, struct stat *st)
 {
     if (ino < INO_ROOT || ino >= INO_FILE0 + (fuse_ino_t)cfg.files)
@@ -85,16 +101,21 @@ static struct fuse_entry_param entry_of(fuse_ino_t ino)
     return e;
 }
 
+/* What is in the root directory. */
+static const struct {
+    const char *name;
+    fuse_ino_t ino;
+} root_entries[] = {{"null", INO_NULL},     {"ctl", INO_CTL},    {"dir", INO_DIR},
+                    {"stream", INO_STREAM}, {"ping", INO_PIPE0}, {"pong", INO_PIPE0 + 1}};
+#define ROOT_ENTRIES (sizeof root_entries / sizeof *root_entries)
+
 static fuse_ino_t find(fuse_ino_t parent, const char *name)
 {
     if (parent == INO_ROOT) {
-        if (strcmp(name, "null") == 0)
-            return INO_NULL;
-        if (strcmp(name, "ctl") == 0)
-            return INO_CTL;
-        if (cfg.backing && strcmp(name, "data") == 0)
-            return INO_DATA;
-        return strcmp(name, "dir") == 0 ? INO_DIR : 0;
+        for (size_t i = 0; i < ROOT_ENTRIES; i++)
+            if (strcmp(name, root_entries[i].name) == 0)
+                return root_entries[i].ino;
+        return cfg.backing && strcmp(name, "data") == 0 ? INO_DATA : 0;
     }
     if (parent != INO_DIR || name[0] != 'f')
         return 0;
@@ -176,6 +197,10 @@ static int backing_id(fuse_req_t req)
 
 static void nop_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+    if (ino == INO_STREAM || is_pipe(ino)) {
+        open_stream(req);
+        return;
+    }
     fi->noflush = 1;
     if (ino == INO_DATA)
         fi->backing_id = backing_id(req);
@@ -189,7 +214,14 @@ static void nop_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void nop_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-    (void)fi;
+    if (ino == INO_STREAM) {
+        stream_read(req, size, fi->flags);
+        return;
+    }
+    if (is_pipe(ino)) {
+        pipe_read(req, (unsigned)(ino - INO_PIPE0), size);
+        return;
+    }
     if (ino != INO_CTL) {
         fuse_reply_buf(req, zeroes, size < sizeof zeroes ? size : sizeof zeroes);
         return;
@@ -202,11 +234,12 @@ static void nop_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, str
 static void nop_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
                       struct fuse_file_info *fi)
 {
-    (void)ino;
-    (void)buf;
     (void)off;
     (void)fi;
-    fuse_reply_write(req, size);
+    if (is_pipe(ino))
+        pipe_write(req, (unsigned)(ino - INO_PIPE0), buf, size);
+    else
+        fuse_reply_write(req, size);
 }
 
 static void nop_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -219,13 +252,11 @@ static void nop_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 /* The entry at position `i` of a directory: its node id and name, or 0 after the last. */
 static fuse_ino_t entry_at(fuse_ino_t dir, unsigned i, const char **name)
 {
-    static const char *const root_names[] = {"null", "ctl", "dir"};
-    static const fuse_ino_t root_inos[] = {INO_NULL, INO_CTL, INO_DIR};
     if (dir == INO_ROOT) {
-        if (i >= 3)
+        if (i >= ROOT_ENTRIES)
             return 0;
-        *name = root_names[i];
-        return root_inos[i];
+        *name = root_entries[i].name;
+        return root_entries[i].ino;
     }
     if (i >= cfg.files)
         return 0;

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* xorshift64: cheap enough to stand inside a loop that is timed, the same sequence for every competitor. */
@@ -23,13 +24,20 @@ uint64_t rng_next(uint64_t *state)
     return *state = x;
 }
 
-static int failed(struct way *way, const char *what)
+double now_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+int way_failed(struct way *way, const char *what)
 {
     snprintf(way->why, sizeof way->why, "%s: %s", what, strerror(errno));
     return -1;
 }
 
-static int wrong(struct way *way, const char *what)
+int way_wrong(struct way *way, const char *what)
 {
     snprintf(way->why, sizeof way->why, "%s", what);
     return -1;
@@ -42,9 +50,9 @@ static int prepare_io(struct way *way)
     struct stat st;
     way->fd = open(way->path, O_RDWR | O_CLOEXEC);
     if (way->fd == -1)
-        return failed(way, "open");
+        return way_failed(way, "open");
     if (fstat(way->fd, &st) == -1)
-        return failed(way, "fstat");
+        return way_failed(way, "fstat");
     /* The floor's file has no size that matters: every offset is as good as another. */
     size_t most = (size_t)4 << 20;
     way->span = (size_t)st.st_size < most ? (size_t)st.st_size : most;
@@ -52,7 +60,7 @@ static int prepare_io(struct way *way)
         way->span = way->size;
     way->buf = aligned_alloc(4096, (way->size + 4095) / 4096 * 4096);
     if (!way->buf)
-        return failed(way, "memory");
+        return way_failed(way, "memory");
     memset(way->buf, 'x', way->size);
     return 0;
 }
@@ -69,9 +77,9 @@ static int run_pread(struct way *way, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         ssize_t got = pread(way->fd, way->buf, way->size, next_offset(way));
         if (got == -1)
-            return failed(way, "pread");
+            return way_failed(way, "pread");
         if ((size_t)got != way->size)
-            return wrong(way, "pread: short");
+            return way_wrong(way, "pread: short");
     }
     return 0;
 }
@@ -81,9 +89,9 @@ static int run_pwrite(struct way *way, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         ssize_t put = pwrite(way->fd, way->buf, way->size, next_offset(way));
         if (put == -1)
-            return failed(way, "pwrite");
+            return way_failed(way, "pwrite");
         if ((size_t)put != way->size)
-            return wrong(way, "pwrite: short");
+            return way_wrong(way, "pwrite: short");
     }
     return 0;
 }
@@ -100,14 +108,14 @@ static int prepare_map(struct way *way)
     struct stat st;
     way->fd = open(way->path, O_RDWR | O_CLOEXEC);
     if (way->fd == -1)
-        return failed(way, "open");
+        return way_failed(way, "open");
     if (fstat(way->fd, &st) == -1)
-        return failed(way, "fstat");
+        return way_failed(way, "fstat");
     way->span = 4096; /* the largest power of two that fits: an index is then one mask */
     while (way->span < MAP_MOST && way->span * 2 <= (size_t)st.st_size)
         way->span *= 2;
     if ((size_t)st.st_size < way->span || (size_t)st.st_size < way->size)
-        return wrong(way, "the object is too small");
+        return way_wrong(way, "the object is too small");
     return 0;
 }
 
@@ -117,7 +125,7 @@ static int begin_map(struct way *way)
 {
     void *map = mmap(map_place, way->span, PROT_READ | PROT_WRITE, MAP_SHARED, way->fd, 0);
     if (map == MAP_FAILED)
-        return failed(way, "mmap");
+        return way_failed(way, "mmap");
     map_place = map;
     way->map = map;
     for (size_t at = 0; at < way->span; at += 4096)
@@ -170,7 +178,7 @@ static int run_fault(struct way *way, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         char *map = mmap(NULL, way->size, PROT_READ | PROT_WRITE, MAP_SHARED, way->fd, 0);
         if (map == MAP_FAILED)
-            return failed(way, "mmap");
+            return way_failed(way, "mmap");
         for (size_t at = 0; at < way->size; at += 4096)
             ((volatile char *)map)[at] = 'x';
         munmap(map, way->size);
@@ -185,7 +193,7 @@ static int run_open(struct way *way, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         int fd = open(way->path, O_RDWR | O_CLOEXEC);
         if (fd == -1)
-            return failed(way, "open");
+            return way_failed(way, "open");
         close(fd);
     }
     return 0;
@@ -196,7 +204,7 @@ static int run_stat(struct way *way, uint64_t n)
     struct stat st;
     for (uint64_t i = 0; i < n; i++)
         if (stat(way->path, &st) == -1)
-            return failed(way, "stat");
+            return way_failed(way, "stat");
     return 0;
 }
 
@@ -206,15 +214,15 @@ static int run_get(struct way *way, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         int fd = open(way->path, O_RDONLY | O_CLOEXEC);
         if (fd == -1)
-            return failed(way, "open");
+            return way_failed(way, "open");
         ssize_t got = read(fd, text, sizeof text);
         int err = errno;
         close(fd);
         errno = err;
         if (got == -1)
-            return failed(way, "read");
+            return way_failed(way, "read");
         if (got == 0)
-            return wrong(way, "read: empty");
+            return way_wrong(way, "read: empty");
     }
     return 0;
 }
@@ -231,11 +239,11 @@ static int run_program(struct way *way, char *const argv[])
     errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (errno != 0)
-        return failed(way, argv[0]);
+        return way_failed(way, argv[0]);
     while (waitpid(pid, &status, 0) == -1)
         if (errno != EINTR)
-            return failed(way, "waitpid");
-    return status == 0 ? 0 : wrong(way, "ls failed");
+            return way_failed(way, "waitpid");
+    return status == 0 ? 0 : way_wrong(way, "ls failed");
 }
 
 static int run_ls(struct way *way, uint64_t n)
@@ -252,29 +260,62 @@ static int run_ls_long(struct way *way, uint64_t n)
     return run_program(way, argv);
 }
 
-const struct op ops[] = {
-    {"pread", "read SIZE bytes at an offset", 1, 0, prepare_io, NULL, run_pread, NULL},
-    {"pwrite", "write SIZE bytes at an offset", 1, 0, prepare_io, NULL, run_pwrite, NULL},
-    {"load-random", "load 8 bytes anywhere in a mapping", 0, 0, prepare_map, begin_map, run_load_random,
-     end_map},
-    {"store-random", "store 8 bytes anywhere in a mapping", 0, 0, prepare_map, begin_map, run_store_random,
-     end_map},
-    {"load-seq", "load 8 bytes after 8 bytes", 0, 0, prepare_map, begin_map, run_load_seq, end_map},
-    {"store-seq", "store 8 bytes after 8 bytes", 0, 0, prepare_map, begin_map, run_store_seq, end_map},
-    {"fault", "map SIZE bytes, touch each page, unmap", 1, 0, prepare_map, NULL, run_fault, NULL},
-    {"open", "open and close", 0, 0, NULL, NULL, run_open, NULL},
-    {"stat", "stat", 0, 0, NULL, NULL, run_stat, NULL},
-    {"get", "open, read, close", 0, 0, NULL, NULL, run_get, NULL},
-    {"ls", "ls of a directory", 0, 1, NULL, NULL, run_ls, NULL},
-    {"ls-l", "ls -l of a directory", 0, 1, NULL, NULL, run_ls_long, NULL},
-    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+const struct op file_ops[] = {
+    {.name = "pread",
+     .help = "read SIZE bytes at an offset",
+     .takes_size = 1,
+     .prepare = prepare_io,
+     .run = run_pread},
+    {.name = "pwrite",
+     .help = "write SIZE bytes at an offset",
+     .takes_size = 1,
+     .prepare = prepare_io,
+     .run = run_pwrite},
+    {.name = "load-random",
+     .help = "load 8 bytes anywhere in a mapping",
+     .prepare = prepare_map,
+     .begin = begin_map,
+     .run = run_load_random,
+     .end = end_map},
+    {.name = "store-random",
+     .help = "store 8 bytes anywhere in a mapping",
+     .prepare = prepare_map,
+     .begin = begin_map,
+     .run = run_store_random,
+     .end = end_map},
+    {.name = "load-seq",
+     .help = "load 8 bytes after 8 bytes",
+     .prepare = prepare_map,
+     .begin = begin_map,
+     .run = run_load_seq,
+     .end = end_map},
+    {.name = "store-seq",
+     .help = "store 8 bytes after 8 bytes",
+     .prepare = prepare_map,
+     .begin = begin_map,
+     .run = run_store_seq,
+     .end = end_map},
+    {.name = "fault",
+     .help = "map SIZE bytes, touch each page, unmap",
+     .takes_size = 1,
+     .prepare = prepare_map,
+     .run = run_fault},
+    {.name = "open", .help = "open and close", .run = run_open},
+    {.name = "stat", .help = "stat", .run = run_stat},
+    {.name = "get", .help = "open, read, close", .run = run_get},
+    {.name = "ls", .help = "ls of a directory", .once = 1, .run = run_ls},
+    {.name = "ls-l", .help = "ls -l of a directory", .once = 1, .run = run_ls_long},
+    {0},
 };
+
+const struct op *const all_ops[] = {file_ops, message_ops, NULL};
 
 const struct op *op_find(const char *name)
 {
-    for (const struct op *op = ops; op->name; op++)
-        if (strcmp(op->name, name) == 0)
-            return op;
+    for (size_t i = 0; all_ops[i]; i++)
+        for (const struct op *op = all_ops[i]; op->name; op++)
+            if (strcmp(op->name, name) == 0)
+                return op;
     return NULL;
 }
 
@@ -285,8 +326,10 @@ int way_open(struct way *way, const struct op *op)
     return op->prepare ? op->prepare(way) : 0;
 }
 
-void way_close(struct way *way)
+void way_close(struct way *way, const struct op *op)
 {
+    if (op->finish)
+        op->finish(way);
     if (way->fd != -1)
         close(way->fd);
     free(way->buf);

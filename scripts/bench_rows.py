@@ -1,0 +1,190 @@
+"""What scripts/bench measures: the objects and the rows of each kind."""
+import sys
+from dataclasses import dataclass
+
+SHM = "/dev/shm"
+FILES = 10000
+DATA_SIZE = 64 << 20
+
+
+@dataclass
+class Row:
+    """A line of the table. The paths are templates: {shm} {mnt} {nop}. base: what the ratio is taken to."""
+
+    label: str
+    op: str
+    ipcfs: str
+    native: str = ""
+    floor: str = ""
+    size: int = 0
+    base: str = "native"
+    # "speed": base/ipcfs, the more the better; "cost": ipcfs/base, the less the better. No target: only shown.
+    sense: str = "cost"
+    target: float | None = None
+    slack: float = 0.0  # what of the target is taken for noise
+    rounds: float = 1.0  # times --rounds: less where an operation takes long, more where little must be told apart
+    batch_us: int = 2000  # about how long the operations between two looks at the clock last
+    rate: bool = False  # how many a second is shown, too
+
+
+# ---- shm -------------------------------------------------------------------------------------------------------
+
+
+def data_row(label, op, **more):
+    """A row whose object is the shared memory object `data` (the floor: the file `null`)."""
+    return Row(label, op, "{mnt}/shm/data", "{shm}/data", **more)
+
+
+def shm_rows():
+    mapped = {"sense": "speed", "target": 1.0, "slack": 0.02, "rounds": 2}
+    null = {"floor": "{nop}/null"}
+    through = {"floor": "{nop}/data"}
+    return [
+        data_row("load, random", "load-random", **mapped),
+        data_row("load, sequential", "load-seq", **mapped),
+        data_row("store, random", "store-random", **mapped),
+        data_row("store, sequential", "store-seq", **mapped),
+        data_row("map 1 MiB, touch, unmap", "fault", size=1 << 20, **through),
+        data_row("read 4 KiB", "pread", size=4096, sense="speed", target=0.90, **through),
+        data_row("write 4 KiB", "pwrite", size=4096, sense="speed", target=0.90, **through),
+        data_row("read 1 MiB", "pread", size=1 << 20, sense="speed", target=0.98, **through),
+        data_row("write 1 MiB", "pwrite", size=1 << 20, sense="speed", target=0.98, **through),
+        data_row("write 64 bytes", "pwrite", size=64, **through),
+        data_row("open + close", "open", **through),
+        data_row("stat", "stat", **null),
+        Row("get ctl/version", "get", "{mnt}/ctl/version", floor="{nop}/ctl", base="floor", target=1.3),
+        Row("get ctl/shm/data/state", "get", "{mnt}/ctl/shm/data/state", floor="{nop}/ctl", base="floor", target=1.3),
+        Row(f"ls of {FILES}", "ls", "{mnt}/shm", "{shm}", "{nop}/dir", rounds=0.2),
+        Row(f"ls -l of {FILES}", "ls-l", "{mnt}/shm", "{shm}", "{nop}/dir", target=3.0, rounds=0.2),
+    ]
+
+
+def prepare_shm():
+    """One large object, every page of it there, and many small ones."""
+    with open(f"{SHM}/data", "wb") as data:
+        for _ in range(DATA_SIZE >> 20):
+            data.write(b"x" * (1 << 20))
+    for i in range(FILES):
+        with open(f"{SHM}/o{i:06d}", "wb") as small:
+            small.write(b"x" * 64)
+
+
+# ---- messages --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Queue:
+    """One queue, as the bench program is told of it; `depth` messages of `size` bytes fit into it."""
+
+    native: str
+    file: str  # where it is in the mount
+    depth: int
+
+    @property
+    def path(self):
+        return "{mnt}/" + self.file
+
+    @property
+    def packet(self):
+        return "packet:" + self.path
+
+    @property
+    def lines(self):
+        return "{mnt}/ctl/" + self.file + "/lines"
+
+
+# What is sent and received alone is so in runs of this length, between which the queue is emptied or filled.
+DEPTH = 16
+
+
+def mq_queue(number, depth, size):
+    """With the default message size, unless so many of them would not fit into RLIMIT_MSGQUEUE."""
+    most = 8192 if depth <= DEPTH else size
+    return Queue(f"mq:/bench{number}:{depth}:{most}", f"mq/bench{number}", depth)
+
+
+def sysv_queue(number, depth, size):
+    key = 0x1000 + number
+    return Queue(f"sysv:{key:#x}:{depth * size}", f"sysv/msg/by-key/0x{key:08x}", depth)
+
+
+def one_message(queue_of):
+    """The same queue by all ways; the floor is a file that takes what comes."""
+    rows = []
+    sizes = ((16, "16 bytes"), (64, "64 bytes"), (8192, "8 KiB"))
+    to_floor = {"base": "floor", "target": 1.15}
+
+    def row(label, op, queue, size, mode, **more):
+        native = queue.native
+        floor = ("null-packet:" if mode == "packet" else "null:") + "{nop}/stream"
+        return Row(label, op, f"{queue.packet if mode == 'packet' else queue.path},{native}", f"{native},{native}",
+                   f"{floor},{native}", size=size, **more)
+
+    for i, (size, text) in enumerate(sizes):
+        rows.append(row(f"send {text}", "send", queue_of(i, DEPTH, size), size, "message", **to_floor))
+    for i, (size, text) in enumerate(sizes):
+        rows.append(row(f"receive {text} (packet mode)", "receive", queue_of(i, DEPTH, size), size, "packet", **to_floor))
+    small = queue_of(1, DEPTH, 64)
+    rows.append(row("receive 64 bytes and its end", "receive", small, 64, "message", base="floor"))
+    rows.append(row("open, send 64 bytes, close", "send-open", small, 64, "message", base="floor"))
+    rows.append(row("echo 64 bytes (open, truncate, ...)", "echo", small, 64, "message", base="floor"))
+    return rows
+
+
+def lines(queue_of):
+    """Sent to, and received from, a native process at the other end."""
+    rows = []
+    to_native = {"size": 64, "sense": "speed", "target": 1.0, "batch_us": 20000, "rounds": 0.5, "rate": True}
+    for number, depth in ((3, 10), (4, 256)):
+        queue = queue_of(number, depth, 64)
+        for verb, op in (("write", "write-lines"), ("read", "read-lines")):
+            rows.append(Row(f"{verb} lines of 64 bytes, queue of {depth}", op, f"{queue.lines},{queue.native}",
+                            f"{queue.native},{queue.native}", **to_native))
+    return rows
+
+
+def ping_pong(queue_of):
+    """Two processes, two queues. The floor is two FUSE files with nothing behind them."""
+    there, back = queue_of(5, 10, 64), queue_of(6, 10, 64)
+    native = f"{there.native},{back.native}"
+    packet = f"{there.packet},{back.packet}"
+    message = f"{there.path},{back.path}"
+    floor = "null-packet:{nop}/ping,null-packet:{nop}/pong"
+    shape = {"size": 64, "batch_us": 10000, "rounds": 0.5, "rate": True}
+    return [
+        Row("ping-pong, both through the mount", "ping-pong", f"{packet},{packet}", native, f"{floor},{floor}", **shape),
+        Row("ping-pong, both, message mode", "ping-pong", f"{message},{message}", native, **shape),
+        Row("ping-pong, one of the two", "ping-pong", f"{packet},{native}", native, **shape),
+    ]
+
+
+def message_rows(queue_of):
+    return one_message(queue_of) + lines(queue_of) + ping_pong(queue_of)
+
+
+def prepare_messages():
+    """The bench program makes the queues itself, if the limits of the namespace let it; the floor wants its file."""
+    for name, value in (("fs/mqueue/msg_max", 256), ("kernel/msgmnb", 1 << 20)):
+        try:
+            with open(f"/proc/sys/{name}", "w", encoding="ascii") as limit:
+                limit.write(str(value))
+        except OSError as error:
+            print(f"bench: {name}: {error.strerror}", file=sys.stderr)
+    with open(f"{SHM}/data", "wb") as data:
+        data.write(b"x" * 4096)
+
+
+@dataclass
+class Kind:
+    """What a kind needs: how its objects are made, its rows, and a queue for many readers to wait at, if it has any."""
+
+    prepare: object
+    rows: object
+    parked: Queue | None = None
+
+
+KINDS = {
+    "shm": Kind(prepare_shm, shm_rows),
+    "mq": Kind(prepare_messages, lambda: message_rows(mq_queue), mq_queue(7, 10, 64)),
+    "sysv-msg": Kind(prepare_messages, lambda: message_rows(sysv_queue), sysv_queue(7, 256, 64)),
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where messages go in and come out. As text:
+ *
+ *   mq:NAME[:MESSAGES[:BYTES]]   a POSIX queue, made if it is not there, for so many messages of at most so many bytes
+ *   sysv:KEY[:BYTES]             a System V queue, made if it is not there, for so many bytes; messages have type 1
+ *   PATH                 a file: a write is a message, a message ends where a read gives 0
+ *   packet:PATH          a file opened with O_DIRECT: a read is a message
+ *   null:PATH, null-packet:PATH   the same, but behind the file there is no queue
+ */
+#ifndef BENCH_ENDPOINT_H
+#define BENCH_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MESSAGE_MAX 8192
+
+enum endpoint_type { ENDPOINT_FILE, ENDPOINT_MQ, ENDPOINT_SYSV };
+
+struct endpoint {
+    enum endpoint_type type;
+    bool packet;
+    bool null;
+    bool made;          /* and to be removed again */
+    char *name;         /* owned: of a file or a POSIX queue */
+    long key;           /* of a System V queue */
+    unsigned long room; /* for messages, or for bytes; 0: as it comes */
+    unsigned long most; /* bytes of a message */
+    int id;             /* descriptor or System V id; −1: not open */
+};
+
+/* As msgsnd(2) wants it; the text is what all others use. */
+struct envelope {
+    long type;
+    char text[MESSAGE_MAX];
+};
+
+/* All of these: 0 or a count, or −1 with errno. `flags` are of open(2), and mean nothing to a System V queue. */
+int endpoint_parse(struct endpoint *end, const char *text);
+int endpoint_open(struct endpoint *end, int flags);
+int endpoint_send(const struct endpoint *end, const struct envelope *envelope, size_t size);
+int endpoint_receive(const struct endpoint *end, struct envelope *envelope, size_t size);
+/* How many messages of that size the queue holds. Not for files. */
+int endpoint_capacity(const struct endpoint *end, size_t size);
+void endpoint_close(struct endpoint *end);
+/* Closes it, and removes what it has made. */
+void endpoint_free(struct endpoint *end);
+
+#endif
