@@ -6,6 +6,7 @@
 #include "mq_make.h"
 #include "mq_queue.h"
 #include "mq_show.h"
+#include "refuse.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -235,25 +236,6 @@ static int mq_remove(unsigned directory, const char *name)
     return error ? error : mq_name_remove(name);
 }
 
-static int mq_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
-                     unsigned flags)
-{
-    (void)directory;
-    (void)name;
-    (void)to_directory;
-    (void)to_name;
-    (void)flags;
-    return -EPERM;
-}
-
-static int mq_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
-{
-    (void)ref;
-    (void)directory;
-    (void)name;
-    return -EPERM;
-}
-
 /* ---- what ctl/ shows ---- */
 
 /* For whoever may neither read nor write, −1. */
@@ -307,59 +289,6 @@ static const struct ipcfs_verb mq_verbs[] = {
     {0},
 };
 
-/* ---- what queues have none of ---- */
-
-static int mq_may_execute(const struct ipcfs_ref *ref)
-{
-    (void)ref;
-    return -EACCES;
-}
-
-static int mq_allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length)
-{
-    (void)file;
-    (void)mode;
-    (void)offset;
-    (void)length;
-    return -EOPNOTSUPP;
-}
-
-static off_t mq_seek(struct ipcfs_file *file, off_t offset, int whence)
-{
-    (void)file;
-    (void)offset;
-    (void)whence;
-    return -ESPIPE;
-}
-
-static int mq_backing(const struct ipcfs_ref *ref)
-{
-    (void)ref;
-    return -EOPNOTSUPP;
-}
-
-static int mq_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out)
-{
-    (void)ref;
-    (void)out;
-    return -EOPNOTSUPP;
-}
-
-static int mq_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait)
-{
-    (void)file;
-    (void)lock;
-    (void)wait;
-    return -EOPNOTSUPP;
-}
-
-static int mq_get_lock(struct ipcfs_file *file, struct flock *range)
-{
-    (void)file;
-    (void)range;
-    return -EOPNOTSUPP;
-}
-
 static const char *const mq_directories[] = {"mq", NULL};
 
 const struct ipcfs_backend ipcfs_mq_backend = {
@@ -382,8 +311,8 @@ const struct ipcfs_backend ipcfs_mq_backend = {
     .create = mq_create,
     .uncreate = mq_uncreate,
     .remove = mq_remove,
-    .rename = mq_rename,
-    .link = mq_link,
+    .rename = refuse_rename,
+    .link = refuse_link,
     .hold = mq_hold,
     .release = mq_release,
     .stat = mq_stat,
@@ -391,18 +320,18 @@ const struct ipcfs_backend ipcfs_mq_backend = {
     .render = mq_render,
     .limits = mq_limits,
     .open = mq_open_queue,
-    .may_execute = mq_may_execute,
+    .may_execute = refuse_execute,
     .close = mq_close_file,
     .try_read = mq_try_read,
     .try_write = mq_try_write,
     .message_room = mq_message_room,
     .lane = mq_lane,
     .poll = mq_poll,
-    .lock_owner = mq_lock_owner,
-    .try_lock = mq_try_lock,
-    .get_lock = mq_get_lock,
-    .allocate = mq_allocate,
-    .seek = mq_seek,
-    .backing = mq_backing,
+    .lock_owner = refuse_lock_owner,
+    .try_lock = refuse_try_lock,
+    .get_lock = refuse_get_lock,
+    .allocate = refuse_allocate,
+    .seek = refuse_seek,
+    .backing = refuse_backing,
     .messages = true,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kinds of System V objects share: names, walks, permission, and what none of them can do.
+ * What the kinds of System V objects share: names, walks and permission.
  *
  * Such an object lives in no file system. It has an id, which is its index in the kernel's table together
  * with a sequence number, so that a later object in the same place has another id; and a key, unless that is
@@ -74,12 +74,5 @@ int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ip
 int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position);
 int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
 void sysv_list_close(struct ipcfs_lister *lister);
-int sysv_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
-                unsigned flags);
-int sysv_link(const struct ipcfs_ref *ref, unsigned directory, const char *name);
-int sysv_may_execute(const struct ipcfs_ref *ref);
-int sysv_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out);
-int sysv_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait);
-int sysv_get_lock(struct ipcfs_file *file, struct flock *range);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sysv_msg.h"
 
+#include "refuse.h"
 #include "sysv_msg_data.h"
 #include "sysv_msg_show.h"
 
@@ -408,31 +409,6 @@ static int msg_limits(const struct caller *caller, struct ipcfs_value *values)
     return 0;
 }
 
-/* ---- what a queue has none of ---- */
-
-static int msg_allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length)
-{
-    (void)file;
-    (void)mode;
-    (void)offset;
-    (void)length;
-    return -EOPNOTSUPP;
-}
-
-static off_t msg_seek(struct ipcfs_file *file, off_t offset, int whence)
-{
-    (void)file;
-    (void)offset;
-    (void)whence;
-    return -ESPIPE;
-}
-
-static int msg_backing(const struct ipcfs_ref *ref)
-{
-    (void)ref;
-    return -EOPNOTSUPP;
-}
-
 static const char *const msg_directories[] = {"sysv/msg/by-id", "sysv/msg/by-key", NULL};
 
 const struct ipcfs_backend ipcfs_sysv_msg_backend = {
@@ -455,8 +431,8 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .create = msg_create,
     .uncreate = msg_uncreate,
     .remove = msg_remove,
-    .rename = sysv_rename,
-    .link = sysv_link,
+    .rename = refuse_rename,
+    .link = refuse_link,
     .hold = msg_hold,
     .release = msg_release,
     .stat = msg_stat,
@@ -464,18 +440,18 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .render = msg_render,
     .limits = msg_limits,
     .open = msg_open,
-    .may_execute = sysv_may_execute,
+    .may_execute = refuse_execute,
     .close = sysv_msg_close,
     .try_read = sysv_msg_try_read,
     .try_write = sysv_msg_try_write,
     .message_room = sysv_msg_room,
     .lane = sysv_msg_lane,
     .poll = sysv_msg_poll,
-    .lock_owner = sysv_lock_owner,
-    .try_lock = sysv_try_lock,
-    .get_lock = sysv_get_lock,
-    .allocate = msg_allocate,
-    .seek = msg_seek,
-    .backing = msg_backing,
+    .lock_owner = refuse_lock_owner,
+    .try_lock = refuse_try_lock,
+    .get_lock = refuse_get_lock,
+    .allocate = refuse_allocate,
+    .seek = refuse_seek,
+    .backing = refuse_backing,
     .messages = true,
 };

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "refuse.h"
+
+#include <errno.h>
+
+int refuse_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
+                  unsigned flags)
+{
+    (void)directory;
+    (void)name;
+    (void)to_directory;
+    (void)to_name;
+    (void)flags;
+    return -EPERM;
+}
+
+int refuse_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
+{
+    (void)ref;
+    (void)directory;
+    (void)name;
+    return -EPERM;
+}
+
+int refuse_execute(const struct ipcfs_ref *ref)
+{
+    (void)ref;
+    return -EACCES;
+}
+
+int refuse_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out)
+{
+    (void)ref;
+    (void)out;
+    return -EOPNOTSUPP;
+}
+
+int refuse_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait)
+{
+    (void)file;
+    (void)lock;
+    (void)wait;
+    return -EOPNOTSUPP;
+}
+
+int refuse_get_lock(struct ipcfs_file *file, struct flock *range)
+{
+    (void)file;
+    (void)range;
+    return -EOPNOTSUPP;
+}
+
+int refuse_allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length)
+{
+    (void)file;
+    (void)mode;
+    (void)offset;
+    (void)length;
+    return -EOPNOTSUPP;
+}
+
+off_t refuse_seek(struct ipcfs_file *file, off_t offset, int whence)
+{
+    (void)file;
+    (void)offset;
+    (void)whence;
+    return -ESPIPE;
+}
+
+int refuse_backing(const struct ipcfs_ref *ref)
+{
+    (void)ref;
+    return -EOPNOTSUPP;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slots of the backend table for what a kind has none of. Each answers what the native call answers on a file that
+ * has no such thing; messages are read and written, but lie in no file system and have no positions.
+ */
+#ifndef IPCFS_BACKENDS_REFUSE_H
+#define IPCFS_BACKENDS_REFUSE_H
+
+#include "ipcfs/backend.h"
+
+/* Names that are given once, at creation: −EPERM. */
+int refuse_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
+                  unsigned flags);
+int refuse_link(const struct ipcfs_ref *ref, unsigned directory, const char *name);
+
+/* Objects that are no programs: −EACCES. */
+int refuse_execute(const struct ipcfs_ref *ref);
+
+/* Locks, of a kind without `range_locks`: −EOPNOTSUPP. */
+int refuse_lock_owner(const struct ipcfs_ref *ref, struct ipcfs_file **out);
+int refuse_try_lock(struct ipcfs_file *file, const struct ipcfs_lock *lock, struct ipcfs_wait *wait);
+int refuse_get_lock(struct ipcfs_file *file, struct flock *range);
+
+/* Room and positions: −EOPNOTSUPP and −ESPIPE. */
+int refuse_allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length);
+off_t refuse_seek(struct ipcfs_file *file, off_t offset, int whence);
+
+/* A descriptor for passthrough: −EOPNOTSUPP. */
+int refuse_backing(const struct ipcfs_ref *ref);
+
+#endif
