@@ -321,21 +321,16 @@ const struct ipcfs_field mq_limit_fields[] = {
     {0},
 };
 
-static struct ipcfs_value number_value(uint64_t number)
-{
-    return (struct ipcfs_value){.known = true, .number = number};
-}
-
 static void show_system(const struct mq_system *system, const struct usage *usage, struct ipcfs_value *values)
 {
-    values[LIMIT_QUEUES_MAX] = number_value(system->queues_max);
-    values[LIMIT_QUEUES] = number_value(usage->queues);
-    values[LIMIT_MSG_MAX] = number_value(system->msg_max);
-    values[LIMIT_MSG_DEFAULT] = number_value(system->msg_default);
-    values[LIMIT_MSGSIZE_MAX] = number_value(system->msgsize_max);
-    values[LIMIT_MSGSIZE_DEFAULT] = number_value(system->msgsize_default);
+    values[LIMIT_QUEUES_MAX] = ipcfs_number(system->queues_max);
+    values[LIMIT_QUEUES] = ipcfs_number(usage->queues);
+    values[LIMIT_MSG_MAX] = ipcfs_number(system->msg_max);
+    values[LIMIT_MSG_DEFAULT] = ipcfs_number(system->msg_default);
+    values[LIMIT_MSGSIZE_MAX] = ipcfs_number(system->msgsize_max);
+    values[LIMIT_MSGSIZE_DEFAULT] = ipcfs_number(system->msgsize_default);
     values[LIMIT_QUEUE_BYTES_DEFAULT] =
-        number_value(mq_cost(mq_default_maxmsg(system), mq_default_msgsize(system)));
+        ipcfs_number(mq_cost(mq_default_maxmsg(system), mq_default_msgsize(system)));
 }
 
 /* Where the kernel finds both limits reached it complains of queues_max (mqueue_create_attr()). */

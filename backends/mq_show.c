@@ -74,11 +74,6 @@ const struct ipcfs_field mq_fields[] = {
     {0},
 };
 
-static struct ipcfs_value number_value(uint64_t number)
-{
-    return (struct ipcfs_value){.known = true, .number = number};
-}
-
 static struct ipcfs_value time_value(const struct statx_timestamp *time)
 {
     return (struct ipcfs_value){.known = true, .time = {.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec}};
@@ -86,11 +81,11 @@ static struct ipcfs_value time_value(const struct statx_timestamp *time)
 
 static void show_attributes(const char *name, const struct statx *stat, struct ipcfs_value *values)
 {
-    values[FIELD_NAME] = (struct ipcfs_value){.known = true, .string = name};
-    values[FIELD_MODE] = number_value(stat->stx_mode & 07777);
-    values[FIELD_UID] = number_value(stat->stx_uid);
-    values[FIELD_GID] = number_value(stat->stx_gid);
-    values[FIELD_INO] = number_value(stat->stx_ino);
+    values[FIELD_NAME] = ipcfs_string(name);
+    values[FIELD_MODE] = ipcfs_number(stat->stx_mode & 07777);
+    values[FIELD_UID] = ipcfs_number(stat->stx_uid);
+    values[FIELD_GID] = ipcfs_number(stat->stx_gid);
+    values[FIELD_INO] = ipcfs_number(stat->stx_ino);
     values[FIELD_ATIME] = time_value(&stat->stx_atime);
     values[FIELD_MTIME] = time_value(&stat->stx_mtime);
     values[FIELD_CTIME] = time_value(&stat->stx_ctime);
@@ -112,8 +107,8 @@ static const char *notify_word(const struct mq_status *status)
 /* The pid is 0 where the process is not visible from the daemon's pid name space. */
 static void show_status(const struct mq_status *status, struct ipcfs_value *values)
 {
-    values[FIELD_BYTES] = number_value(status->bytes);
-    values[FIELD_NOTIFY] = (struct ipcfs_value){.known = true, .string = notify_word(status)};
+    values[FIELD_BYTES] = ipcfs_number(status->bytes);
+    values[FIELD_NOTIFY] = ipcfs_string(notify_word(status));
     values[FIELD_NOTIFY_SIGNO] =
         (struct ipcfs_value){.known = status->signo, .number = (uint64_t)status->signo};
     values[FIELD_NOTIFY_PID] = (struct ipcfs_value){.known = status->pid, .number = (uint64_t)status->pid};
@@ -129,9 +124,9 @@ int mq_show_state(const char *name, const struct statx *stat, int fd, struct ipc
         return 0;
     if (mq_getattr(fd, &attributes) < 0)
         return -errno;
-    values[FIELD_MAXMSG] = number_value((uint64_t)attributes.mq_maxmsg);
-    values[FIELD_MSGSIZE] = number_value((uint64_t)attributes.mq_msgsize);
-    values[FIELD_CURMSGS] = number_value((uint64_t)attributes.mq_curmsgs);
+    values[FIELD_MAXMSG] = ipcfs_number((uint64_t)attributes.mq_maxmsg);
+    values[FIELD_MSGSIZE] = ipcfs_number((uint64_t)attributes.mq_msgsize);
+    values[FIELD_CURMSGS] = ipcfs_number((uint64_t)attributes.mq_curmsgs);
     int error = mq_read_status(fd, &status);
     if (!error)
         show_status(&status, values);

@@ -37,11 +37,6 @@ const struct ipcfs_field shm_fields[] = {
     {0},
 };
 
-static struct ipcfs_value number_value(uint64_t number)
-{
-    return (struct ipcfs_value){.known = true, .number = number};
-}
-
 static struct ipcfs_value time_value(const struct statx *stat, unsigned bit,
                                      const struct statx_timestamp *time)
 {
@@ -53,14 +48,14 @@ static struct ipcfs_value time_value(const struct statx *stat, unsigned bit,
 
 void shm_show_state(const char *name, const struct statx *stat, struct ipcfs_value *values)
 {
-    values[FIELD_NAME] = (struct ipcfs_value){.known = true, .string = name};
-    values[FIELD_SIZE] = number_value(stat->stx_size);
-    values[FIELD_ALLOCATED] = number_value(stat->stx_blocks * 512);
-    values[FIELD_MODE] = number_value(stat->stx_mode & 07777);
-    values[FIELD_UID] = number_value(stat->stx_uid);
-    values[FIELD_GID] = number_value(stat->stx_gid);
-    values[FIELD_NLINK] = number_value(stat->stx_nlink);
-    values[FIELD_INO] = number_value(stat->stx_ino);
+    values[FIELD_NAME] = ipcfs_string(name);
+    values[FIELD_SIZE] = ipcfs_number(stat->stx_size);
+    values[FIELD_ALLOCATED] = ipcfs_number(stat->stx_blocks * 512);
+    values[FIELD_MODE] = ipcfs_number(stat->stx_mode & 07777);
+    values[FIELD_UID] = ipcfs_number(stat->stx_uid);
+    values[FIELD_GID] = ipcfs_number(stat->stx_gid);
+    values[FIELD_NLINK] = ipcfs_number(stat->stx_nlink);
+    values[FIELD_INO] = ipcfs_number(stat->stx_ino);
     values[FIELD_ATIME] = time_value(stat, STATX_ATIME, &stat->stx_atime);
     values[FIELD_MTIME] = time_value(stat, STATX_MTIME, &stat->stx_mtime);
     values[FIELD_CTIME] = time_value(stat, STATX_CTIME, &stat->stx_ctime);
@@ -93,19 +88,19 @@ const struct ipcfs_field shm_limit_fields[] = {
 
 void shm_show_limits(const struct statvfs *system, struct ipcfs_value *values)
 {
-    values[LIMIT_PATH] = (struct ipcfs_value){.known = true, .string = IPCFS_SHM_DIRECTORY};
+    values[LIMIT_PATH] = ipcfs_string(IPCFS_SHM_DIRECTORY);
     /* tmpfs says 0 of everything where it was mounted without a limit (size=0, nr_inodes=0). */
     if (system->f_blocks) {
-        values[LIMIT_SIZE] = number_value(system->f_blocks * system->f_frsize);
-        values[LIMIT_USED] = number_value((system->f_blocks - system->f_bfree) * system->f_frsize);
-        values[LIMIT_AVAILABLE] = number_value(system->f_bavail * system->f_frsize);
+        values[LIMIT_SIZE] = ipcfs_number(system->f_blocks * system->f_frsize);
+        values[LIMIT_USED] = ipcfs_number((system->f_blocks - system->f_bfree) * system->f_frsize);
+        values[LIMIT_AVAILABLE] = ipcfs_number(system->f_bavail * system->f_frsize);
     }
     if (system->f_files) {
-        values[LIMIT_INODES] = number_value(system->f_files);
-        values[LIMIT_INODES_USED] = number_value(system->f_files - system->f_ffree);
-        values[LIMIT_INODES_AVAILABLE] = number_value(system->f_favail);
+        values[LIMIT_INODES] = ipcfs_number(system->f_files);
+        values[LIMIT_INODES_USED] = ipcfs_number(system->f_files - system->f_ffree);
+        values[LIMIT_INODES_AVAILABLE] = ipcfs_number(system->f_favail);
     }
-    values[LIMIT_NAME_MAX] = number_value(system->f_namemax);
+    values[LIMIT_NAME_MAX] = ipcfs_number(system->f_namemax);
 }
 
 static int shm_native(const struct ipcfs_ref *ref, char *target, size_t room)

@@ -49,11 +49,6 @@ const struct ipcfs_field sysv_msg_fields[] = {
     {0},
 };
 
-static struct ipcfs_value number_value(uint64_t number)
-{
-    return (struct ipcfs_value){.known = true, .number = number};
-}
-
 /* 0: it never happened. */
 static struct ipcfs_value time_value(time_t time)
 {
@@ -62,18 +57,18 @@ static struct ipcfs_value time_value(time_t time)
 
 void sysv_msg_show_state(int id, const struct msqid_ds *state, struct ipcfs_value *values)
 {
-    values[FIELD_ID] = number_value((uint64_t)id);
-    values[FIELD_KEY] = number_value((uint32_t)state->msg_perm.__key);
-    values[FIELD_MODE] = number_value(state->msg_perm.mode & 0777);
-    values[FIELD_UID] = number_value(state->msg_perm.uid);
-    values[FIELD_GID] = number_value(state->msg_perm.gid);
-    values[FIELD_CUID] = number_value(state->msg_perm.cuid);
-    values[FIELD_CGID] = number_value(state->msg_perm.cgid);
-    values[FIELD_CBYTES] = number_value(state->__msg_cbytes);
-    values[FIELD_QNUM] = number_value(state->msg_qnum);
-    values[FIELD_QBYTES] = number_value(state->msg_qbytes);
-    values[FIELD_LSPID] = number_value((uint64_t)state->msg_lspid);
-    values[FIELD_LRPID] = number_value((uint64_t)state->msg_lrpid);
+    values[FIELD_ID] = ipcfs_number((uint64_t)id);
+    values[FIELD_KEY] = ipcfs_number((uint32_t)state->msg_perm.__key);
+    values[FIELD_MODE] = ipcfs_number(state->msg_perm.mode & 0777);
+    values[FIELD_UID] = ipcfs_number(state->msg_perm.uid);
+    values[FIELD_GID] = ipcfs_number(state->msg_perm.gid);
+    values[FIELD_CUID] = ipcfs_number(state->msg_perm.cuid);
+    values[FIELD_CGID] = ipcfs_number(state->msg_perm.cgid);
+    values[FIELD_CBYTES] = ipcfs_number(state->__msg_cbytes);
+    values[FIELD_QNUM] = ipcfs_number(state->msg_qnum);
+    values[FIELD_QBYTES] = ipcfs_number(state->msg_qbytes);
+    values[FIELD_LSPID] = ipcfs_number((uint64_t)state->msg_lspid);
+    values[FIELD_LRPID] = ipcfs_number((uint64_t)state->msg_lrpid);
     values[FIELD_STIME] = time_value(state->msg_stime);
     values[FIELD_RTIME] = time_value(state->msg_rtime);
     values[FIELD_CTIME] = time_value(state->msg_ctime);
@@ -110,14 +105,14 @@ void sysv_msg_show_limits(const struct msginfo *info, struct ipcfs_value *values
 {
     /* kernel.msgmni may have been lowered below what exists. */
     int left = info->msgmni > info->msgpool ? info->msgmni - info->msgpool : 0;
-    values[LIMIT_MSGMNI] = number_value((unsigned)info->msgmni);
-    values[LIMIT_QUEUES] = number_value((unsigned)info->msgpool);
-    values[LIMIT_QUEUES_LEFT] = number_value((unsigned)left);
-    values[LIMIT_CREATE] = (struct ipcfs_value){.known = true, .string = "kernel.msgmni"};
-    values[LIMIT_MSGMAX] = number_value((unsigned)info->msgmax);
-    values[LIMIT_MSGMNB] = number_value((unsigned)info->msgmnb);
-    values[LIMIT_MESSAGES] = number_value((unsigned)info->msgmap);
-    values[LIMIT_BYTES] = number_value((unsigned)info->msgtql);
+    values[LIMIT_MSGMNI] = ipcfs_number((unsigned)info->msgmni);
+    values[LIMIT_QUEUES] = ipcfs_number((unsigned)info->msgpool);
+    values[LIMIT_QUEUES_LEFT] = ipcfs_number((unsigned)left);
+    values[LIMIT_CREATE] = ipcfs_string("kernel.msgmni");
+    values[LIMIT_MSGMAX] = ipcfs_number((unsigned)info->msgmax);
+    values[LIMIT_MSGMNB] = ipcfs_number((unsigned)info->msgmnb);
+    values[LIMIT_MESSAGES] = ipcfs_number((unsigned)info->msgmap);
+    values[LIMIT_BYTES] = ipcfs_number((unsigned)info->msgtql);
 }
 
 /* ---- qbytes ---- */

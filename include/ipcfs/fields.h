@@ -35,6 +35,17 @@ struct ipcfs_value {
     };
 };
 
+/* Values that the kernel told. */
+static inline struct ipcfs_value ipcfs_number(uint64_t number)
+{
+    return (struct ipcfs_value){.known = true, .number = number};
+}
+
+static inline struct ipcfs_value ipcfs_string(const char *string)
+{
+    return (struct ipcfs_value){.known = true, .string = string};
+}
+
 /* The largest number of fields a table may have. */
 #define IPCFS_FIELDS_MAX 32
 
