@@ -4,15 +4,14 @@
 #include "mq_directory.h"
 #include "mq_make.h"
 
+#include "ipcfs/capability.h"
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <mqueue.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 /* What binds those whom fs.mqueue.msg_max and msgsize_max do not (include/linux/ipc_namespace.h). */
 enum { HARD_MSG_MAX = 65536, HARD_MSGSIZE_MAX = 16 * 1024 * 1024 };
@@ -86,9 +85,7 @@ uint64_t mq_cost(uint64_t maxmsg, uint64_t msgsize)
 /* Whether the calling thread, as who it acts, is above the settings of the system. */
 static bool is_above_settings(void)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-    return syscall(SYS_capget, &header, data) == 0 && data[0].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
+    return has_capability(CAP_SYS_RESOURCE);
 }
 
 /* ---- the caller's limit ---- */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "sysv.h"
 
+#include "ipcfs/capability.h"
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- names ---- */
@@ -74,15 +73,6 @@ static int is_in_some_group(const struct ipc_perm *perm, const gid_t *groups, in
     return false;
 }
 
-/* Where it counts is not looked at (a user name space that does not own the IPC name space): a thread that
- * has it is the daemon itself, and the kernel checks its calls again. */
-static bool has_ipc_owner_capability(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-    return syscall(SYS_capget, &header, data) == 0 && data[0].effective & 1U << CAP_IPC_OWNER;
-}
-
 struct sysv_opener {
     uid_t uid;
     bool privileged;
@@ -98,7 +88,7 @@ struct sysv_opener *sysv_opener_new(void)
     struct sysv_opener *opener = malloc(sizeof *opener + (1 + (size_t)count) * sizeof opener->groups[0]);
     if (!opener)
         return NULL;
-    *opener = (struct sysv_opener){.uid = geteuid(), .privileged = has_ipc_owner_capability()};
+    *opener = (struct sysv_opener){.uid = geteuid(), .privileged = has_capability(CAP_IPC_OWNER)};
     opener->groups[0] = getegid();
     count = getgroups(count, opener->groups + 1);
     opener->count = 1 + (count > 0 ? count : 0);

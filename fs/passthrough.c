@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "passthrough.h"
 
+#include "ipcfs/capability.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -100,9 +100,7 @@ static bool is_new_enough(void)
 
 bool passthrough_expected(void)
 {
-    struct capabilities own;
-    return is_new_enough() && get_capabilities(&own) == 0 &&
-           own.data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+    return is_new_enough() && has_capability(CAP_SYS_ADMIN);
 }
 
 int passthrough_probe(int session_fd)
