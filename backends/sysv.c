@@ -3,6 +3,7 @@
 
 #include "ipcfs/capability.h"
 #include "ipcfs/cleanup.h"
+#include "ipcfs/number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,14 +16,11 @@
 
 bool sysv_parse_id(const char *name, int *id)
 {
-    char canonical[SYSV_NAME_ROOM];
-    errno = 0;
-    long number = strtol(name, NULL, 10);
-    if (errno || number < 0 || number > INT_MAX)
+    int64_t number = 0;
+    if (!parse_canonical(name, &number) || number < 0 || number > INT_MAX)
         return false;
     *id = (int)number;
-    (void)snprintf(canonical, sizeof canonical, "%d", *id);
-    return strcmp(canonical, name) == 0;
+    return true;
 }
 
 bool sysv_parse_key(const char *name, key_t *key)

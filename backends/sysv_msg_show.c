@@ -4,11 +4,11 @@
 #include "sysv_msg.h"
 #include "sysv_msg_data.h"
 
+#include "ipcfs/number.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- state ---- */
 
@@ -158,22 +158,10 @@ static int qbytes_read(const struct ipcfs_ref *ref, int64_t number, struct text 
     return text_error(out);
 }
 
-/* Decimal digits and nothing else. */
-static bool parse_number(const char *data, size_t size, uint64_t *number)
-{
-    *number = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] < '0' || data[i] > '9' || __builtin_mul_overflow(*number, 10, number) ||
-            __builtin_add_overflow(*number, (unsigned)(data[i] - '0'), number))
-            return false;
-    }
-    return size > 0;
-}
-
 static int qbytes_write(const struct ipcfs_ref *ref, const char *data, size_t size, struct text *reason)
 {
     uint64_t qbytes = 0;
-    if (!parse_number(data, size, &qbytes)) {
+    if (parse_digits(data, size, 10, UINT64_MAX, &qbytes)) {
         if (reason)
             text_string(reason, "qbytes: a number of bytes is wanted");
         return -EINVAL;

@@ -7,6 +7,7 @@
 
 #include "fields.h"
 #include "ipcfs/cleanup.h"
+#include "ipcfs/number.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -55,21 +56,6 @@ static int refuse_option(const struct order *order, const char *word)
 }
 
 /* ---- numbers ---- */
-
-/* Digits of `base`, all of them. −ERANGE above `max`. */
-static int parse_digits(const char *digits, size_t length, unsigned base, uint64_t max, uint64_t *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned digit = (unsigned char)digits[i] - (unsigned)'0';
-        if (digit >= base)
-            return -EINVAL;
-        if (*out > (max - digit) / base)
-            return -ERANGE;
-        *out = *out * base + digit;
-    }
-    return length ? 0 : -EINVAL;
-}
 
 /* How far a suffix K, M or G shifts; 0 for anything else. */
 static unsigned suffix_shift(char suffix)

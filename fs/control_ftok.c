@@ -5,6 +5,7 @@
 #include "ftok.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
+#include "ipcfs/number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -53,13 +54,8 @@ static unsigned char parse_project(const char *word)
         return 0;
     if (bytes.length == 1 && !is_digit(*bytes.data))
         return (unsigned char)*bytes.data;
-    unsigned number = 0;
-    for (size_t i = 0; i < bytes.length; i++) {
-        if (!is_digit(bytes.data[i]) || number > UCHAR_MAX)
-            return 0;
-        number = number * 10 + (unsigned)(bytes.data[i] - '0');
-    }
-    return number <= UCHAR_MAX ? (unsigned char)number : 0;
+    uint64_t number = 0;
+    return parse_digits(bytes.data, bytes.length, 10, UCHAR_MAX, &number) ? 0 : (unsigned char)number;
 }
 
 /* "PATH: why". */

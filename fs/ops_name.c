@@ -3,13 +3,11 @@
 #include "ops.h"
 
 #include "control.h"
+#include "ipcfs/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- lookup ---- */
 
@@ -112,16 +110,6 @@ static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_en
     return parent->controls ? lookup_control_directory(fs, req, parent, name, entry) : -ENOENT;
 }
 
-/* A decimal number in the one way it is written. */
-static int parse_number(const char *name, int64_t *number)
-{
-    char canonical[24];
-    errno = 0;
-    *number = strtoll(name, NULL, 10);
-    (void)snprintf(canonical, sizeof canonical, "%" PRId64, *number);
-    return errno == 0 && strcmp(canonical, name) == 0 ? 0 : -ENOENT;
-}
-
 static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const char *name,
                        struct fuse_entry_param *entry)
 {
@@ -130,7 +118,7 @@ static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const ch
     if (kin.type == NODE_CTL_DIR)
         error = control_verb_find(kin.backend, name, &kin.verb);
     else if (kin.type == NODE_CTL_NUMBERS)
-        error = parse_number(name, &kin.number);
+        error = parse_canonical(name, &kin.number) ? 0 : -ENOENT;
     if (error)
         return error;
     const struct ipcfs_verb *verb = control_verb(kin.backend, kin.verb);
