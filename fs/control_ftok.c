@@ -12,8 +12,6 @@
 #include <limits.h>
 #include <string.h>
 
-static const char blanks[] = " \t";
-
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
@@ -24,24 +22,27 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* The line in two: the last word, and what stands before the blanks before it. */
-static int split(char *line, char **path, char **project)
+/* Ends the string at `end`, or where the blanks before it begin; and tells where. */
+static char *cut_blanks(const char *start, char *end)
 {
-    char *start = line + strspn(line, blanks);
-    char *end = start + strlen(start);
     while (end > start && is_blank(end[-1]))
         end--;
     *end = '\0';
-    char *last = end;
-    while (last > start && !is_blank(last[-1]))
+    return end;
+}
+
+/* The line in two: the last word, and what stands before the blanks before it. */
+static int split(char *line, char **path, char **project)
+{
+    while (is_blank(*line))
+        line++;
+    char *last = cut_blanks(line, line + strlen(line));
+    while (last > line && !is_blank(last[-1]))
         last--;
-    char *path_end = last;
-    while (path_end > start && is_blank(path_end[-1]))
-        path_end--;
-    if (path_end == start)
+    if (last == line)
         return -EINVAL;
-    *path_end = '\0';
-    *path = start;
+    (void)cut_blanks(line, last - 1);
+    *path = line;
     *project = last;
     return 0;
 }
