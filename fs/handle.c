@@ -9,12 +9,13 @@ int handle_table_init(struct handle_table *table, unsigned share_max)
     return lock_init(&table->lock, LOCK_TABLE);
 }
 
-struct handle *handle_new(enum handle_type type)
+struct handle *handle_new(enum handle_type type, uid_t uid)
 {
     struct handle *handle = calloc(1, sizeof *handle);
     if (!handle)
         return NULL;
     handle->type = type;
+    handle->uid = uid;
     if (lock_init(&handle->lock, LOCK_HANDLE)) {
         free(handle);
         return NULL;

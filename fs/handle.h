@@ -61,8 +61,11 @@ int handle_table_init(struct handle_table *table, unsigned share_max);
 /* Closes what is left open. */
 void handle_table_destroy(struct handle_table *table);
 
-/* A handle that is in no table yet; NULL when out of memory. Ended by handle_free(), or handed to handle_add(). */
-struct handle *handle_new(enum handle_type type);
+/*
+ * A handle that user `uid` opens, in no table yet; NULL when out of memory. Ended by handle_free(), or handed to
+ * handle_add().
+ */
+struct handle *handle_new(enum handle_type type, uid_t uid);
 /* Closes the file, gives back node and memory. The backing id must have been given back. */
 void handle_free(struct handle *handle);
 

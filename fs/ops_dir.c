@@ -28,9 +28,8 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
         !(target.entry ? target.entry->directory
                        : target.use.kin.type == NODE_CTL_DIR || target.use.kin.type == NODE_CTL_NUMBERS))
         error = -ENOTDIR;
-    struct handle *handle = error ? NULL : handle_new(HANDLE_DIRECTORY);
+    struct handle *handle = error ? NULL : handle_new(HANDLE_DIRECTORY, fuse_req_ctx(req)->uid);
     if (handle) {
-        handle->uid = fuse_req_ctx(req)->uid;
         handle->entry = target.entry;
         node_use_move(&target.use, &handle->node);
         error = handle_add(&fs->handles, handle);

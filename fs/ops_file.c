@@ -67,14 +67,6 @@ static void detach_backing(struct ipcfs *fs, struct handle *handle)
 
 /* ---- handles ---- */
 
-static struct handle *new_handle(fuse_req_t req, enum handle_type type)
-{
-    struct handle *handle = handle_new(type);
-    if (handle)
-        handle->uid = fuse_req_ctx(req)->uid;
-    return handle;
-}
-
 static void discard(struct ipcfs *fs, struct handle *handle)
 {
     detach_backing(fs, handle);
@@ -170,7 +162,7 @@ static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, 
     if (*stream)
         return open_messages(fs, req, target, info);
     bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
-    struct handle *handle = new_handle(req, object ? HANDLE_FILE : HANDLE_CONTROL);
+    struct handle *handle = handle_new(object ? HANDLE_FILE : HANDLE_CONTROL, fuse_req_ctx(req)->uid);
     if (!handle)
         return -ENOMEM;
     handle->entry = target->entry;
@@ -289,7 +281,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     OP(create);
     struct fuse_entry_param entry = {0};
     struct wish wish = {req, naming_directory(fs, parent), name, info->flags, mode};
-    struct handle *handle = wish.directory ? new_handle(req, HANDLE_FILE) : NULL;
+    struct handle *handle = wish.directory ? handle_new(HANDLE_FILE, fuse_req_ctx(req)->uid) : NULL;
     int error = wish.directory ? -ENOMEM : -EPERM;
     if (handle)
         error = create_object(fs, &wish, handle, info, &entry);

@@ -60,10 +60,9 @@ static int prepare(struct ipcfs *fs, fuse_req_t req, struct handle *handle, int 
 
 int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info)
 {
-    struct handle *handle = handle_new(HANDLE_FILE);
+    struct handle *handle = handle_new(HANDLE_FILE, fuse_req_ctx(req)->uid);
     if (!handle)
         return -ENOMEM;
-    handle->uid = fuse_req_ctx(req)->uid;
     node_use_move(&target->use, &handle->node);
     node_opened(&handle->node);
     int error = prepare(fs, req, handle, info->flags);

@@ -48,7 +48,7 @@ static int tear_down(void **state)
 static struct handle *new_file(struct fixture *fixture, uint64_t number)
 {
     struct node_kin kin = {.type = NODE_OBJECT, .backend = &fake_backend, .object = {.number = number}};
-    struct handle *handle = handle_new(HANDLE_FILE);
+    struct handle *handle = handle_new(HANDLE_FILE, 0);
     uint64_t node = 0;
     if (!handle || node_lookup(&fixture->nodes, &kin, "name", &node) ||
         node_use(&fixture->nodes, node, &handle->node))
@@ -139,8 +139,8 @@ static void test_kinds_of_handle(void **state)
 {
     struct fixture *fixture = *state;
     static const struct tree_entry entry = {.id = 2, .directory = true, .lister_of = &fake_backend};
-    struct handle *directory = handle_new(HANDLE_DIRECTORY);
-    struct handle *control = handle_new(HANDLE_CONTROL);
+    struct handle *directory = handle_new(HANDLE_DIRECTORY, 0);
+    struct handle *control = handle_new(HANDLE_CONTROL, 0);
     assert_non_null(directory);
     assert_non_null(control);
     directory->entry = &entry;
@@ -159,7 +159,7 @@ static void test_free_of_one_never_added(void **state)
 {
     struct fixture *fixture = *state;
     handle_free(new_file(fixture, 1));
-    struct handle *empty = handle_new(HANDLE_FILE);
+    struct handle *empty = handle_new(HANDLE_FILE, 0);
     assert_non_null(empty);
     handle_free(empty);
 }
@@ -242,7 +242,7 @@ static void test_out_of_memory(void **state)
 {
     struct fixture *fixture = *state;
     failing_arm(1);
-    assert_null(handle_new(HANDLE_FILE));
+    assert_null(handle_new(HANDLE_FILE, 0));
     assert_true(failing_disarm());
     unsigned failures = 0;
     for (uint64_t i = 0; i < 500; i++) { /* past the size at which the hash table grows */

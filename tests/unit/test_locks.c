@@ -89,7 +89,7 @@ static int tear_down(void **state)
 static struct handle *open_object(uint64_t number)
 {
     struct node_kin kin = {.type = NODE_OBJECT, .backend = &backend, .object = {.number = number}};
-    struct handle *handle = handle_new(HANDLE_FILE);
+    struct handle *handle = handle_new(HANDLE_FILE, 0);
     uint64_t node = 0;
     if (!handle || node_lookup(&test.nodes, &kin, "name", &node) ||
         node_use(&test.nodes, node, &handle->node) || handle_add(&test.handles, handle))
