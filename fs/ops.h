@@ -40,6 +40,8 @@ int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, uns
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry);
 
 /* Files (ops_file.c) */
+/* Takes a handle of any type back, which the kernel did not accept or has released. */
+void withdraw(struct ipcfs *fs, uint64_t id);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info);
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);

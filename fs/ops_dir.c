@@ -19,44 +19,50 @@
 
 #define OBJECTS (UINT64_C(1) << 62)
 
+static bool is_directory(const struct target *target)
+{
+    if (target->entry)
+        return target->entry->directory;
+    return target->use.kin.type == NODE_CTL_DIR || target->use.kin.type == NODE_CTL_NUMBERS;
+}
+
+/* Takes the target over. */
+static int open_directory(struct ipcfs *fs, fuse_req_t req, struct target *target,
+                          struct fuse_file_info *info)
+{
+    if (!is_directory(target))
+        return -ENOTDIR;
+    struct handle *handle = handle_new(HANDLE_DIRECTORY, fuse_req_ctx(req)->uid);
+    if (!handle)
+        return -ENOMEM;
+    handle->entry = target->entry;
+    node_use_move(&target->use, &handle->node);
+    int error = handle_add(&fs->handles, handle);
+    if (error)
+        handle_free(handle);
+    else
+        info->fh = handle->id;
+    return error;
+}
+
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     OP(opendir);
     AUTO_TARGET target;
     int error = target_get(fs, ino, &target);
-    if (!error &&
-        !(target.entry ? target.entry->directory
-                       : target.use.kin.type == NODE_CTL_DIR || target.use.kin.type == NODE_CTL_NUMBERS))
-        error = -ENOTDIR;
-    struct handle *handle = error ? NULL : handle_new(HANDLE_DIRECTORY, fuse_req_ctx(req)->uid);
-    if (handle) {
-        handle->entry = target.entry;
-        node_use_move(&target.use, &handle->node);
-        error = handle_add(&fs->handles, handle);
-        if (error)
-            handle_free(handle);
-    } else if (!error) {
-        error = -ENOMEM;
-    }
-    if (error) {
+    if (!error)
+        error = open_directory(fs, req, &target, info);
+    if (error)
         reply_error(&reply, error);
-        return;
-    }
-    info->fh = handle->id;
-    if (reply_open(&reply, info)) {
-        handle = handle_remove(&fs->handles, info->fh);
-        if (handle)
-            handle_put(&fs->handles, handle);
-    }
+    else if (reply_open(&reply, info))
+        withdraw(fs, info->fh);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     OP(releasedir);
     (void)ino;
-    struct handle *handle = handle_remove(&fs->handles, info->fh);
-    if (handle)
-        handle_put(&fs->handles, handle);
+    withdraw(fs, info->fh);
     reply_error(&reply, 0);
 }
 

@@ -95,8 +95,7 @@ static int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_inf
     return 0;
 }
 
-/* Takes back what the kernel did not accept, or has released. */
-static void withdraw(struct ipcfs *fs, uint64_t id)
+void withdraw(struct ipcfs *fs, uint64_t id)
 {
     struct handle *handle = handle_remove(&fs->handles, id);
     if (!handle)
