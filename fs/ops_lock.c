@@ -145,7 +145,8 @@ static int wait_for(const struct locker *locker, uint64_t owner_number, struct r
         return -ENOLCK;
     }
     *waiting = *locker;
-    waiting->parked.waiter = (struct waiter){.ops = &locker_ops, .owner = locker->handle, .uid = locker->handle->uid};
+    waiting->parked.waiter =
+        (struct waiter){.ops = &locker_ops, .owner = locker->handle, .uid = locker->handle->uid};
     park(&waiting->parked, line, reply);
     wait_line_put(line);
     return 0;
