@@ -6,7 +6,7 @@ set -euo pipefail
 
 program=$1
 status=0
-[[ $ASAN == 1 ]] && export IPCFS_SECONDS=${IPCFS_SECONDS:-10}
+[[ $ASAN == 1 ]] && export IPCFS_SECONDS=${IPCFS_SECONDS:-20}
 export IPCFS_SECONDS=${IPCFS_SECONDS:-2}
 
 part() { # KIND QUEUE CONTROL
