@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mq.h"
 
+#include "fd_path.h"
 #include "mq_directory.h"
 #include "mq_limits.h"
 #include "mq_make.h"
@@ -192,7 +193,6 @@ static int change_size(int path_fd, const struct ipcfs_file *file, off_t size)
     return fd < 0 ? fd : drop_messages(fd);
 }
 
-/* Modes after owners: chown(2) clears set-user-ID bits that `mode` may set again. */
 static int apply_change(int path_fd, const struct ipcfs_file *file, const struct ipcfs_change *change)
 {
     if (change->mask & IPCFS_CHANGE_SIZE) {
@@ -200,18 +200,7 @@ static int apply_change(int path_fd, const struct ipcfs_file *file, const struct
         if (error)
             return error;
     }
-    if (change->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)) {
-        uid_t uid = change->mask & IPCFS_CHANGE_UID ? change->uid : (uid_t)-1;
-        gid_t gid = change->mask & IPCFS_CHANGE_GID ? change->gid : (gid_t)-1;
-        if (fchownat(path_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-            return -errno;
-    }
-    int error = 0;
-    if (change->mask & IPCFS_CHANGE_MODE)
-        error = mq_fd_chmod(path_fd, change->mode & 07777);
-    if (!error && change->mask & IPCFS_CHANGE_TIMES)
-        error = mq_fd_set_times(path_fd, change->times);
-    return error;
+    return fd_path_change(path_fd, change);
 }
 
 static int mq_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mq_directory.h"
 
+#include "fd_path.h"
 #include "ipcfs/cleanup.h"
 
 #include <dirent.h>
@@ -17,17 +18,6 @@ enum { MQUEUE_MAGIC = 0x19800202 }; /* Linux ipc/mqueue.c; in no header */
 
 static int directory_fd = -1;
 static dev_t device;
-
-struct fd_path {
-    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
-};
-
-static struct fd_path fd_path(int fd)
-{
-    struct fd_path path;
-    (void)snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
-    return path;
-}
 
 /* ---- start and stop ---- */
 
@@ -106,16 +96,6 @@ int mq_fd_open(int fd, int access)
     /* The path is a link that has to be followed. */
     int opened = open(fd_path(fd).text, access | (MQ_OPEN_FLAGS & ~O_NOFOLLOW));
     return opened < 0 ? -errno : opened;
-}
-
-int mq_fd_chmod(int fd, mode_t mode)
-{
-    return chmod(fd_path(fd).text, mode) < 0 ? -errno : 0;
-}
-
-int mq_fd_set_times(int fd, const struct timespec times[2])
-{
-    return utimensat(AT_FDCWD, fd_path(fd).text, times, 0) < 0 ? -errno : 0;
 }
 
 int mq_name_remove(const char *name)

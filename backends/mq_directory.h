@@ -28,9 +28,6 @@ void mq_name_remove_if(const char *name, uint64_t number);
 int mq_fd_stat(int fd, struct statx *out);
 /* Opens what a descriptor (O_PATH or any) is of once more, with the calling thread's own rights. −errno. */
 int mq_fd_open(int fd, int access);
-/* chmod(2) and utimensat(2) of it: an O_PATH descriptor will do. */
-int mq_fd_chmod(int fd, mode_t mode);
-int mq_fd_set_times(int fd, const struct timespec times[2]);
 
 /* Whether it is a queue of this file system: not the directory itself, nor what is mounted on a name. */
 bool mq_is_queue(const struct statx *stat);

@@ -2,6 +2,7 @@
 #include "shm.h"
 
 #include "fd_lock.h"
+#include "fd_path.h"
 #include "shm_show.h"
 
 #include "ipcfs/cleanup.h"
@@ -39,18 +40,6 @@ struct ipcfs_lister {
 /* A descriptor of /dev/shm itself, and its device, from start() to stop(). */
 static int shm_directory = -1;
 static dev_t shm_device;
-
-/* "/proc/self/fd/N": how an O_PATH descriptor is used where the kernel takes only a path (open(2), O_PATH). */
-struct fd_path {
-    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
-};
-
-static struct fd_path fd_path(int fd)
-{
-    struct fd_path path;
-    (void)snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
-    return path;
-}
 
 static bool has_prefix(const char *name, const char *prefix)
 {
@@ -544,17 +533,7 @@ static int apply_change(int path_fd, const struct ipcfs_file *file, const struct
         if (error)
             return error;
     }
-    if (change->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)) {
-        uid_t uid = change->mask & IPCFS_CHANGE_UID ? change->uid : (uid_t)-1;
-        gid_t gid = change->mask & IPCFS_CHANGE_GID ? change->gid : (gid_t)-1;
-        if (fchownat(path_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-            return -errno;
-    }
-    if (change->mask & IPCFS_CHANGE_MODE && chmod(fd_path(path_fd).text, change->mode & 07777) < 0)
-        return -errno;
-    if (change->mask & IPCFS_CHANGE_TIMES && utimensat(AT_FDCWD, fd_path(path_fd).text, change->times, 0) < 0)
-        return -errno;
-    return 0;
+    return fd_path_change(path_fd, change);
 }
 
 static int shm_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)

@@ -246,11 +246,14 @@ static void shorten(struct writing *writing)
     writing->done = 0;
     if (writing->size <= PARKED_LINES_MAX)
         return;
-    const char *end = memrchr(writing->data, '\n', PARKED_LINES_MAX);
-    if (!end)
-        end = memchr(writing->data, '\n', writing->size);
+    size_t length = PARKED_LINES_MAX;
+    while (length && writing->data[length - 1] != '\n')
+        length--;
+    const char *end = length ? NULL : line_end(writing);
     if (end)
-        writing->size = (size_t)(end - writing->data) + 1;
+        length = (size_t)(end - writing->data) + 1;
+    if (length)
+        writing->size = length;
 }
 
 /* The data lie in the buffer of the session: what waits needs its own. */
