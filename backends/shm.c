@@ -3,22 +3,16 @@
 
 #include "fd_lock.h"
 #include "fd_path.h"
+#include "shm_directory.h"
 #include "shm_show.h"
 
 #include "ipcfs/cleanup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/magic.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/statfs.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <sys/xattr.h>
 
 /* Open flags of a caller that go on to the tmpfs. O_APPEND does not: it is a matter of each write (try_write). */
 enum { SHM_OPEN_FLAGS = O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC };
@@ -33,179 +27,19 @@ struct ipcfs_file {
     int fd; /* of the caller's access mode */
 };
 
-struct ipcfs_lister {
-    DIR *directory;
-};
-
-/* A descriptor of /dev/shm itself, and its device, from start() to stop(). */
-static int shm_directory = -1;
-static dev_t shm_device;
-
-static bool has_prefix(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-static bool is_hidden(const char *name)
-{
-    return has_prefix(name, "sem.") || has_prefix(name, ".ipcfs.") || strchr(name, '/');
-}
-
-/* Objects are the regular files of the tmpfs itself, not of what is mounted on a name in it. */
-static bool is_object(const struct statx *stat)
-{
-    return S_ISREG(stat->stx_mode) && makedev(stat->stx_dev_major, stat->stx_dev_minor) == shm_device;
-}
-
-static struct ipcfs_objid object_id(const struct statx *stat)
-{
-    uint64_t birth = 0;
-    if (stat->stx_mask & STATX_BTIME)
-        birth = (uint64_t)stat->stx_btime.tv_sec * 1000000000U + stat->stx_btime.tv_nsec;
-    return (struct ipcfs_objid){.number = stat->stx_ino & ((1ULL << 48) - 1), .birth = birth};
-}
-
-/*
- * statx of `name` in `directory`, or of `directory` itself with "". A file system that somebody mounted on a name is
- * not asked (AT_STATX_DONT_SYNC): it might never answer. To the tmpfs the flag means nothing.
- */
-static int stat_at(int directory, const char *name, struct statx *out)
-{
-    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC | (*name ? 0 : AT_EMPTY_PATH);
-    if (statx(directory, name, flags, STATX_BASIC_STATS | STATX_BTIME, out) < 0)
-        return -errno;
-    return 0;
-}
-
-/* ---- start and stop ---- */
-
-static int shm_start(void)
-{
-    AUTO_FD fd = open(IPCFS_SHM_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    struct statfs system;
-    if (fstatfs(fd, &system) < 0)
-        return -errno;
-    /* The same test as glibc's: anything else is not what shm_open(3) uses. */
-    if (system.f_type != TMPFS_MAGIC && (unsigned long)system.f_type != RAMFS_MAGIC)
-        return -ENOSYS;
-    struct stat stat;
-    if (fstat(fd, &stat) < 0)
-        return -errno;
-    shm_device = stat.st_dev;
-    shm_directory = TAKE_FD(fd);
-    return 0;
-}
-
-static void shm_stop(void)
-{
-    ipcfs_cleanup_fd(&shm_directory);
-    shm_directory = -1;
-}
-
-/* ---- finding and listing ---- */
-
-/* With an access control list the mode does not tell all. ENODATA: there is none; EOPNOTSUPP: there never is. */
-static bool has_access_list(int fd)
-{
-    ssize_t size = fgetxattr(fd, "system.posix_acl_access", NULL, 0);
-    return size >= 0 || (errno != ENODATA && errno != EOPNOTSUPP);
-}
-
-static int shm_stat_directory(unsigned directory, struct ipcfs_directory *out)
-{
-    (void)directory;
-    struct stat stat;
-    if (fstat(shm_directory, &stat) < 0)
-        return -errno;
-    *out = (struct ipcfs_directory){
-        .uid = stat.st_uid,
-        .gid = stat.st_gid,
-        .sticky = stat.st_mode & S_ISVTX,
-        .open_to_all = (stat.st_mode & 0111) == 0111 && !has_access_list(shm_directory),
-    };
-    return 0;
-}
-
-static int shm_stat_system(struct statvfs *out)
-{
-    return fstatvfs(shm_directory, out) < 0 ? -errno : 0;
-}
-
-static int shm_list_open(unsigned directory, struct ipcfs_lister **out)
-{
-    (void)directory;
-    AUTO_FREE struct ipcfs_lister *lister = calloc(1, sizeof *lister);
-    if (!lister)
-        return -ENOMEM;
-    /* By the descriptor: to list a directory takes the right to read it, but not to search it, as "." would. */
-    AUTO_FD fd = open(fd_path(shm_directory).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    lister->directory = fdopendir(fd);
-    if (!lister->directory)
-        return -errno;
-    fd = -1; /* the DIR owns it now */
-    *out = TAKE_PTR(lister);
-    return 0;
-}
-
-static int shm_list_seek(struct ipcfs_lister *lister, uint64_t position)
-{
-    if (position == 0)
-        rewinddir(lister->directory);
-    else
-        seekdir(lister->directory, (long)position);
-    return 0;
-}
-
-static bool is_regular(const struct dirent *entry)
-{
-    if (entry->d_type != DT_UNKNOWN)
-        return entry->d_type == DT_REG;
-    struct statx stat;
-    return stat_at(shm_directory, entry->d_name, &stat) == 0 && S_ISREG(stat.stx_mode);
-}
-
-static int shm_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
-{
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(lister->directory);
-        if (!entry)
-            return -errno;
-        if (!is_regular(entry) || is_hidden(entry->d_name))
-            continue;
-        *out = (struct ipcfs_entry){
-            .name = entry->d_name,
-            .number = entry->d_ino & ((1ULL << 48) - 1),
-            .next = (uint64_t)entry->d_off,
-            .type = S_IFREG,
-        };
-        return 1;
-    }
-}
-
-static void shm_list_close(struct ipcfs_lister *lister)
-{
-    closedir(lister->directory);
-    free(lister);
-}
-
 /* ---- reaching an object ---- */
 
 /* An O_PATH descriptor of the regular file `name`; tells its attributes. −ESTALE for any other kind of file. */
 static int path_descriptor(const char *name, struct statx *stat)
 {
     *stat = (struct statx){0};
-    AUTO_FD fd = openat(shm_directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    AUTO_FD fd = openat(shm_directory_fd(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int error = stat_at(fd, "", stat);
+    int error = shm_stat_at(fd, "", stat);
     if (error)
         return error;
-    if (!is_object(stat))
+    if (!shm_is_object(stat))
         return -ESTALE;
     return TAKE_FD(fd);
 }
@@ -213,7 +47,7 @@ static int path_descriptor(const char *name, struct statx *stat)
 /* Whether the file of those attributes is the object that `ref` means. */
 static bool is_meant(const struct ipcfs_ref *ref, const struct statx *stat)
 {
-    return ref->id.number == 0 || ipcfs_same_object(object_id(stat), ref->id);
+    return ref->id.number == 0 || ipcfs_same_object(shm_object_id(stat), ref->id);
 }
 
 /* A new O_PATH descriptor of the object that `ref` means, by its name. */
@@ -242,7 +76,7 @@ static int find_and_hold(const char *name, struct ipcfs_found *out, struct ipcfs
     AUTO_FD fd = path_descriptor(name, &out->stat);
     if (fd < 0)
         return fd == -ESTALE ? -ENOENT : fd;
-    out->id = object_id(&out->stat);
+    out->id = shm_object_id(&out->stat);
     return make_hold(&fd, hold);
 }
 
@@ -251,16 +85,16 @@ static int shm_find(unsigned directory, const char *name, struct ipcfs_found *ou
     (void)directory;
     if (strlen(name) > NAME_MAX)
         return -ENAMETOOLONG;
-    if (is_hidden(name))
+    if (shm_is_hidden(name))
         return -ENOENT;
     if (hold)
         return find_and_hold(name, out, hold);
-    int error = stat_at(shm_directory, name, &out->stat);
+    int error = shm_stat_at(shm_directory_fd(), name, &out->stat);
     if (error)
         return error;
-    if (!is_object(&out->stat))
+    if (!shm_is_object(&out->stat))
         return -ENOENT;
-    out->id = object_id(&out->stat);
+    out->id = shm_object_id(&out->stat);
     return 0;
 }
 
@@ -282,11 +116,11 @@ static void shm_release(struct ipcfs_hold *hold)
 static int shm_stat(const struct ipcfs_ref *ref, struct statx *out)
 {
     if (ref->hold)
-        return stat_at(ref->hold->fd, "", out);
-    int error = stat_at(shm_directory, ref->name, out);
+        return shm_stat_at(ref->hold->fd, "", out);
+    int error = shm_stat_at(shm_directory_fd(), ref->name, out);
     if (error)
         return error == -ENOENT ? -ESTALE : error;
-    if (!is_object(out) || !is_meant(ref, out))
+    if (!shm_is_object(out) || !is_meant(ref, out))
         return -ESTALE;
     return 0;
 }
@@ -314,7 +148,7 @@ static int open_path_descriptor(int path_fd, int flags)
 /* Whether the calling thread may search /dev/shm: an object reached by a hold is still reached through there. */
 static int check_search(void)
 {
-    return faccessat(shm_directory, ".", X_OK, AT_EACCESS) < 0 ? -errno : 0;
+    return faccessat(shm_directory_fd(), ".", X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 static int shm_open_object(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
@@ -360,8 +194,8 @@ static int refusal_of_type(mode_t mode)
 static void remove_if_same(const char *name, struct ipcfs_objid id)
 {
     struct statx named;
-    if (stat_at(shm_directory, name, &named) == 0 && ipcfs_same_object(object_id(&named), id))
-        (void)unlinkat(shm_directory, name, 0);
+    if (shm_stat_at(shm_directory_fd(), name, &named) == 0 && ipcfs_same_object(shm_object_id(&named), id))
+        (void)unlinkat(shm_directory_fd(), name, 0);
 }
 
 static void shm_uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
@@ -374,15 +208,15 @@ static void shm_uncreate(unsigned directory, const char *name, const struct ipcf
 /* A new object. −EEXIST where there is something of the name. */
 static int make_object(const char *name, int flags, mode_t mode, int *path_fd, struct ipcfs_created *out)
 {
-    AUTO_FD fd = openat(shm_directory, name,
+    AUTO_FD fd = openat(shm_directory_fd(), name,
                         (flags & SHM_OPEN_FLAGS) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
     out->made = true;
-    int error = stat_at(fd, "", &out->found.stat);
+    int error = shm_stat_at(fd, "", &out->found.stat);
     if (error)
         return error;
-    out->found.id = object_id(&out->found.stat);
+    out->found.id = shm_object_id(&out->found.stat);
     *path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
     if (*path_fd < 0) {
         error = -errno;
@@ -401,10 +235,10 @@ static int open_existing(const char *name, int flags, int *path_fd, struct ipcfs
     AUTO_FD fd = open_path_descriptor(path, flags);
     if (fd < 0)
         return fd;
-    int error = stat_at(path, "", &out->found.stat); /* again: O_TRUNC may have changed it */
+    int error = shm_stat_at(path, "", &out->found.stat); /* again: O_TRUNC may have changed it */
     if (error)
         return error;
-    out->found.id = object_id(&out->found.stat);
+    out->found.id = shm_object_id(&out->found.stat);
     *path_fd = TAKE_FD(path);
     return TAKE_FD(fd);
 }
@@ -424,7 +258,7 @@ static int make_or_open(const char *name, int flags, mode_t mode, int *path_fd, 
 
 static int shm_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    if (is_hidden(wish->name))
+    if (shm_is_hidden(wish->name))
         return -EPERM;
     *out = (struct ipcfs_created){0};
     AUTO_FD path_fd = -1;
@@ -485,32 +319,32 @@ static int shm_remove(unsigned directory, const char *name)
     int error = check_object(directory, name);
     if (error)
         return error;
-    return unlinkat(shm_directory, name, 0) < 0 ? -errno : 0;
+    return unlinkat(shm_directory_fd(), name, 0) < 0 ? -errno : 0;
 }
 
 static int shm_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
                       unsigned flags)
 {
     (void)to_directory;
-    if (is_hidden(to_name))
+    if (shm_is_hidden(to_name))
         return -EPERM;
     int error = check_object(directory, name);
     if (error)
         return error;
-    return renameat2(shm_directory, name, shm_directory, to_name, flags) < 0 ? -errno : 0;
+    return renameat2(shm_directory_fd(), name, shm_directory_fd(), to_name, flags) < 0 ? -errno : 0;
 }
 
 static int shm_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
 {
     (void)directory;
-    if (is_hidden(name))
+    if (shm_is_hidden(name))
         return -EPERM;
     struct statx stat;
     AUTO_FD fd = ref->hold ? -1 : resolve(ref, &stat);
     int path_fd = ref->hold ? ref->hold->fd : fd;
     if (path_fd < 0)
         return path_fd;
-    if (linkat(AT_FDCWD, fd_path(path_fd).text, shm_directory, name, AT_SYMLINK_FOLLOW) < 0)
+    if (linkat(AT_FDCWD, fd_path(path_fd).text, shm_directory_fd(), name, AT_SYMLINK_FOLLOW) < 0)
         return -errno;
     return 0;
 }

@@ -12,12 +12,15 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 
 /* For how long a line that its writer left unfinished waits for room in the queue, and how many may. */
 enum { LINGER_MS = 5000, LINGERING_MAX = 64 };
 /* Of lines that wait so much is copied, whatever the size of the write(2): it then gives a smaller count. */
 enum { PARKED_LINES_MAX = 64 * 1024 };
+/* How often a sender of lines looks again for room. */
+enum { LOOKS = 20 };
 
 struct writing {
     struct parked parked;
@@ -133,17 +136,36 @@ static ssize_t lines_result(const struct writing *writing, ssize_t error)
     return done && !writing->flush ? (ssize_t)done : error;
 }
 
+/*
+ * A receiver that keeps up makes room again within microseconds, less than it takes to sleep and be woken. So whoever
+ * has sent a line, and then finds the queue full, looks again for a moment. In all that is a small part of the time,
+ * because only lines that were sent give a right to it.
+ */
+static bool look_again(const struct writing *writing, size_t *seen, unsigned *looks)
+{
+    if (*seen != writing->done)
+        *looks = LOOKS;
+    *seen = writing->done;
+    if (!*looks)
+        return false;
+    --*looks;
+    (void)sched_yield();
+    return true;
+}
+
 static ssize_t write_lines(struct writing *writing, struct ipcfs_wait *wait)
 {
     if (writing->flush)
         return writing->handle->messages->unfinished.length ? send_line(writing, NULL, wait) : 0;
+    size_t seen = writing->done;
+    unsigned looks = 0;
     while (writing->done < writing->size) {
         const char *end = line_end(writing);
         ssize_t result = end ? send_line(writing, end, wait) : keep_unfinished(writing);
-        if (result == -EAGAIN)
-            return result;
+        if (result == -EAGAIN && look_again(writing, &seen, &looks))
+            continue;
         if (result < 0)
-            return lines_result(writing, result);
+            return result == -EAGAIN ? result : lines_result(writing, result);
     }
     return (ssize_t)(writing->before + writing->done);
 }
