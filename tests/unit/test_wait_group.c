@@ -30,7 +30,8 @@ static unsigned parked_of(struct wait_fixture *fixture, const struct fake_group 
 static void test_rest_goes_to_the_group(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 2};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 2};
     park_all(fixture, &group, "g.g.g");
     struct fake_waiter *waiters = fixture->waiters;
     assert_int_equal(parked_of(fixture, &group), 3);
@@ -57,7 +58,8 @@ static void test_rest_goes_to_the_group(void **state)
 static void test_rest_goes_on_through_the_group(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 4};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 4};
     park_all(fixture, &group, "g..gg.g.g");
     struct fake_waiter *waiters = fixture->waiters;
     static const unsigned served[] = {0, 3, 4, 6};
@@ -73,7 +75,8 @@ static void test_rest_goes_on_through_the_group(void **state)
 static void test_rest_after_an_interrupt(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 2};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 2};
     park_all(fixture, &group, "g.g.g");
     struct fake_waiter *waiters = fixture->waiters;
     wait_interrupt(&waiters[2].waiter);
@@ -89,7 +92,8 @@ static void test_rest_after_an_interrupt(void **state)
 static void test_rest_waits_for_who_comes(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 3};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 3};
     park_all(fixture, &group, "g....");
     struct fake_waiter *waiters = fixture->waiters;
     wait_put(fixture, 1);
@@ -117,7 +121,8 @@ static void test_rest_waits_for_who_comes(void **state)
 static void test_who_insists_leaves_a_rest(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 3};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 3};
     struct fake_result result = {0};
     struct fake_waiter trier;
     park_all(fixture, &group, ".g.g");
@@ -144,7 +149,8 @@ static void test_who_insists_leaves_a_rest(void **state)
 static void test_rest_for_one_inside_block(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 2};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 2};
     struct fake_result result = {.value = 5};
     struct fake_waiter trier;
     for (unsigned round = 0; round < 20; round++) {
@@ -175,7 +181,8 @@ static void test_rest_for_one_inside_block(void **state)
 static void test_rest_beside_one_inside_block(void **state)
 {
     struct wait_fixture *fixture = *state;
-    struct fake_group group = {.parts = 3};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 3};
     struct fake_result result = {.value = 5};
     struct fake_waiter trier;
     park_all(fixture, &group, ".g.g");
@@ -198,7 +205,8 @@ static void test_rest_in_the_window(void **state)
 {
     struct wait_fixture *fixture = *state;
     struct fake_queue *queue = &fixture->queue;
-    struct fake_group group = {.parts = 2};
+    static struct fake_group group; /* waiters that are left have it until the engine stops */
+    group = (struct fake_group){.parts = 2};
     struct fake_result result = {.value = 5};
     struct fake_waiter trier;
     atomic_store(&queue->window, true);
