@@ -4,8 +4,8 @@
  *
  * usage: parked COUNT FILE QUEUE
  *
- * Opens FILE COUNT times and reads each in a thread of its own. When all are about to, it says "reading" on stdout, and
- * waits for a line on stdin. Then it sends as many messages to QUEUE, natively, waits for all readers, and prints how
+ * Opens FILE COUNT times, one after another, and reads each in a thread of its own. When all are about to, it says
+ * "reading" on stdout, and waits for a line on stdin. Then it sends as many messages to QUEUE, natively, waits for all readers, and prints how
  * many microseconds that took. Readers that get an error are counted on stderr.
  */
 #include "endpoint.h"
@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,14 +32,23 @@ static atomic_uint failed;
 static void *read_one(void *arg)
 {
     char text[SIZE];
-    (void)arg;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = (int)(intptr_t)arg;
     atomic_fetch_add(&reading, 1);
-    if (fd == -1 || read(fd, text, sizeof text) != SIZE)
+    if (read(fd, text, sizeof text) != SIZE)
         atomic_fetch_add(&failed, 1);
-    if (fd != -1)
-        close(fd);
+    close(fd);
     return NULL;
+}
+
+static bool start_one(pthread_t *thread, const pthread_attr_t *attributes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return false;
+    if (pthread_create(thread, attributes, read_one, (void *)(intptr_t)fd) == 0)
+        return true;
+    close(fd);
+    return false;
 }
 
 static unsigned start(pthread_t *threads, unsigned count)
@@ -46,7 +57,7 @@ static unsigned start(pthread_t *threads, unsigned count)
     unsigned started = 0;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK);
-    while (started < count && pthread_create(&threads[started], &attributes, read_one, NULL) == 0)
+    while (started < count && start_one(&threads[started], &attributes))
         started++;
     pthread_attr_destroy(&attributes);
     return started;
@@ -81,7 +92,7 @@ static int run(struct endpoint *queue, unsigned count)
         return -1;
     unsigned started = start(threads, count);
     if (started < count)
-        fprintf(stderr, "parked: only %u threads\n", started);
+        fprintf(stderr, "parked: only %u readers: %s\n", started, strerror(errno));
     while (atomic_load(&reading) < started)
         nanosleep(&pause, NULL);
     printf("reading\n");
