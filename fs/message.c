@@ -51,14 +51,25 @@ int messages_new(struct ipcfs *fs, struct handle *handle, enum message_style sty
     return error;
 }
 
+/* Whether anybody waits by the handle is looked up first: a line may be long. */
+static void end_waits(struct wait_line *line, const struct wait_group *group, const struct handle *handle)
+{
+    if (!line)
+        return;
+    wait_line_lock(line);
+    bool some = group->parked > 0;
+    wait_line_unlock(line);
+    if (some)
+        wait_end(line, handle, -EBADF);
+}
+
 void messages_end(struct ipcfs *fs, struct handle *handle)
 {
     struct messages *messages = handle->messages;
-    if (messages->readers)
-        wait_end(messages->readers, handle, -EBADF);
+    end_waits(messages->readers, &messages->reading, handle);
+    end_waits(messages->writers, &messages->writing, handle);
     if (!messages->writers)
         return;
-    wait_end(messages->writers, handle, -EBADF);
     if (messages->style == MESSAGE_LINES)
         messages_end_writing(fs, handle);
 }

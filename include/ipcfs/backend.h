@@ -190,7 +190,8 @@ struct ipcfs_backend {
     int (*stat_system)(struct statvfs *out);
 
     /*
-     * −ENOENT where there is no such object, and for everything that is not shown. Where `hold` is not NULL, also holds
+     * −ENOENT where there is no such object, and for everything that is not shown. Of a kind with `messages` the size is
+     * not told: stat() does that, to those who may know it. Where `hold` is not NULL, also holds
      * what was found, with no moment in between in which the name could change.
      */
     int (*find)(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold);
