@@ -68,6 +68,9 @@ void messages_end_writing(struct ipcfs *fs, struct handle *handle);
 /* NULL is harmless. */
 void messages_free(struct messages *messages);
 
+/* Gives the other end a moment to go on, less than it takes to sleep and be woken. */
+void messages_leave_alone(void);
+
 /* Each answers the request, now or later. `flags` are the descriptor's status flags of this moment. */
 void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, int flags);
 void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,

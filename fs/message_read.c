@@ -12,6 +12,9 @@
 #include <poll.h>
 #include <string.h>
 
+/* How often a reader of lines looks for more than it has. */
+enum { LOOKS = 4 };
+
 struct reading {
     struct parked parked;
     struct ipcfs *fs;
@@ -150,17 +153,24 @@ static bool has_room(const struct reading *reading, size_t used)
     return reading->size - used > room;
 }
 
-/* As many messages as fit, after `used` bytes. */
+/* As many messages as fit, after `used` bytes. A sender that keeps up gets a moment to send more. */
 static ssize_t read_more_lines(struct reading *reading, size_t used)
 {
     struct handle *handle = reading->handle;
     const struct ipcfs_backend *backend = handle->node.kin.backend;
+    unsigned looks = LOOKS;
     while (has_room(reading, used)) {
         struct ipcfs_wait wait = {0};
         ssize_t length = backend->try_read(handle->file, reading->answer + used, reading->size - used - 1, 0,
                                            reading->flags, &wait);
+        if (length == -EAGAIN && looks) {
+            looks--;
+            messages_leave_alone();
+            continue;
+        }
         if (length < 0)
             break; /* the next read will meet it */
+        looks = LOOKS;
         used += (size_t)length;
         reading->answer[used++] = '\n';
     }

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <poll.h>
-#include <sched.h>
 #include <string.h>
 
 /* For how long a line that its writer left unfinished waits for room in the queue, and how many may. */
@@ -149,7 +148,7 @@ static bool look_again(const struct writing *writing, size_t *seen, unsigned *lo
     if (!*looks)
         return false;
     --*looks;
-    (void)sched_yield();
+    messages_leave_alone();
     return true;
 }
 
