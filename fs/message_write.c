@@ -376,6 +376,11 @@ static bool linger(const struct writing *writing)
 
 void messages_end_writing(struct ipcfs *fs, struct handle *handle)
 {
+    wait_line_lock(handle->messages->writers);
+    bool some = handle->messages->unfinished.length > 0;
+    wait_line_unlock(handle->messages->writers);
+    if (!some)
+        return; /* and not to stand in line for nothing */
     struct writing writing = writing_new(fs, handle, 0);
     writing.flush = true;
     ssize_t result = wait_try(handle->messages->writers, &writing.parked.waiter, false);

@@ -367,6 +367,23 @@ def test_nonblocking():
 
 
 @daemon_only
+def test_nothing_unfinished_waits_for_nothing():
+    q = make_mq('q', 1, 100)
+    q.send(b'full')
+    writer = shell('echo blocked > $MQ/q')
+    end = time.monotonic() + 5
+    while metrics()['ipcfs_parked'] < 1 and time.monotonic() < end:
+        time.sleep(0.01)
+    for _ in range(5):
+        os.close(os.open(f'{CTL}/mq/q/lines', os.O_WRONLY))
+    time.sleep(0.2)  # the kernel tells of a close after it has returned
+    eq(metrics()['ipcfs_parked'], 1, 'who waits: the writer, and none of those who had nothing to send')
+    got = q.take()
+    eq(ends(writer), 0, 'the writer')
+    eq([t for t, _ in got + q.take()], [b'full', b'blocked\n'], 'messages')
+
+
+@daemon_only
 def test_lines():
     q = make_mq('q', 10, 100)
     fd = os.open(f'{CTL}/mq/q/lines', os.O_RDWR)
