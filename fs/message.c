@@ -70,9 +70,7 @@ void messages_end(struct ipcfs *fs, struct handle *handle)
     struct messages *messages = handle->messages;
     end_waits(messages->readers, &messages->reading, handle);
     end_waits(messages->writers, &messages->writing, handle);
-    if (!messages->writers)
-        return;
-    if (messages->style == MESSAGE_LINES)
+    if (messages->writers && messages->style == MESSAGE_LINES)
         messages_end_writing(fs, handle);
 }
 

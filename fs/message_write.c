@@ -280,7 +280,7 @@ static void shorten(struct writing *writing)
 /* The data lie in the buffer of the session: what waits needs its own. */
 static void wait_to_write(struct reply *reply, struct writing *writing)
 {
-    if (writing->size && writing->handle->messages->style == MESSAGE_LINES)
+    if (writing->handle->messages->style == MESSAGE_LINES)
         shorten(writing);
     struct writing *parked = malloc(sizeof *parked);
     char *copy = malloc(writing->size ? writing->size : 1);

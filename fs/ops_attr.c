@@ -114,15 +114,6 @@ static int clear_privilege_bits(const struct target *target, const struct ipcfs_
     return backend->change(&target->use.ref, NULL, change);
 }
 
-static bool is_written(const struct target *target)
-{
-    if (target->entry)
-        return target->entry->file && target->entry->file->write;
-    const struct node_kin *kin = &target->use.kin;
-    const struct ipcfs_verb *verb = kin->type == NODE_CTL_FILE ? control_verb(kin->backend, kin->verb) : NULL;
-    return verb && (verb->type == IPCFS_VERB_FILE || verb->write);
-}
-
 /*
  * What an open(2) with O_TRUNC sends after its OPEN. For a message queue it means nothing: a shell's `>` must not purge.
  * It is known by the node, which is open already, because truncate(2) has a fresh node of its own. What is written
@@ -133,9 +124,8 @@ static bool is_open_truncate(const struct target *target, const struct ipcfs_fil
 {
     if (file || change->mask != IPCFS_CHANGE_SIZE || change->size != 0)
         return false;
-    if (target->entry || target->use.kin.type != NODE_OBJECT)
-        return is_written(target);
-    return target->use.kin.fresh && node_is_open(&target->use);
+    bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
+    return target_has_open_size(target) && (!object || node_is_open(&target->use));
 }
 
 static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,

@@ -46,18 +46,11 @@ static int try_lock(struct locker *locker, struct ipcfs_wait *wait)
     return error;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int try_while_closing(struct locker *locker)
 {
     int error = -EAGAIN;
     for (size_t i = 0; error == -EAGAIN && i < sizeof closing_pauses_us / sizeof *closing_pauses_us; i++) {
-        if (now_ms() > atomic_load(&locker->fs->locks.closing_until))
+        if (wait_now() > atomic_load(&locker->fs->locks.closing_until))
             break;
         struct timespec pause = {.tv_nsec = closing_pauses_us[i] * 1000};
         (void)nanosleep(&pause, NULL);
@@ -270,7 +263,7 @@ static void flush_locks(struct ipcfs *fs, struct handle *handle, uint64_t owner_
 {
     bool others = lock_table_flush(&fs->locks, handle, owner_number);
     if (others || atomic_load(&handle->flocked))
-        atomic_store(&fs->locks.closing_until, now_ms() + CLOSING_MS);
+        atomic_store(&fs->locks.closing_until, wait_now() + CLOSING_MS);
 }
 
 /* A descriptor of the handle was closed: by a process, which is the lock owner here. */

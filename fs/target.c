@@ -19,15 +19,15 @@ void target_put(struct target *target)
     node_unuse(&target->use);
 }
 
+/* Programs that copy take pieces of st_blksize: the larger, the more lines or messages a request carries. */
+enum { STREAM_BLOCK_SIZE = 64 * 1024 };
+
 /*
  * Inode numbers: 8 bits what it is, 8 bits of which kind, 48 bits the object's own number. So they are the same at
  * every look, known without a node (readdir), and different for all that is shown at one time, but that two names of
  * one object have control directories with the same numbers. An object of the first
  * kind, POSIX shared memory, has the very number that its tmpfs file has.
  */
-/* Programs that copy take pieces of st_blksize: the larger, the more lines or messages a request carries. */
-enum { STREAM_BLOCK_SIZE = 64 * 1024 };
-
 enum { INODE_OBJECT = 0, INODE_CONTROL = 1, INODE_VERB = 2, INODE_FIXED = 0xFF };
 
 static uint64_t kind_number(const struct ipcfs_backend *backend)

@@ -45,11 +45,7 @@
 #include "wait_line.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/epoll.h>
 #include <time.h>
-#include <unistd.h>
 #include <utlist.h>
 
 int64_t wait_now(void)

@@ -3,7 +3,6 @@
 #include "wait_line.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <time.h>
 
 /* Enough for a native call and what a sanitizer adds; it is address space, not memory, until it is used. */
