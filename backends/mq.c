@@ -255,6 +255,14 @@ static int mq_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return mq_show_state(ref->name, &stat, fd, values);
 }
 
+static int mq_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
+                           struct ipcfs_value *values)
+{
+    (void)lister;
+    struct ipcfs_ref ref = {.name = entry->name};
+    return mq_render(&ref, values);
+}
+
 static int open_prio(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out)
 {
     if (number < 0 || number >= MQ_PRIORITIES)
@@ -288,6 +296,8 @@ const struct ipcfs_backend ipcfs_mq_backend = {
     .limit_fields = mq_limit_fields,
     .options = mq_options,
     .verbs = mq_verbs,
+    .files = refuse_files,
+    .member_files = refuse_files,
     .start = mq_directory_start,
     .stop = mq_directory_stop,
     .stat_directory = mq_stat_directory,
@@ -297,6 +307,7 @@ const struct ipcfs_backend ipcfs_mq_backend = {
     .list_seek = mq_list_seek,
     .list_next = mq_list_next,
     .list_close = mq_list_close,
+    .list_render = mq_list_render,
     .create = mq_create,
     .uncreate = mq_uncreate,
     .remove = mq_remove,
@@ -306,6 +317,7 @@ const struct ipcfs_backend ipcfs_mq_backend = {
     .release = mq_release,
     .stat = mq_stat,
     .change = mq_change,
+    .members = refuse_members,
     .render = mq_render,
     .limits = mq_limits,
     .open = mq_open_queue,

@@ -3,6 +3,14 @@
 
 #include <errno.h>
 
+const struct ipcfs_verb refuse_files[] = {{0}};
+
+int refuse_members(const struct ipcfs_ref *ref)
+{
+    (void)ref;
+    return 0;
+}
+
 int refuse_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
                   unsigned flags)
 {

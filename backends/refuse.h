@@ -8,6 +8,10 @@
 
 #include "ipcfs/backend.h"
 
+/* Objects that are files: no files in them, and no members. */
+extern const struct ipcfs_verb refuse_files[];
+int refuse_members(const struct ipcfs_ref *ref);
+
 /* Names that are given once, at creation: −EPERM. */
 int refuse_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
                   unsigned flags);

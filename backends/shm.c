@@ -3,6 +3,7 @@
 
 #include "fd_lock.h"
 #include "fd_path.h"
+#include "refuse.h"
 #include "shm_directory.h"
 #include "shm_show.h"
 
@@ -394,6 +395,14 @@ static int shm_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return error;
 }
 
+static int shm_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
+                           struct ipcfs_value *values)
+{
+    (void)lister;
+    struct ipcfs_ref ref = {.name = entry->name};
+    return shm_render(&ref, values);
+}
+
 static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -460,6 +469,8 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .limit_fields = shm_limit_fields,
     .options = shm_options,
     .verbs = shm_verbs,
+    .files = refuse_files,
+    .member_files = refuse_files,
     .start = shm_start,
     .stop = shm_stop,
     .stat_directory = shm_stat_directory,
@@ -469,6 +480,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .list_seek = shm_list_seek,
     .list_next = shm_list_next,
     .list_close = shm_list_close,
+    .list_render = shm_list_render,
     .create = shm_create,
     .uncreate = shm_uncreate,
     .remove = shm_remove,
@@ -478,6 +490,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .release = shm_release,
     .stat = shm_stat,
     .change = shm_change,
+    .members = refuse_members,
     .render = shm_render,
     .limits = shm_limits,
     .open = shm_open_object,

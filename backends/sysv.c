@@ -204,7 +204,7 @@ int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
         *out = (struct ipcfs_entry){.name = lister->name,
                                     .number = sysv_object_id(id).number,
                                     .next = lister->position,
-                                    .type = S_IFREG};
+                                    .type = lister->table->type};
         return 1;
     }
     return 0;

@@ -25,6 +25,7 @@ enum { SYSV_READ = 4, SYSV_WRITE = 2 };
 
 /* How a kind is looked at. Each −errno. */
 struct sysv_table {
+    mode_t type; /* of the entries: S_IFREG, S_IFDIR */
     /* The highest index in use, or 0. */
     int (*highest)(void);
     /* The id of the object with that index, or of any id with that index; and its key and permissions.

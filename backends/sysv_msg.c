@@ -57,7 +57,8 @@ static int id_of_key(key_t key)
     return id < 0 ? -errno : id;
 }
 
-static const struct sysv_table table = {.highest = highest_index, .at = permissions_at, .of_key = id_of_key};
+static const struct sysv_table table = {
+    .type = S_IFREG, .highest = highest_index, .at = permissions_at, .of_key = id_of_key};
 
 int sysv_msg_state(int id, struct msqid_ds *out)
 {
@@ -398,6 +399,14 @@ static int msg_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return 0;
 }
 
+static int msg_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
+                           struct ipcfs_value *values)
+{
+    (void)lister;
+    struct ipcfs_ref ref = {.name = entry->name};
+    return msg_render(&ref, values);
+}
+
 static int msg_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -419,6 +428,8 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .limit_fields = sysv_msg_limit_fields,
     .options = sysv_msg_options,
     .verbs = sysv_msg_verbs,
+    .files = refuse_files,
+    .member_files = refuse_files,
     .start = msg_start,
     .stop = msg_stop,
     .stat_directory = sysv_stat_directory,
@@ -428,6 +439,7 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .list_seek = sysv_list_seek,
     .list_next = sysv_list_next,
     .list_close = sysv_list_close,
+    .list_render = msg_list_render,
     .create = msg_create,
     .uncreate = msg_uncreate,
     .remove = msg_remove,
@@ -437,6 +449,7 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .release = msg_release,
     .stat = msg_stat,
     .change = msg_change,
+    .members = refuse_members,
     .render = msg_render,
     .limits = msg_limits,
     .open = msg_open,

@@ -158,17 +158,17 @@ static int qbytes_read(const struct ipcfs_ref *ref, int64_t number, struct text 
     return text_error(out);
 }
 
-static int qbytes_write(const struct ipcfs_ref *ref, const char *data, size_t size, struct text *reason)
+static int qbytes_write(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written)
 {
+    (void)number;
     uint64_t qbytes = 0;
-    if (parse_digits(data, size, 10, UINT64_MAX, &qbytes)) {
-        if (reason)
-            text_string(reason, "qbytes: a number of bytes is wanted");
+    if (parse_digits(written->data, written->size, 10, UINT64_MAX, &qbytes)) {
+        text_string(written->reason, "qbytes: a number of bytes is wanted");
         return -EINVAL;
     }
     struct msqid_ds state;
     int id = sysv_msg_of_ref(ref, &state);
-    return id < 0 ? id : sysv_msg_set_qbytes(id, qbytes, reason);
+    return id < 0 ? id : sysv_msg_set_qbytes(id, qbytes, written->reason);
 }
 
 /* ---- peek and type ---- */

@@ -16,10 +16,10 @@ static int state_text(const struct ipcfs_backend *kind, const struct ipcfs_ref *
 {
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
     int error = kind->render(ref, values);
-    if (error)
-        return error;
-    fields_text(out, kind->fields, values);
-    return 0;
+    if (!error)
+        fields_text(out, kind->fields, values);
+    ipcfs_values_release(kind->fields, values);
+    return error;
 }
 
 static int state_json(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out)
@@ -28,6 +28,7 @@ static int state_json(const struct ipcfs_backend *kind, const struct ipcfs_ref *
     int error = kind->render(ref, values);
     if (!error)
         error = fields_json(out, kind->fields, values);
+    ipcfs_values_release(kind->fields, values);
     text_string(out, "\n");
     return error;
 }
@@ -105,8 +106,7 @@ static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, 
     struct ipcfs_entry entry;
     while (!error && (error = kind->list_next(lister, &entry)) == 1) {
         struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
-        struct ipcfs_ref ref = {.name = entry.name}; /* whatever it is by now */
-        error = kind->render(&ref, values);
+        error = kind->list_render(lister, &entry, values);
         if (error == -ENOENT || error == -ESTALE)
             error = 0;
         else if (!error)

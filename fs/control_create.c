@@ -170,7 +170,8 @@ static int make(const struct order *order, const struct caller *caller)
             (void)refuse_word(order, order->name.data, strerror(-error));
         return error;
     }
-    kind->close(created.file);
+    if (created.file)
+        kind->close(created.file);
     kind->release(created.hold);
     return 0;
 }

@@ -18,6 +18,25 @@ size_t fields_count(const struct ipcfs_field *fields)
     return count;
 }
 
+struct ipcfs_table *ipcfs_table_new(const struct ipcfs_field *fields, size_t rows)
+{
+    size_t columns = fields_count(fields);
+    struct ipcfs_table *table = calloc(1, sizeof *table + rows * columns * sizeof table->cells[0]);
+    if (table)
+        *table = (struct ipcfs_table){.fields = fields, .columns = columns, .rows = rows};
+    return table;
+}
+
+void ipcfs_values_release(const struct ipcfs_field *fields, struct ipcfs_value *values)
+{
+    for (size_t i = 0; fields[i].name; i++) {
+        if (fields[i].type == IPCFS_TABLE && values[i].known) {
+            free(values[i].table);
+            values[i].known = false;
+        }
+    }
+}
+
 static void time_text(struct text *out, const struct timespec *time)
 {
     struct tm broken;
@@ -52,6 +71,28 @@ static void value_text(struct text *out, enum ipcfs_field_type type, const struc
     case IPCFS_TIME:
         time_text(out, &value->time);
         break;
+    case IPCFS_TABLE: /* has rows, no text of its own */
+        break;
+    }
+}
+
+static void row_text(struct text *out, const struct ipcfs_table *table, const struct ipcfs_value *row)
+{
+    for (size_t i = 0; i < table->columns; i++) {
+        text_printf(out, "%s%s=", i ? " " : "", table->fields[i].name);
+        if (row[i].known)
+            value_text(out, table->fields[i].type, &row[i], true);
+        else
+            text_string(out, "-");
+    }
+}
+
+static void table_text(struct text *out, const char *name, struct ipcfs_table *table)
+{
+    for (size_t i = 0; i < table->rows; i++) {
+        text_printf(out, "%s.%zu: ", name, i);
+        row_text(out, table, ipcfs_table_row(table, i));
+        text_string(out, "\n");
     }
 }
 
@@ -60,6 +101,10 @@ void fields_text(struct text *out, const struct ipcfs_field *fields, const struc
     for (size_t i = 0; fields[i].name; i++) {
         if (!values[i].known)
             continue;
+        if (fields[i].type == IPCFS_TABLE) {
+            table_text(out, fields[i].name, values[i].table);
+            continue;
+        }
         text_printf(out, "%s: ", fields[i].name);
         value_text(out, fields[i].type, &values[i], false);
         text_string(out, "\n");
@@ -140,6 +185,8 @@ static struct json_object *json_time(const struct timespec *time)
     return json_object_new_double_s((double)time->tv_sec + (double)time->tv_nsec / 1e9, digits);
 }
 
+static struct json_object *json_table(struct ipcfs_table *table);
+
 static struct json_object *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
 {
     char digits[24];
@@ -154,6 +201,8 @@ static struct json_object *json_value(enum ipcfs_field_type type, const struct i
         return json_object_new_string(digits);
     case IPCFS_TIME:
         return json_time(&value->time);
+    case IPCFS_TABLE:
+        return json_table(value->table);
     case IPCFS_NAME:
     case IPCFS_STRING:
         break;
@@ -164,6 +213,8 @@ static struct json_object *json_value(enum ipcfs_field_type type, const struct i
 static int set_value(struct json_object *object, const struct ipcfs_field *field,
                      const struct ipcfs_value *value)
 {
+    if (!value->known && field->type == IPCFS_TABLE)
+        return 0;
     if (!value->known)
         return json_object_object_add(object, field->name, NULL) ? -ENOMEM : 0; /* NULL is json-c's null */
     if (field->type == IPCFS_NAME)
@@ -171,16 +222,38 @@ static int set_value(struct json_object *object, const struct ipcfs_field *field
     return json_set(object, field->name, json_value(field->type, value));
 }
 
+/* NULL without memory. */
+static struct json_object *json_object_of(const struct ipcfs_field *fields, const struct ipcfs_value *values)
+{
+    struct json_object *object = json_object_new_object();
+    for (size_t i = 0; object && fields[i].name; i++) {
+        if (set_value(object, &fields[i], &values[i])) {
+            json_object_put(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+static struct json_object *json_table(struct ipcfs_table *table)
+{
+    struct json_object *array = json_object_new_array();
+    for (size_t i = 0; array && i < table->rows; i++) {
+        struct json_object *row = json_object_of(table->fields, ipcfs_table_row(table, i));
+        if (!row || json_object_array_add(array, row)) {
+            json_object_put(row);
+            json_object_put(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values)
 {
-    AUTO_JSON *object = json_object_new_object();
+    AUTO_JSON *object = json_object_of(fields, values);
     if (!object)
         return -ENOMEM;
-    for (size_t i = 0; fields[i].name; i++) {
-        int error = set_value(object, &fields[i], &values[i]);
-        if (error)
-            return error;
-    }
     size_t length = 0;
     const char *json = json_object_to_json_string_length(
         object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
@@ -225,7 +298,8 @@ struct fields_list *fields_list_new(const struct ipcfs_field *fields)
     if (!list)
         return NULL;
     list->fields = fields;
-    list->columns = fields_count(fields);
+    while (fields[list->columns].name && fields[list->columns].type != IPCFS_TABLE)
+        list->columns++;
     for (size_t i = 0; i < list->columns; i++) {
         size_t start = list->cells.length;
         text_string(&list->cells, fields[i].name);

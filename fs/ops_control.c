@@ -35,8 +35,10 @@ static int check(const struct handle *handle)
     case IPCFS_VERB_LINK:
         return -ELOOP;
     case IPCFS_VERB_FILE:
+    case IPCFS_VERB_HOLD:
         return -EOPNOTSUPP; /* no text: the backend's own file */
     case IPCFS_VERB_TEXT:
+    case IPCFS_VERB_COMMAND:
         break;
     }
     return 0;
@@ -201,7 +203,9 @@ static int write_line(void *context, const char *line, size_t length, struct tex
     const struct tree_entry *entry = handle->entry;
     if (entry)
         return entry->file->write(writing->fs, entry->kind, &writing->caller, line, length, answer);
-    int error = verb_of(handle)->write(&handle->node.ref, line, length, answer);
+    const struct ipcfs_written written = {
+        .data = line, .size = length, .caller = &writing->caller, .reason = answer};
+    int error = verb_of(handle)->write(&handle->node.ref, handle->node.kin.number, &written);
     if (!error)
         text_reset(answer); /* the file's text is what there is to read then */
     return gone(error);

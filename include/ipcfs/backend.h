@@ -126,29 +126,60 @@ struct ipcfs_wait {
     short events;
 };
 
-/* What a file in ctl/<object>/ is. */
+/* What a control file is: in ctl/<object>/, or in an object that is a directory. */
 enum ipcfs_verb_type {
     IPCFS_VERB_TEXT, /* `read` renders it at each read from its start; `write`, if any, is given each write */
     IPCFS_VERB_LINK, /* a symbolic link: `link` */
-    IPCFS_VERB_FILE, /* `open` opens a file of the backend, and try_read and try_write carry the data */
+    IPCFS_VERB_FILE, /* `open` opens a file of the backend, and try_read and try_write carry the data, as messages */
+    /*
+     * `open` opens a file of the backend, and open(2) waits until try_lock() has locked it (as a whole, F_WRLCK).
+     * close() gives the lock back, so it goes with the last descriptor, whatever ended its process. Nothing is read from
+     * the file or written to it.
+     */
+    IPCFS_VERB_HOLD,
+    /*
+     * `prepare` makes a file of the backend of each write(2), and the write waits until try_write() has done it: all or
+     * nothing. `read`, if any, as of TEXT.
+     */
+    IPCFS_VERB_COMMAND,
+};
+
+/* Bits of one class of an object's permission bits. */
+enum { IPCFS_NEEDS_READ = 4, IPCFS_NEEDS_WRITE = 2 };
+
+/* What a write to a control file came with. Everything is borrowed for the call. */
+struct ipcfs_written {
+    const char *data; /* terminated */
+    size_t size;
+    const struct caller *caller; /* whose identity the thread has */
+    struct text *reason;         /* where to say in a few words why it is refused */
 };
 
 struct ipcfs_verb {
     const char *name; /* NULL ends a table */
     enum ipcfs_verb_type type;
-    mode_t mode;      /* permission bits */
+    mode_t mode; /* permission bits */
+    /* Of a file in an object that is a directory: the owner, group and others of the object have those of the
+     * permission bits above for which the object grants them all of these (IPCFS_NEEDS_). */
+    unsigned read_needs;
+    unsigned write_needs;
     const char *help; /* a phrase, for ctl/README */
     /* name/N instead of name: a directory, which lists nothing, of one file for each decimal number. */
     bool numbered;
     bool unlisted; /* consumes or blocks: found by name only */
-    /* `number` is 0 where the verb is not numbered. −ENOENT for a number that can not be. Each acts as the caller. */
+    bool blank;    /* an empty line means something to `write` */
+    /* `number` is 0 where the verb is not numbered; in a member it is the member's. −ENOENT for a number that can not be.
+     * Each acts as the caller. */
     int (*read)(const struct ipcfs_ref *ref, int64_t number, struct text *out);
-    /* `data` is one write(2), without its last newline. Where it is refused, `reason` says why in a few words. */
-    int (*write)(const struct ipcfs_ref *ref, const char *data, size_t size, struct text *reason);
+    /* One line, without its newline. */
+    int (*write)(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written);
     /* The target into `target`, terminated. −ENAMETOOLONG where it does not fit. */
     int (*link)(const struct ipcfs_ref *ref, char *target, size_t room);
     /* The reference has a hold. `flags` as of open(2). */
     int (*open)(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out);
+    /* All of one write(2), newlines included. The reference has a hold. try_write() is then given the same bytes. */
+    int (*prepare)(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written,
+                   struct ipcfs_file **out);
 };
 
 /* What create() is asked for. Everything is borrowed for the call. */
@@ -179,7 +210,11 @@ struct ipcfs_backend {
     /* What may follow the name in a line written to ctl/<kind>/create, beside mode=. An empty table: there is no such
      * file, because objects of this kind have nothing that is fixed at creation. */
     const struct ipcfs_field *options;
-    const struct ipcfs_verb *verbs; /* beside state and state.json, which every object has */
+    const struct ipcfs_verb *verbs; /* of ctl/<object>/, beside state and state.json, which every object has */
+    /* What is in an object that is a directory. An empty table: objects are files. */
+    const struct ipcfs_verb *files;
+    /* What is in each of its members, which are directories 0, 1 … (the semaphores of a set). */
+    const struct ipcfs_verb *member_files;
     /* Gets ready, once, before any other call; stop() undoes it. A kind that cannot start is left out of the tree. */
     int (*start)(void);
     void (*stop)(void);
@@ -201,10 +236,13 @@ struct ipcfs_backend {
     int (*list_seek)(struct ipcfs_lister *lister, uint64_t position);
     int (*list_next)(struct ipcfs_lister *lister, struct ipcfs_entry *out);
     void (*list_close)(struct ipcfs_lister *lister);
+    /* render() of the entry that list_next() has just given, or of what bears its name by now; but no tables. */
+    int (*list_render)(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
+                       struct ipcfs_value *values);
 
     /*
      * Creates the name, or opens it where it exists and the flags have no O_EXCL. On success `out->hold` and `out->file`
-     * are the caller's; on error nothing is left behind. uncreate() takes back the name of what create() made, where the
+     * are the caller's (there is no file where objects are directories); on error nothing is left behind. uncreate() takes back the name of what create() made, where the
      * caller fails later; it releases nothing.
      */
     int (*create)(const struct ipcfs_wish *wish, struct ipcfs_created *out);
@@ -221,7 +259,9 @@ struct ipcfs_backend {
     int (*stat)(const struct ipcfs_ref *ref, struct statx *out);
     /* `file` is the descriptor the change came by (ftruncate(2)), or NULL where it came by the name. */
     int (*change)(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change);
-    /* Fills the values of `fields`. */
+    /* How many members the object has. */
+    int (*members)(const struct ipcfs_ref *ref);
+    /* Fills the values of `fields`, which are zero before. Tables (fields.h) are the caller's, also on error. */
     int (*render)(const struct ipcfs_ref *ref, struct ipcfs_value *values);
     /* Fills the values of `limit_fields`, as they are for the caller. */
     int (*limits)(const struct caller *caller, struct ipcfs_value *values);
@@ -272,12 +312,25 @@ struct ipcfs_backend {
      */
     bool messages;
 
+    /*
+     * The size is given once, at creation or by the first that sets it. O_TRUNC means nothing then; and as a write(2) on a
+     * backing file could make that larger behind the kind's back, passthrough carries mappings and what is opened for
+     * reading only, while the writes of others come to try_write().
+     */
+    bool fixed_size;
+
     /* There are fcntl(2) locks, not only those of flock(2): the FUSE side then has to hear of every close(2). */
     bool range_locks;
 };
 
 /* The kinds, NULL-terminated, in the order in which they are shown. */
 extern const struct ipcfs_backend *const ipcfs_backends[];
+
+/* Whether objects of the kind are directories. */
+static inline bool ipcfs_is_directory(const struct ipcfs_backend *kind)
+{
+    return kind->files->name != NULL;
+}
 
 static inline bool ipcfs_same_object(struct ipcfs_objid a, struct ipcfs_objid b)
 {

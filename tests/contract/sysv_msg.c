@@ -170,7 +170,7 @@ static void must_be_stale(const struct ipcfs_ref *ref)
     assert_int_equal(kind->render(ref, values), -ESTALE);
     assert_int_equal(find_verb("qbytes")->read(ref, 0, &text), -ESTALE);
     assert_int_equal(find_verb("peek")->read(ref, 0, &text), -ESTALE);
-    assert_int_equal(find_verb("qbytes")->write(ref, "1", 1, &text), -ESTALE);
+    assert_int_equal(write_qbytes(ref, "1", 1, &text), -ESTALE);
     assert_int_equal(find_verb("type")->open(ref, 1, O_RDWR, &file), -ESTALE);
     if (ref->hold)
         assert_int_equal(kind->open(ref, O_RDWR, &file), -ESTALE);

@@ -286,7 +286,7 @@ static int do_as_stranger(void *data)
             return 1;
     if (kind->remove(BY_KEY, "0x2a") != -EPERM)
         return 2;
-    if (find_verb("qbytes")->write(ref, "100", 3, &reason) != -EPERM || !reason.length)
+    if (write_qbytes(ref, "100", 3, &reason) != -EPERM || !reason.length)
         return 3;
     struct ipcfs_change purge = {.mask = IPCFS_CHANGE_SIZE, .size = 0};
     AUTO_TEXT text = {0};
@@ -341,7 +341,7 @@ static int do_as_owner(void *data)
     const struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = 0640};
     if (kind->change(ref, NULL, &change))
         return 1;
-    if (find_verb("qbytes")->write(ref, "100", 3, NULL))
+    if (write_qbytes(ref, "100", 3, NULL))
         return 2;
     return kind->remove(BY_KEY, "0x2a") ? 3 : 0;
 }
@@ -363,11 +363,11 @@ static void test_owner(void **state)
 static void must_refuse(const struct ipcfs_ref *ref, const char *line, size_t length)
 {
     AUTO_TEXT reason = {0};
-    int error = find_verb("qbytes")->write(ref, line, length, &reason);
+    int error = write_qbytes(ref, line, length, &reason);
     if (error != -EINVAL)
         fail_msg("qbytes \"%.*s\": %s", (int)length, line, strerror(-error));
     assert_true(reason.length > 0);
-    assert_int_equal(find_verb("qbytes")->write(ref, line, length, NULL), -EINVAL);
+    assert_int_equal(write_qbytes(ref, line, length, NULL), -EINVAL);
 }
 
 static void test_qbytes(void **state)
@@ -380,7 +380,7 @@ static void test_qbytes(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
         must_refuse(&ref, wrong[i], strlen(wrong[i]));
     must_refuse(&ref, "1\0", 2);
-    assert_int_equal(find_verb("qbytes")->write(&ref, "12345 not of it", 5, NULL), 0);
+    assert_int_equal(write_qbytes(&ref, "12345 not of it", 5, NULL), 0);
     struct msqid_ds native = native_state(id_of(&object));
     assert_true(native.msg_qbytes == 12345 && (native.msg_perm.mode & 0777) == 0600);
     AUTO_TEXT text = {0};
@@ -395,7 +395,7 @@ static int raise_too_far(void *data)
     const struct ipcfs_ref *ref = data;
     static const char expected[] = "qbytes=70000: over kernel.msgmnb (16384), needs CAP_SYS_RESOURCE";
     AUTO_TEXT reason = {0};
-    int error = find_verb("qbytes")->write(ref, "70000", 5, &reason);
+    int error = write_qbytes(ref, "70000", 5, &reason);
     if (error != -EPERM || reason.length != strlen(expected))
         return 1;
     return memcmp(reason.data, expected, reason.length) != 0;

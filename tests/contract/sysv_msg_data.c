@@ -66,7 +66,7 @@ static void test_full_queue(void **state)
     (void)state;
     struct ipcfs_created object = new_queue();
     struct ipcfs_ref ref = key_ref(&object, false);
-    assert_int_equal(find_verb("qbytes")->write(&ref, "10", 2, NULL), 0);
+    assert_int_equal(write_qbytes(&ref, "10", 2, NULL), 0);
     assert_int_equal(send_text(object.file, "12345678"), 8);
     assert_int_equal(send_text(object.file, "123"), -EAGAIN);
     assert_int_equal(send_text(object.file, "12"), 2);
@@ -407,7 +407,7 @@ static void test_wait_for_room(void **state)
     struct ipcfs_ref ref = key_ref(&object, false);
     struct waiter waiter;
     take_signals();
-    assert_int_equal(find_verb("qbytes")->write(&ref, "6", 1, NULL), 0);
+    assert_int_equal(write_qbytes(&ref, "6", 1, NULL), 0);
     assert_int_equal(send_text(object.file, "first"), 5);
     begin_wait(&waiter, object.file, true);
     assert_int_equal(pthread_kill(waiter.pthread, SIGUSR1), 0);
@@ -428,9 +428,9 @@ static void test_removed_while_waiting(void **state)
         struct ipcfs_ref ref = key_ref(&object, false);
         struct waiter waiter;
         if (writes) {
-            assert_int_equal(find_verb("qbytes")->write(&ref, "3", 1, NULL), 0);
+            assert_int_equal(write_qbytes(&ref, "3", 1, NULL), 0);
             assert_int_equal(send_text(object.file, "long"), -EMSGSIZE); /* not now, and not ever */
-            assert_int_equal(find_verb("qbytes")->write(&ref, "100", 3, NULL), 0);
+            assert_int_equal(write_qbytes(&ref, "100", 3, NULL), 0);
             char *text = make_text(99);
             assert_int_equal(send_text(object.file, text), 99);
             free(text);
@@ -483,7 +483,7 @@ static void test_poll(void **state)
     struct ipcfs_ref ref = key_ref(&object, true);
     struct ipcfs_file *reader = open_object(&ref, O_RDONLY);
     struct ipcfs_file *writer = open_object(&ref, O_WRONLY);
-    assert_int_equal(find_verb("qbytes")->write(&ref, "3", 1, NULL), 0);
+    assert_int_equal(write_qbytes(&ref, "3", 1, NULL), 0);
     assert_true(polled(object.file) == OUT && polled(reader) == 0 && polled(writer) == OUT);
     native_send(id_of(&object), 9, "ab");
     assert_true(polled(object.file) == (IN | OUT) && polled(reader) == IN && polled(writer) == OUT);

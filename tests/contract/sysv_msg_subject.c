@@ -89,6 +89,14 @@ const struct ipcfs_verb *find_verb(const char *name)
     return verb;
 }
 
+int write_qbytes(const struct ipcfs_ref *ref, const char *line, size_t length, struct text *reason)
+{
+    AUTO_TEXT unread = {0};
+    const struct ipcfs_written written = {
+        .data = line, .size = length, .caller = &self, .reason = reason ? reason : &unread};
+    return find_verb("qbytes")->write(ref, 0, &written);
+}
+
 struct ipcfs_file *open_type(const struct ipcfs_created *object, int64_t type, int flags)
 {
     struct ipcfs_file *file = NULL;

@@ -32,6 +32,8 @@ struct ipcfs_created new_queue(void);
 /* Reference to a queue as the FUSE side makes it. */
 struct ipcfs_ref key_ref(const struct ipcfs_created *object, bool by_hold);
 const struct ipcfs_verb *find_verb(const char *name);
+/* The verb's write(); `reason` may be NULL. */
+int write_qbytes(const struct ipcfs_ref *ref, const char *line, size_t length, struct text *reason);
 /* A file of type/N. */
 struct ipcfs_file *open_type(const struct ipcfs_created *object, int64_t type, int flags);
 

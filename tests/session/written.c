@@ -109,10 +109,13 @@ static int read_level(const struct ipcfs_ref *ref, int64_t number, struct text *
     return 0;
 }
 
-static int write_level(const struct ipcfs_ref *ref, const char *data, size_t size, struct text *reason)
+static int write_level(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written)
 {
     (void)ref;
-    assert_int_equal(strlen(data), size);
+    (void)number;
+    const char *data = written->data;
+    struct text *reason = written->reason;
+    assert_int_equal(strlen(data), written->size);
     if (native.gone)
         return -ESTALE;
     if (strcmp(data, "full") == 0)
@@ -152,6 +155,16 @@ static const struct ipcfs_verb verbs[] = {
     {0},
 };
 
+static const struct ipcfs_verb no_files[] = {{0}};
+
+/* render() by the entry's name. */
+static int list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry, struct ipcfs_value *values)
+{
+    (void)lister;
+    struct ipcfs_ref ref = {.name = entry->name};
+    return render(&ref, values);
+}
+
 static const struct ipcfs_backend kind = {
     .kind = "fake",
     .help = "a kind of the test's own",
@@ -160,6 +173,9 @@ static const struct ipcfs_backend kind = {
     .limit_fields = no_fields,
     .options = options,
     .verbs = verbs,
+    .files = no_files,
+    .member_files = no_files,
+    .list_render = list_render,
     .start = start,
     .stop = stop,
     .stat_directory = stat_directory,
