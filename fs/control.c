@@ -55,26 +55,54 @@ static unsigned common_count(const struct ipcfs_backend *kind)
     return kind->messages ? COMMON_VERBS : LINES_VERB;
 }
 
-bool control_verb_is_lines(const struct ipcfs_backend *kind, unsigned index)
+/* Whether it is one that objects of all kinds have. */
+static bool is_common(const struct ipcfs_backend *kind, enum node_type type, unsigned index)
 {
-    return kind->messages && index == LINES_VERB;
+    bool inside = node_is_part(type) || type == NODE_OBJECT_DIR;
+    return !inside && index < common_count(kind);
 }
 
-const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, unsigned index)
+bool control_verb_is_lines(const struct node_kin *kin)
 {
-    unsigned common = common_count(kind);
-    if (index < common)
+    return is_common(kin->backend, kin->type, kin->verb) && kin->verb == LINES_VERB;
+}
+
+static const struct ipcfs_verb *verb_at(const struct ipcfs_verb *table, unsigned index)
+{
+    while (index && table->name) {
+        table++;
+        index--;
+    }
+    return table->name ? table : NULL;
+}
+
+const struct ipcfs_verb *control_verb(const struct ipcfs_backend *kind, enum node_type type, unsigned index)
+{
+    switch (type) {
+    case NODE_OBJECT_DIR:
+    case NODE_OBJECT_FILE:
+        return verb_at(kind->files, index);
+    case NODE_MEMBER:
+    case NODE_MEMBER_FILE:
+        return verb_at(kind->member_files, index);
+    default:
+        break;
+    }
+    if (is_common(kind, type, index))
         return &common_verbs[index].verb;
-    const struct ipcfs_verb *verb = kind->verbs;
-    for (unsigned i = common; i < index && verb->name; i++)
-        verb++;
-    return verb->name ? verb : NULL;
+    return verb_at(kind->verbs, index - common_count(kind));
 }
 
-int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsigned *index)
+const struct ipcfs_verb *control_verb_of(const struct node_kin *kin)
+{
+    return control_verb(kin->backend, kin->type, kin->verb);
+}
+
+int control_verb_find(const struct ipcfs_backend *kind, enum node_type type, const char *name,
+                      unsigned *index)
 {
     const struct ipcfs_verb *verb = NULL;
-    for (unsigned i = 0; (verb = control_verb(kind, i)); i++) {
+    for (unsigned i = 0; (verb = control_verb(kind, type, i)); i++) {
         if (strcmp(verb->name, name) == 0) {
             *index = i;
             return 0;
@@ -85,11 +113,11 @@ int control_verb_find(const struct ipcfs_backend *kind, const char *name, unsign
 
 int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out)
 {
-    if (kin->verb < common_count(kin->backend)) {
+    if (is_common(kin->backend, kin->type, kin->verb)) {
         const bool has_text = common_verbs[kin->verb].read != NULL;
         return has_text ? common_verbs[kin->verb].read(kin->backend, ref, out) : 0;
     }
-    const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
+    const struct ipcfs_verb *verb = control_verb_of(kin);
     return verb->read ? verb->read(ref, kin->number, out) : 0;
 }
 
@@ -276,12 +304,14 @@ static void readme_options(struct text *out, const struct ipcfs_backend *kind)
     text_printf(out, "  %-26s %s\n", "mode", "permission bits, octal; 0600 where it is not given");
 }
 
-static void readme_verbs(struct text *out, const struct ipcfs_backend *kind)
+/* The files of a place, which is at `place` in the object's directory. */
+static void readme_verbs(struct text *out, const struct ipcfs_backend *kind, enum node_type type,
+                         const char *place)
 {
     const struct ipcfs_verb *verb = NULL;
-    for (unsigned i = 0; (verb = control_verb(kind, i)); i++) {
+    for (unsigned i = 0; (verb = control_verb(kind, type, i)); i++) {
         char path[128];
-        (void)snprintf(path, sizeof path, "%s/NAME/%s%s", kind->directories[0], verb->name,
+        (void)snprintf(path, sizeof path, "%s/NAME/%s%s%s", kind->directories[0], place, verb->name,
                        verb->numbered ? "/N" : "");
         readme_line(out, path, verb->help, verb->unlisted ? " (unlisted)" : "");
     }
@@ -295,7 +325,7 @@ static void readme_kind(struct text *out, const struct ipcfs_backend *kind)
     readme_files(out, directory, control_kind_files);
     if (kind->options->name)
         readme_files(out, directory, control_create_files);
-    readme_verbs(out, kind);
+    readme_verbs(out, kind, NODE_CTL_DIR, "");
     readme_options(out, kind);
     text_string(out, "fields of a state:\n");
     readme_fields(out, kind->fields);
@@ -318,7 +348,11 @@ static int render_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, con
     readme_files(out, "", control_files);
     for (size_t i = 0; fs->tree.kinds[i]; i++)
         readme_kind(out, fs->tree.kinds[i]);
-    text_string(out, "\nBeside the directories of objects, not under ctl:\n");
+    text_string(out, "\nNot under ctl, but in or beside the directories of objects:\n");
+    for (size_t i = 0; fs->tree.kinds[i]; i++) {
+        readme_verbs(out, fs->tree.kinds[i], NODE_OBJECT_DIR, "");
+        readme_verbs(out, fs->tree.kinds[i], NODE_MEMBER, "N/");
+    }
     readme_files(out, "sysv/", control_sysv_files);
     text_string(out, "  PATH is absolute, and as the daemon sees it; a path in this mount is refused.\n"
                      "  PROJ is a number of 1 to 255, or one character.\n");

@@ -19,6 +19,7 @@
 enum handle_type {
     HANDLE_FILE,      /* an object's open file */
     HANDLE_CONTROL,   /* a control file: its text */
+    HANDLE_HOLD,      /* what its file has locked is held until it is closed */
     HANDLE_DIRECTORY, /* an open directory */
 };
 

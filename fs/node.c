@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What a node is found by: bytes, so every gap must be zero. For control nodes the name follows. */
+/* What a node is found by: bytes, so every gap must be zero. For all but NODE_OBJECT the name follows. */
 struct node_key {
     uint64_t number;
     uint64_t birth;
@@ -34,7 +34,7 @@ struct node {
     UT_hash_handle by_id;
     UT_hash_handle by_key;
     size_t key_length;
-    _Alignas(8) char key[]; /* struct node_key, and the name of a control node */
+    _Alignas(8) char key[]; /* struct node_key, and the name of the object, but for NODE_OBJECT */
 };
 
 int node_table_init(struct node_table *table, uint64_t first_id)
@@ -218,7 +218,7 @@ static void begin_use(struct node_table *table, struct node *node, struct node_u
     use->node = node;
     use->kin = node->kin;
     (void)memcpy(use->name, node->name, strlen(node->name) + 1);
-    bool object = node->kin.type == NODE_OBJECT;
+    bool object = node_is_object(node->kin.type) || node_is_part(node->kin.type);
     use->ref = (struct ipcfs_ref){
         .id = object ? node->kin.object : (struct ipcfs_objid){0},
         .directory = node->directory,

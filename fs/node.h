@@ -4,12 +4,17 @@
  *
  * A node id is a number from a counter, never a pointer and never used twice, so that a wrong or late id is answered
  * with ESTALE and another process can resolve it. The fixed entries of the tree (fs/tree.h) have the first ids and no
- * node. Everything else is found by its key: what kind of node, of which object and, under ctl/, by which name.
+ * node. Everything else is found by its key: what kind of node, of which object and, for all but files that are objects,
+ * by which name.
  *
- *   NODE_OBJECT     an object itself (shm/NAME). One node for all names of one object, because the kernel must see one
- *                   inode: passthrough allows one backing file per inode. The name is only where it was last seen.
- *   NODE_CTL_DIR    ctl/<path of an object>/. The name is part of the key: a directory must not have two paths. What is
- *                   read there is of whatever bears the name at that time.
+ *   NODE_OBJECT     an object that is a file (shm/NAME). One node for all names of one object, because the kernel must see
+ *                   one inode: passthrough allows one backing file per inode. The name is only where it was last seen.
+ *   NODE_OBJECT_DIR an object that is a directory (sem/NAME/). The name is part of the key: a directory must not have two
+ *                   paths, or the kernel moves it from one to the other (d_splice_alias(), Linux fs/dcache.c).
+ *   NODE_OBJECT_FILE a file in it.
+ *   NODE_MEMBER     a member of it, a directory (sysv/sem/by-id/ID/0/).
+ *   NODE_MEMBER_FILE a file in that.
+ *   NODE_CTL_DIR    ctl/<path of an object>/. What is read there is of whatever bears the name at that time.
  *   NODE_CTL_NUMBERS a directory in it, of files with numbers for names (ctl/mq/NAME/prio/).
  *   NODE_CTL_FILE   a file in either.
  *
@@ -28,7 +33,16 @@
 
 #include <limits.h>
 
-enum node_type { NODE_OBJECT, NODE_CTL_DIR, NODE_CTL_NUMBERS, NODE_CTL_FILE };
+enum node_type {
+    NODE_OBJECT,
+    NODE_OBJECT_DIR,
+    NODE_OBJECT_FILE,
+    NODE_MEMBER,
+    NODE_MEMBER_FILE,
+    NODE_CTL_DIR,
+    NODE_CTL_NUMBERS,
+    NODE_CTL_FILE,
+};
 
 struct node;
 
@@ -44,11 +58,33 @@ struct node_kin {
     enum node_type type;
     const struct ipcfs_backend *backend;
     unsigned directory; /* naming directory it was found in first */
-    unsigned verb;      /* of NODE_CTL_NUMBERS and NODE_CTL_FILE: index among the object's control files */
+    unsigned verb;      /* of files and NODE_CTL_NUMBERS: index among the control files of their place */
     bool fresh;         /* every lookup makes a new one */
-    int64_t number;     /* of a NODE_CTL_FILE in a NODE_CTL_NUMBERS; otherwise 0 */
+    int64_t number;     /* of a file in a NODE_CTL_NUMBERS; of a member, and what is in it; otherwise 0 */
     struct ipcfs_objid object;
 };
+
+static inline bool node_is_object(enum node_type type)
+{
+    return type == NODE_OBJECT || type == NODE_OBJECT_DIR;
+}
+
+/* What is in an object. */
+static inline bool node_is_part(enum node_type type)
+{
+    return type == NODE_OBJECT_FILE || type == NODE_MEMBER || type == NODE_MEMBER_FILE;
+}
+
+/* A control file, wherever it is. */
+static inline bool node_is_control_file(enum node_type type)
+{
+    return type == NODE_CTL_FILE || type == NODE_OBJECT_FILE || type == NODE_MEMBER_FILE;
+}
+
+static inline bool node_is_directory(enum node_type type)
+{
+    return type != NODE_OBJECT && !node_is_control_file(type);
+}
 
 /* A node in use by an operation: it stays, and so does its hold. `ref` is a private copy. */
 struct node_use {

@@ -40,11 +40,15 @@ int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, uns
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry);
 
 /* Files (ops_file.c) */
+/* Makes the handle a user of its object's backing id, where passthrough is on and the kind has a backing file. */
+int attach_backing(struct ipcfs *fs, struct handle *handle);
+/* Puts a ready handle into the table and describes it to the kernel. On error it is still the caller's. */
+int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info);
+/* Ends a handle that is in no table. */
+void discard(struct ipcfs *fs, struct handle *handle);
 /* Takes a handle of any type back, which the kernel did not accept or has released. */
 void withdraw(struct ipcfs *fs, uint64_t id);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info);
-void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info);
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
               struct fuse_file_info *info);
@@ -53,8 +57,17 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
                   struct fuse_file_info *info);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *info);
 
+/* New objects (ops_create.c) */
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+
 /* Files of messages (ops_message.c) */
 bool is_message_file(const struct target *target);
+/* Sees to it that the node of an object, or of a control file of one, has a hold. A control file of an object that has
+ * gone has gone with it, also where another has its name now: all who wait for one object are to wait in one line. */
+int hold_object_of(struct node_use *use);
 /* Opens it into a new handle, in the table, described in `info`. Takes the target over. 0 or −errno. */
 int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info);
 void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
@@ -67,8 +80,21 @@ int control_open(struct handle *handle, int flags);
 /* Answers the request. */
 void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
                   off_t offset);
-/* The count written, or −errno. */
+/* Of a handle whose writes may wait: of a command (ops_command.c). */
+bool control_is_command(const struct handle *handle);
+/* Keeps the reason for last-error of that user. */
+void control_note_refusal(struct ipcfs *fs, const struct handle *handle, uid_t uid, const struct text *reason);
+/* The count written, or −errno. Not for commands. */
 ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size);
+
+/* Answers the request, now or later. `flags` are the descriptor's status flags of this moment. */
+void command_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size,
+                   int flags, struct reply *reply);
+
+/* Holds (ops_hold.c) */
+bool is_hold(const struct target *target);
+/* Takes the target over. Answers the request, now or later. */
+void open_hold(struct ipcfs *fs, fuse_req_t req, struct target *target, int flags, struct reply *reply);
 
 /* Locks, and what close(2) means for them (ops_lock.c) */
 void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct flock *range);
@@ -82,7 +108,6 @@ void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count);
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
-void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent, const char *to_name,
                unsigned flags);

@@ -117,7 +117,8 @@ static int clear_privilege_bits(const struct target *target, const struct ipcfs_
 /*
  * What an open(2) with O_TRUNC sends after its OPEN. For a message queue it means nothing: a shell's `>` must not purge.
  * It is known by the node, which is open already, because truncate(2) has a fresh node of its own. What is written
- * to a control file is never kept there, so there it means nothing either.
+ * to a control file is never kept there, so there it means nothing either. Nor for what has its size for good; there a
+ * truncate(2) to 0 is taken for one while anybody has the object open, and changes nothing instead of failing.
  */
 static bool is_open_truncate(const struct target *target, const struct ipcfs_file *file,
                              const struct ipcfs_change *change)
@@ -125,7 +126,8 @@ static bool is_open_truncate(const struct target *target, const struct ipcfs_fil
     if (file || change->mask != IPCFS_CHANGE_SIZE || change->size != 0)
         return false;
     bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
-    return target_has_open_size(target) && (!object || node_is_open(&target->use));
+    bool fixed = object && target->use.kin.backend->fixed_size;
+    return (fixed || target_has_open_size(target)) && (!object || node_is_open(&target->use));
 }
 
 static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,
@@ -133,7 +135,7 @@ static int change_object(fuse_req_t req, struct target *target, struct ipcfs_fil
 {
     if (is_open_truncate(target, file, change))
         return 0;
-    if (target->entry || target->use.kin.type != NODE_OBJECT)
+    if (target->entry || !node_is_object(target->use.kin.type))
         return -EPERM;
     if (!change->mask)
         return 0;
@@ -194,9 +196,9 @@ static int read_link(struct ipcfs *fs, fuse_ino_t ino, char *out, size_t room)
     int error = target_get(fs, ino, &target);
     if (error)
         return error;
-    if (target.entry || target.use.kin.type != NODE_CTL_FILE)
+    if (target.entry || !node_is_control_file(target.use.kin.type))
         return -EINVAL;
-    const struct ipcfs_verb *verb = control_verb(target.use.kin.backend, target.use.kin.verb);
+    const struct ipcfs_verb *verb = control_verb_of(&target.use.kin);
     return verb->type == IPCFS_VERB_LINK ? verb->link(&target.use.ref, out, room) : -EINVAL;
 }
 
@@ -219,7 +221,7 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
     int error = target_get(fs, ino, &target);
     if (!error && target.entry && target.entry->objects)
         error = target.entry->objects->stat_system(&system);
-    else if (!error && !target.entry && target.use.kin.type == NODE_OBJECT)
+    else if (!error && !target.entry && node_is_object(target.use.kin.type))
         error = target.use.kin.backend->stat_system(&system);
     if (error)
         reply_error(&reply, error);

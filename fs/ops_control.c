@@ -21,7 +21,7 @@
 /* NULL for a file of the fixed tree. */
 static const struct ipcfs_verb *verb_of(const struct handle *handle)
 {
-    return handle->entry ? NULL : control_verb(handle->node.kin.backend, handle->node.kin.verb);
+    return handle->entry ? NULL : control_verb_of(&handle->node.kin);
 }
 
 /* Whether the handle is of something that has a text: the kernel opens nothing else, but might not be who asks. */
@@ -29,7 +29,7 @@ static int check(const struct handle *handle)
 {
     if (handle->entry)
         return handle->entry->directory ? -EISDIR : 0;
-    if (handle->node.kin.type != NODE_CTL_FILE)
+    if (!node_is_control_file(handle->node.kin.type))
         return -EISDIR;
     switch (verb_of(handle)->type) {
     case IPCFS_VERB_LINK:
@@ -46,7 +46,8 @@ static int check(const struct handle *handle)
 
 static bool is_writable(const struct handle *handle)
 {
-    return handle->entry ? handle->entry->file->write != NULL : verb_of(handle)->write != NULL;
+    const struct ipcfs_verb *verb = verb_of(handle);
+    return verb ? verb->write || verb->prepare : handle->entry->file->write != NULL;
 }
 
 int control_open(struct handle *handle, int flags)
@@ -59,8 +60,11 @@ int control_open(struct handle *handle, int flags)
         return -EPERM;
     if (!writes)
         return 0;
-    handle->transaction = transaction_new();
-    return handle->transaction ? 0 : -ENOMEM;
+    /* What is in an object is of that object for as long as it is open. */
+    error = !handle->entry && node_is_part(handle->node.kin.type) ? hold_object_of(&handle->node) : 0;
+    if (!error)
+        handle->transaction = transaction_new();
+    return error || handle->transaction ? error : -ENOMEM;
 }
 
 /* ---- read ---- */
@@ -211,41 +215,68 @@ static int write_line(void *context, const char *line, size_t length, struct tex
     return gone(error);
 }
 
-/* The path of the control file, in one word. */
-static void write_path(struct ipcfs *fs, const struct handle *handle, struct text *out)
+/* The path of a control file in ctl/<object>/. */
+static void write_ctl_path(struct ipcfs *fs, const struct node_kin *kin, const char *name, struct text *out)
 {
-    if (handle->entry) {
-        tree_path(&fs->tree, handle->entry, out);
-        return;
-    }
-    const struct node_kin *kin = &handle->node.kin;
     const struct tree_entry *parent = tree_controls(&fs->tree, kin->backend, kin->directory);
     char shown[NAME_MAX + 1];
-    if (!parent || tree_control_name(&fs->tree, parent, handle->node.ref.name, shown, sizeof shown))
+    if (!parent || tree_control_name(&fs->tree, parent, name, shown, sizeof shown))
         return;
     tree_path(&fs->tree, parent, out);
     text_string(out, "/");
     text_escape_word(out, shown);
-    text_printf(out, "/%s", verb_of(handle)->name);
-    if (verb_of(handle)->numbered)
+    const struct ipcfs_verb *verb = control_verb_of(kin);
+    text_printf(out, "/%s", verb->name);
+    if (verb->numbered)
         text_printf(out, "/%" PRId64, kin->number);
+}
+
+/* The path of a control file in an object. */
+static void write_part_path(struct ipcfs *fs, const struct node_kin *kin, const char *name, struct text *out)
+{
+    const struct tree_entry *parent = tree_objects(&fs->tree, kin->backend, kin->directory);
+    if (!parent)
+        return;
+    tree_path(&fs->tree, parent, out);
+    text_string(out, "/");
+    text_escape_word(out, name);
+    if (kin->type == NODE_MEMBER_FILE)
+        text_printf(out, "/%" PRId64, kin->number);
+    text_printf(out, "/%s", control_verb_of(kin)->name);
+}
+
+/* The path of the control file, in one word. */
+static void write_path(struct ipcfs *fs, const struct handle *handle, struct text *out)
+{
+    const struct node_kin *kin = &handle->node.kin;
+    if (handle->entry)
+        tree_path(&fs->tree, handle->entry, out);
+    else if (node_is_part(kin->type))
+        write_part_path(fs, kin, handle->node.ref.name, out);
+    else
+        write_ctl_path(fs, kin, handle->node.ref.name, out);
+}
+
+void control_note_refusal(struct ipcfs *fs, const struct handle *handle, uid_t uid, const struct text *reason)
+{
+    AUTO_TEXT path = {0};
+    write_path(fs, handle, &path);
+    last_error_set(&fs->last_errors, uid, &path, reason);
 }
 
 static void note_refusal(void *context, const struct text *reason)
 {
     const struct writing *writing = context;
-    AUTO_TEXT path = {0};
-    write_path(writing->fs, writing->handle, &path);
-    last_error_set(&writing->fs->last_errors, writing->caller.uid, &path, reason);
+    control_note_refusal(writing->fs, writing->handle, writing->caller.uid, reason);
 }
-
-static const struct transaction_ops write_ops = {.line = write_line, .refused = note_refusal};
 
 ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size)
 {
     if (!handle->transaction)
         return -EBADF;
     struct writing writing = {.fs = fs, .handle = handle, .caller = caller_of(req)};
+    const struct transaction_ops write_ops = {
+        .blank = !handle->entry && verb_of(handle)->blank, .line = write_line, .refused = note_refusal};
     AUTO_TEXT answer = {0};
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);

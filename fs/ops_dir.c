@@ -14,7 +14,9 @@
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #define OBJECTS (UINT64_C(1) << 62)
@@ -23,7 +25,7 @@ static bool is_directory(const struct target *target)
 {
     if (target->entry)
         return target->entry->directory;
-    return target->use.kin.type == NODE_CTL_DIR || target->use.kin.type == NODE_CTL_NUMBERS;
+    return node_is_directory(target->use.kin.type);
 }
 
 /* Takes the target over. */
@@ -92,7 +94,12 @@ static uint64_t own_inode(const struct handle *handle)
 {
     if (handle->entry)
         return entry_inode(handle->entry);
-    return control_inode(handle->node.kin.backend, handle->node.kin.object.number);
+    const struct node_kin *kin = &handle->node.kin;
+    if (kin->type == NODE_OBJECT_DIR)
+        return object_inode(kin->backend, kin->object.number);
+    if (kin->type == NODE_MEMBER)
+        return part_inode(kin);
+    return control_inode(kin->backend, kin->object.number);
 }
 
 static uint64_t parent_inode(struct ipcfs *fs, const struct handle *handle)
@@ -107,7 +114,32 @@ static mode_t verb_type(const struct ipcfs_verb *verb)
     return verb->type == IPCFS_VERB_LINK ? S_IFLNK : S_IFREG;
 }
 
-/* The fixed entry or control file number `number` of the directory. False where there is none. */
+/* What a control file in a directory of that type is. */
+static enum node_type file_in(enum node_type type)
+{
+    if (type == NODE_OBJECT_DIR)
+        return NODE_OBJECT_FILE;
+    return type == NODE_MEMBER ? NODE_MEMBER_FILE : NODE_CTL_FILE;
+}
+
+/* A member of the object; `number` counts its control files before. */
+static bool fill_member(struct handle *handle, struct filler *filler, uint64_t number, bool *full)
+{
+    struct node_kin kin = handle->node.kin;
+    unsigned files = 0;
+    while (control_verb(kin.backend, kin.type, files))
+        files++;
+    kin.type = NODE_MEMBER;
+    kin.number = (int64_t)(number - files);
+    if (kin.number >= kin.backend->members(&handle->node.ref))
+        return false; /* or there is no object any more: then the list ends */
+    char name[24];
+    (void)snprintf(name, sizeof name, "%" PRId64, kin.number);
+    *full = !fill(filler, name, part_inode(&kin), S_IFDIR, number + 3);
+    return true;
+}
+
+/* The fixed entry, control file or member number `number` of the directory. False where there is none. */
 static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t number,
                        bool *full)
 {
@@ -121,16 +153,17 @@ static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *f
         *full = !fill(filler, child->name, entry_inode(child), type, number + 3);
         return true;
     }
-    const struct node_kin *kin = &handle->node.kin;
-    const struct ipcfs_verb *verb = NULL;
-    if (kin->type == NODE_CTL_DIR && number <= UINT_MAX)
-        verb = control_verb(kin->backend, (unsigned)number);
-    if (!verb)
+    struct node_kin kin = handle->node.kin;
+    if (kin.type == NODE_CTL_NUMBERS || number > INT_MAX)
         return false;
+    kin.verb = (unsigned)number;
+    const struct ipcfs_verb *verb = control_verb_of(&kin);
+    if (!verb)
+        return kin.type == NODE_OBJECT_DIR && fill_member(handle, filler, number, full);
     if (verb->unlisted)
         return true;
-    uint64_t inode = verb_inode(kin->backend, kin->object.number, (unsigned)number);
-    *full = !fill(filler, verb->name, inode, verb_type(verb), number + 3);
+    kin.type = verb->numbered ? NODE_CTL_NUMBERS : file_in(kin.type);
+    *full = !fill(filler, verb->name, part_inode(&kin), verb_type(verb), number + 3);
     return true;
 }
 

@@ -37,8 +37,7 @@ static int32_t register_backing(struct ipcfs *fs, const struct handle *handle)
     return chosen;
 }
 
-/* Makes the handle a user of its object's backing id, where passthrough is on and the kind has a backing file. */
-static int attach_backing(struct ipcfs *fs, struct handle *handle)
+int attach_backing(struct ipcfs *fs, struct handle *handle)
 {
     if (!fs->passthrough)
         return 0;
@@ -67,7 +66,7 @@ static void detach_backing(struct ipcfs *fs, struct handle *handle)
 
 /* ---- handles ---- */
 
-static void discard(struct ipcfs *fs, struct handle *handle)
+void discard(struct ipcfs *fs, struct handle *handle)
 {
     detach_backing(fs, handle);
     handle_free(handle);
@@ -79,8 +78,15 @@ static bool wants_flush(const struct handle *handle)
     return handle->type == HANDLE_FILE && handle->node.kin.backend->range_locks;
 }
 
-/* Puts a ready handle into the table and describes it to the kernel. On error it is still the caller's. */
-static int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
+/* Whether each write has to be checked here: then the kernel asks for reads and writes (FOPEN_DIRECT_IO goes before
+ * FOPEN_PASSTHROUGH, fuse_file_write_iter() in Linux fs/fuse/file.c), and carries but the mappings itself. */
+static bool is_checked(const struct handle *handle, int flags)
+{
+    return handle->type == HANDLE_FILE && handle->node.kin.backend->fixed_size &&
+           (flags & O_ACCMODE) != O_RDONLY;
+}
+
+int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
 {
     int error = handle_add(&fs->handles, handle);
     if (error)
@@ -88,8 +94,8 @@ static int publish(struct ipcfs *fs, struct handle *handle, struct fuse_file_inf
     info->fh = handle->id;
     info->noflush = !wants_flush(handle);
     info->backing_id = handle->backing_id;
-    if (!handle->backing_id) {
-        info->direct_io = 1; /* no page cache: every read asks, MAP_SHARED is ENODEV */
+    if (!handle->backing_id || is_checked(handle, info->flags)) {
+        info->direct_io = 1; /* no page cache: every read asks; without a backing file MAP_SHARED is ENODEV */
         info->parallel_direct_writes = 1;
     }
     return 0;
@@ -128,6 +134,7 @@ static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
  */
 static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct fuse_file_info *info)
 {
+    node_opened(&handle->node);
     int error = hold_node(&handle->node);
     if (!error)
         error = attach_backing(fs, handle);
@@ -176,150 +183,16 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     AUTO_TARGET target;
     bool stream = false;
     int error = target_get(fs, ino, &target);
+    if (!error && is_hold(&target)) {
+        open_hold(fs, req, &target, info->flags, &reply);
+        return;
+    }
     if (!error)
         error = open_target(fs, req, &target, info, &stream);
     if (error)
         reply_node_error(fs, &reply, error);
     else if (stream ? reply_open_stream(&reply, info) : reply_open(&reply, info))
         withdraw(fs, info->fh);
-}
-
-/* ---- create ---- */
-
-/* What a CREATE or MKNOD asks for. */
-struct wish {
-    fuse_req_t req;
-    const struct tree_entry *directory;
-    const char *name;
-    int flags;
-    mode_t mode;
-};
-
-static int create_as_caller(const struct wish *wish, struct ipcfs_created *created)
-{
-    AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, wish->req);
-    struct caller caller = caller_of(wish->req);
-    struct ipcfs_wish native = {
-        .directory = wish->directory->naming,
-        .name = wish->name,
-        .flags = wish->flags,
-        .mode = wish->mode & 07777,
-        .caller = &caller,
-    };
-    return error ? error : wish->directory->objects->create(&native, created);
-}
-
-/* Takes a creation back, as the caller, because what follows it failed. */
-static void take_back(const struct wish *wish, const struct ipcfs_created *created)
-{
-    AUTO_ACTING acting = {0};
-    if (act_as_caller(&acting, wish->req) == 0)
-        wish->directory->objects->uncreate(wish->directory->naming, wish->name, created);
-}
-
-/* Makes the node of a created object, counted as looked up, and takes it into use. The hold is the node's then. */
-static int adopt(struct ipcfs *fs, const struct wish *wish, const struct ipcfs_created *created,
-                 struct node_use *use, struct fuse_entry_param *entry)
-{
-    const struct tree_entry *directory = wish->directory;
-    int error =
-        make_object_entry(fs, directory->objects, directory->naming, wish->name, &created->found, entry);
-    if (!error) {
-        error = node_use(&fs->nodes, entry->ino, use);
-        if (error)
-            node_forget(&fs->nodes, entry->ino, 1);
-    }
-    if (error)
-        directory->objects->release(created->hold);
-    else
-        node_set_hold(use, created->hold);
-    return error;
-}
-
-/* Makes a created object's node and handle known. The file is the handle's then, or closed. */
-static int publish_created(struct ipcfs *fs, const struct wish *wish, const struct ipcfs_created *created,
-                           struct handle *handle, struct fuse_file_info *info, struct fuse_entry_param *entry)
-{
-    int error = adopt(fs, wish, created, &handle->node, entry);
-    if (error) {
-        wish->directory->objects->close(created->file);
-        return error;
-    }
-    handle->file = created->file;
-    node_opened(&handle->node);
-    if (wish->directory->objects->messages)
-        error = messages_new(fs, handle, MESSAGE_PLAIN, wish->flags);
-    else
-        error = attach_backing(fs, handle);
-    if (!error)
-        error = publish(fs, handle, info);
-    if (error)
-        node_forget(&fs->nodes, entry->ino, 1);
-    return error;
-}
-
-/* Takes the handle over. */
-static int create_object(struct ipcfs *fs, const struct wish *wish, struct handle *handle,
-                         struct fuse_file_info *info, struct fuse_entry_param *entry)
-{
-    struct ipcfs_created created;
-    int error = create_as_caller(wish, &created);
-    if (!error) {
-        error = publish_created(fs, wish, &created, handle, info, entry);
-        if (error)
-            take_back(wish, &created);
-    }
-    if (error)
-        discard(fs, handle);
-    return error;
-}
-
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
-{
-    OP(create);
-    struct fuse_entry_param entry = {0};
-    struct wish wish = {req, naming_directory(fs, parent), name, info->flags, mode};
-    struct handle *handle = wish.directory ? handle_new(HANDLE_FILE, fuse_req_ctx(req)->uid) : NULL;
-    int error = wish.directory ? -ENOMEM : -EPERM;
-    if (handle)
-        error = create_object(fs, &wish, handle, info, &entry);
-    bool stream = wish.directory && wish.directory->objects->messages;
-    if (error) {
-        reply_error(&reply, error);
-    } else if (stream ? reply_create_stream(&reply, &entry, info) : reply_create(&reply, &entry, info)) {
-        withdraw(fs, info->fh);
-        node_forget(&fs->nodes, entry.ino, 1);
-    }
-}
-
-static int make_node(struct ipcfs *fs, const struct wish *wish, struct fuse_entry_param *entry)
-{
-    if (!wish->directory || (wish->mode & S_IFMT && !S_ISREG(wish->mode)))
-        return -EPERM;
-    struct ipcfs_created created;
-    int error = create_as_caller(wish, &created);
-    if (error)
-        return error;
-    wish->directory->objects->close(created.file);
-    AUTO_NODE_USE use = {0};
-    error = adopt(fs, wish, &created, &use, entry);
-    if (error)
-        take_back(wish, &created);
-    return error;
-}
-
-void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
-{
-    OP(mknod);
-    (void)device;
-    struct fuse_entry_param entry;
-    struct wish wish = {req, naming_directory(fs, parent), name, O_RDONLY | O_CREAT | O_EXCL, mode};
-    int error = make_node(fs, &wish, &entry);
-    if (error)
-        reply_error(&reply, error);
-    else if (reply_entry(&reply, &entry))
-        node_forget(&fs->nodes, entry.ino, 1);
 }
 
 /* ---- read and write ---- */
@@ -354,6 +227,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
         read_file(&reply, handle, size, offset, info->flags);
     else if (handle->type == HANDLE_CONTROL)
         control_read(fs, req, &reply, handle, size, offset);
+    else if (handle->type == HANDLE_HOLD)
+        reply_buffer(&reply, NULL, 0);
     else
         reply_error(&reply, -EISDIR);
     handle_put(&fs->handles, handle);
@@ -363,6 +238,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char *data, size_t size,
                                off_t offset, int flags)
 {
+    if (handle->type == HANDLE_HOLD)
+        return -EINVAL;
     if (handle->type != HANDLE_FILE)
         return -EBADF;
     AUTO_ACTING acting = {0};
@@ -379,8 +256,11 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
     OP(write);
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
-    if (handle && handle->messages) {
-        messages_write(fs, &reply, handle, data, size, info->flags);
+    if (handle && (handle->messages || control_is_command(handle))) {
+        if (handle->messages)
+            messages_write(fs, &reply, handle, data, size, info->flags);
+        else
+            command_write(fs, req, handle, data, size, info->flags, &reply);
         handle_put(&fs->handles, handle);
         return;
     }

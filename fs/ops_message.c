@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of messages: objects of kinds that have messages, and what stands for them under ctl/ (lines, prio/N, type/N).
+ * Files of messages: objects of kinds that have messages, what stands for them under ctl/ (lines, prio/N, type/N), and
+ * what is read by taking one (sem/NAME/wait).
  * Their handles are streams, and their nodes fresh (fs/node.h).
  */
 #include "ops.h"
@@ -18,12 +19,12 @@ bool is_message_file(const struct target *target)
     const struct node_kin *kin = &target->use.kin;
     if (kin->type == NODE_OBJECT)
         return kin->backend->messages;
-    return kin->type == NODE_CTL_FILE && control_verb(kin->backend, kin->verb)->type == IPCFS_VERB_FILE;
+    return node_is_control_file(kin->type) && control_verb_of(kin)->type == IPCFS_VERB_FILE;
 }
 
 static bool is_lines(const struct node_kin *kin)
 {
-    return kin->type == NODE_CTL_FILE && control_verb_is_lines(kin->backend, kin->verb);
+    return kin->type == NODE_CTL_FILE && control_verb_is_lines(kin);
 }
 
 static int open_file(fuse_req_t req, struct handle *handle, int flags)
@@ -35,13 +36,10 @@ static int open_file(fuse_req_t req, struct handle *handle, int flags)
     const struct node_kin *kin = &handle->node.kin;
     if (kin->type == NODE_OBJECT || is_lines(kin))
         return kin->backend->open(&handle->node.ref, flags, &handle->file);
-    const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
-    return verb->open(&handle->node.ref, kin->number, flags, &handle->file);
+    return control_verb_of(kin)->open(&handle->node.ref, kin->number, flags, &handle->file);
 }
 
-/* A control file of an object that has gone has gone with it, also where another has its name now: all who wait for one
- * object are to wait in one line. */
-static int hold_object(struct node_use *use)
+int hold_object_of(struct node_use *use)
 {
     use->ref.id = use->kin.object;
     int error = hold_node(use);
@@ -50,7 +48,7 @@ static int hold_object(struct node_use *use)
 
 static int prepare(struct ipcfs *fs, fuse_req_t req, struct handle *handle, int flags)
 {
-    int error = hold_object(&handle->node);
+    int error = hold_object_of(&handle->node);
     if (!error)
         error = open_file(req, handle, flags);
     if (!error)

@@ -110,22 +110,75 @@ static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_en
     return parent->controls ? lookup_control_directory(fs, req, parent, name, entry) : -ENOENT;
 }
 
+/* Whether a file may have to wait, or is written. */
+static bool wants_fresh(const struct ipcfs_verb *verb)
+{
+    switch (verb->type) {
+    case IPCFS_VERB_TEXT:
+        return verb->write != NULL;
+    case IPCFS_VERB_LINK:
+        return false;
+    case IPCFS_VERB_FILE:
+    case IPCFS_VERB_HOLD:
+    case IPCFS_VERB_COMMAND:
+        break;
+    }
+    return true;
+}
+
 static int lookup_verb(struct ipcfs *fs, const struct node_use *parent, const char *name,
                        struct fuse_entry_param *entry)
 {
     struct node_kin kin = parent->kin;
     int error = -ENOTDIR;
     if (kin.type == NODE_CTL_DIR)
-        error = control_verb_find(kin.backend, name, &kin.verb);
+        error = control_verb_find(kin.backend, kin.type, name, &kin.verb);
     else if (kin.type == NODE_CTL_NUMBERS)
         error = parse_canonical(name, &kin.number) ? 0 : -ENOENT;
     if (error)
         return error;
-    const struct ipcfs_verb *verb = control_verb(kin.backend, kin.verb);
+    const struct ipcfs_verb *verb = control_verb_of(&kin);
     bool directory = kin.type == NODE_CTL_DIR && verb->numbered;
     kin.type = directory ? NODE_CTL_NUMBERS : NODE_CTL_FILE;
-    kin.fresh = !directory && (verb->type == IPCFS_VERB_FILE || verb->write);
+    kin.fresh = !directory && wants_fresh(verb);
     return make_control_entry(fs, &kin, parent->name, kin.fresh ? TIMEOUT_OBJECT : TIMEOUT_FIXED, entry);
+}
+
+/* What a name in an object, or in a member of one, means. */
+static int find_part(const struct node_use *parent, const char *name, struct node_kin *kin)
+{
+    *kin = parent->kin;
+    if (control_verb_find(kin->backend, kin->type, name, &kin->verb) == 0) {
+        kin->type = kin->type == NODE_MEMBER ? NODE_MEMBER_FILE : NODE_OBJECT_FILE;
+        kin->fresh = wants_fresh(control_verb_of(kin));
+        return 0;
+    }
+    if (kin->type == NODE_MEMBER || !parse_canonical(name, &kin->number) || kin->number < 0)
+        return -ENOENT;
+    kin->type = NODE_MEMBER;
+    int members = kin->backend->members(&parent->ref);
+    if (members < 0)
+        return members;
+    return kin->number < members ? 0 : -ENOENT;
+}
+
+static int lookup_part(struct ipcfs *fs, const struct node_use *parent, const char *name,
+                       struct fuse_entry_param *entry)
+{
+    struct node_kin kin;
+    struct statx object;
+    struct statx shown;
+    int error = find_part(parent, name, &kin);
+    if (!error)
+        error = kin.backend->stat(&parent->ref, &object);
+    if (error)
+        return error == -ESTALE ? -ENOENT : error;
+    part_attributes(fs, &kin, &object, &shown);
+    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
+    statx_to_stat(&shown, &entry->attr);
+    if (kin.fresh)
+        entry->attr.st_size = OPEN_SIZE;
+    return node_lookup(&fs->nodes, &kin, parent->name, &entry->ino);
 }
 
 static int lookup(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -137,6 +190,9 @@ static int lookup(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const cha
         return error;
     if (target.entry)
         return lookup_in_tree(fs, req, target.entry, name, entry);
+    enum node_type type = target.use.kin.type;
+    if (type == NODE_OBJECT_DIR || type == NODE_MEMBER)
+        return lookup_part(fs, &target.use, name, entry);
     return lookup_verb(fs, &target.use, name, entry);
 }
 
@@ -168,11 +224,13 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 /* ---- changes of names ---- */
 
-static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name)
+static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, bool by_rmdir)
 {
     const struct tree_entry *directory = naming_directory(fs, parent);
     if (!directory)
         return -EPERM;
+    if (ipcfs_is_directory(directory->objects) != by_rmdir)
+        return by_rmdir ? -ENOTDIR : -EISDIR;
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);
     return error ? error : directory->objects->remove(directory->naming, name);
@@ -181,25 +239,13 @@ static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, cons
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     OP(unlink);
-    reply_error(&reply, remove_name(fs, req, parent, name));
+    reply_error(&reply, remove_name(fs, req, parent, name, false));
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     OP(rmdir);
-    (void)fs;
-    (void)parent;
-    (void)name;
-    reply_error(&reply, -EPERM);
-}
-
-void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
-{
-    OP(mkdir);
-    (void)parent;
-    (void)name;
-    (void)mode;
-    reply_error(&reply, -EPERM);
+    reply_error(&reply, remove_name(fs, req, parent, name, true));
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)

@@ -28,7 +28,15 @@ enum { STREAM_BLOCK_SIZE = 64 * 1024 };
  * one object have control directories with the same numbers. An object of the first
  * kind, POSIX shared memory, has the very number that its tmpfs file has.
  */
-enum { INODE_OBJECT = 0, INODE_CONTROL = 1, INODE_VERB = 2, INODE_FIXED = 0xFF };
+enum {
+    INODE_OBJECT = 0,
+    INODE_CONTROL = 1,
+    INODE_VERB = 2,           /* and the verb's index: in ctl/ */
+    INODE_OBJECT_VERB = 0x60, /* the same in an object */
+    INODE_MEMBER = 0x80,      /* a member of an object */
+    INODE_MEMBER_VERB = 0x81, /* and the verb's index: in that */
+    INODE_FIXED = 0xFF,
+};
 
 static uint64_t kind_number(const struct ipcfs_backend *backend)
 {
@@ -58,17 +66,30 @@ uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number)
     return inode(INODE_CONTROL, backend, number);
 }
 
-uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsigned verb)
-{
-    return inode(INODE_VERB + verb, backend, number);
-}
-
 /* Numbers are many and shown nowhere together: scattered, but for the bits that say what it is, so that no two that are
  * near each other collide. */
-static uint64_t number_inode(uint64_t verb_inode, int64_t number)
+static uint64_t number_inode(uint64_t all, int64_t number)
 {
     uint64_t scattered = (2 * (uint64_t)number + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 16;
-    return verb_inode ^ (scattered & ((UINT64_C(1) << 48) - 1));
+    return all ^ (scattered & ((UINT64_C(1) << 48) - 1));
+}
+
+uint64_t part_inode(const struct node_kin *kin)
+{
+    uint64_t object = kin->object.number;
+    switch (kin->type) {
+    case NODE_OBJECT_FILE:
+        return inode(INODE_OBJECT_VERB + kin->verb, kin->backend, object);
+    case NODE_MEMBER:
+        return number_inode(inode(INODE_MEMBER, kin->backend, object), kin->number);
+    case NODE_MEMBER_FILE:
+        return number_inode(inode(INODE_MEMBER_VERB + kin->verb, kin->backend, object), kin->number);
+    default:
+        break;
+    }
+    uint64_t number = inode(INODE_VERB + kin->verb, kin->backend, object);
+    return kin->type == NODE_CTL_FILE && control_verb_of(kin)->numbered ? number_inode(number, kin->number)
+                                                                        : number;
 }
 
 void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
@@ -102,17 +123,41 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
         out->stx_mode = S_IFDIR | 0555;
         return;
     }
-    const struct ipcfs_verb *verb = control_verb(kin->backend, kin->verb);
-    out->stx_ino = verb_inode(kin->backend, kin->object.number, kin->verb);
+    const struct ipcfs_verb *verb = control_verb_of(kin);
+    out->stx_ino = part_inode(kin);
     if (kin->type == NODE_CTL_NUMBERS) {
         out->stx_mode = S_IFDIR | 0555;
         return;
     }
-    if (verb->numbered)
-        out->stx_ino = number_inode(out->stx_ino, kin->number);
     if (verb->type == IPCFS_VERB_FILE)
         out->stx_blksize = STREAM_BLOCK_SIZE;
     out->stx_mode = (uint16_t)((verb->type == IPCFS_VERB_LINK ? S_IFLNK : S_IFREG) | verb->mode);
+}
+
+/* Of a verb's permission bits those that the object grants, class by class. */
+static mode_t granted(const struct ipcfs_verb *verb, mode_t object)
+{
+    mode_t mode = 0;
+    for (unsigned shift = 0; shift <= 6; shift += 3) {
+        if (!(verb->read_needs & ~(object >> shift)))
+            mode |= 04U << shift;
+        if (!(verb->write_needs & ~(object >> shift)))
+            mode |= 02U << shift;
+    }
+    return mode & verb->mode;
+}
+
+void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const struct statx *object,
+                     struct statx *out)
+{
+    own_attributes(fs, out);
+    out->stx_ino = part_inode(kin);
+    out->stx_uid = object->stx_uid;
+    out->stx_gid = object->stx_gid;
+    if (kin->type == NODE_MEMBER)
+        out->stx_mode = object->stx_mode;
+    else
+        out->stx_mode = (uint16_t)(S_IFREG | granted(control_verb_of(kin), object->stx_mode));
 }
 
 static bool same_directory(const struct ipcfs_directory *a, const struct ipcfs_directory *b)
@@ -158,14 +203,17 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     if (target->entry)
         return entry_stat(fs, target->entry, out);
     const struct node_kin *kin = &target->use.kin;
-    if (kin->type != NODE_OBJECT) {
+    bool part = node_is_part(kin->type);
+    if (!part && !node_is_object(kin->type)) {
         control_attributes(fs, kin, out);
         return 0;
     }
     *timeout = TIMEOUT_OBJECT;
     struct ipcfs_found found = {.id = kin->object};
     int error = kin->backend->stat(&target->use.ref, &found.stat);
-    if (!error)
+    if (!error && part)
+        part_attributes(fs, kin, &found.stat, out);
+    else if (!error)
         object_attributes(kin->backend, &found, out);
     return error;
 }

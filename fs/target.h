@@ -63,11 +63,15 @@ void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_f
                        struct statx *out);
 /* The same for a control directory or file. They are constant: a node's depend on the object's identity alone. */
 void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, struct statx *out);
+/* The same for what is in an object with these attributes: it has the object's owner, and no right that this denies. */
+void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const struct statx *object,
+                     struct statx *out);
 /* The inode numbers of a fixed entry, and of an object. */
 uint64_t entry_inode(const struct tree_entry *entry);
 uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number);
 uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number);
-uint64_t verb_inode(const struct ipcfs_backend *backend, uint64_t number, unsigned verb);
+/* Of the control file or member that a node of this description is, or would be. */
+uint64_t part_inode(const struct node_kin *kin);
 
 void statx_to_stat(const struct statx *from, struct stat *to);
 

@@ -7,9 +7,8 @@
 
 /* ---- a write ---- */
 
-/* Says that and why a line was refused. `reason` is what the file said, and may be empty. */
-static void refuse(const struct transaction_ops *ops, void *context, const char *line, int error,
-                   struct text *reason, struct text *answer)
+void transaction_refuse(const struct transaction_ops *ops, void *context, const char *line, int error,
+                        struct text *reason, struct text *answer)
 {
     if (!reason->length && !text_error(reason)) {
         text_escape_line(reason, line);
@@ -28,7 +27,7 @@ static int refuse_form(const struct transaction_ops *ops, void *context, const c
 {
     AUTO_TEXT reason = {0};
     text_string(&reason, words);
-    refuse(ops, context, "", -EINVAL, &reason, answer);
+    transaction_refuse(ops, context, "", -EINVAL, &reason, answer);
     return -EINVAL;
 }
 
@@ -42,7 +41,7 @@ static int run_line(const struct transaction_ops *ops, void *context, const char
     if (!error)
         error = text_error(&said);
     if (error)
-        refuse(ops, context, line, error, &said, answer);
+        transaction_refuse(ops, context, line, error, &said, answer);
     else
         text_bytes(answer, said.data, said.length);
     return error;
@@ -59,7 +58,7 @@ ssize_t transaction_run(const struct transaction_ops *ops, void *context, const 
         size_t length = newline ? (size_t)(newline - data) - done : size - done;
         memcpy(line, data + done, length);
         line[length] = '\0';
-        int error = length ? run_line(ops, context, line, length, answer) : 0;
+        int error = length || ops->blank ? run_line(ops, context, line, length, answer) : 0;
         if (error)
             return done ? (ssize_t)done : error;
         done += length + (newline != NULL);

@@ -24,12 +24,18 @@ enum { TRANSACTION_MAX = 4096 };
 
 /* What the lines are given to. */
 struct transaction_ops {
-    /* One line: terminated, neither empty nor with a NUL byte in it. 0, with what there is to answer in `answer`; or
+    bool blank; /* empty lines are given to line(), too */
+    /* One line: terminated, not empty but for `blank`, without a NUL byte in it. 0, with what there is to answer in `answer`; or
      * −errno, with the reason in it, without a newline. An empty reason becomes "LINE: " and the words for the errno. */
     int (*line)(void *context, const char *line, size_t length, struct text *answer);
     /* A line was refused: `reason` is not empty and not terminated. */
     void (*refused)(void *context, const struct text *reason);
 };
+
+/* Says to whom it concerns that and why what was written was refused: `reason` is what there is to say, and may be empty,
+ * then `line` is echoed with the words for the errno. Appended to `answer`, with a newline. */
+void transaction_refuse(const struct transaction_ops *ops, void *context, const char *line, int error,
+                        struct text *reason, struct text *answer);
 
 /*
  * Carries out the lines of one write(2): `size` where all was done; where a line was refused, the bytes of the lines

@@ -53,6 +53,17 @@ const struct tree_entry *tree_controls(const struct tree *tree, const struct ipc
     return NULL;
 }
 
+const struct tree_entry *tree_objects(const struct tree *tree, const struct ipcfs_backend *kind,
+                                      unsigned naming)
+{
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct tree_entry *entry = &tree->entries[i];
+        if (entry->objects == kind && entry->naming == naming)
+            return entry;
+    }
+    return NULL;
+}
+
 void tree_path(const struct tree *tree, const struct tree_entry *entry, struct text *out)
 {
     /* From the root down: for each step, the ancestor of the entry whose parent is where the last step led. */

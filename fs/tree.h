@@ -61,6 +61,9 @@ const struct tree_entry *tree_next_child(const struct tree *tree, const struct t
 /* The directory in which the control directories of a kind's objects are. */
 const struct tree_entry *tree_controls(const struct tree *tree, const struct ipcfs_backend *kind,
                                        unsigned naming);
+/* The directory in which a kind's objects are named. */
+const struct tree_entry *tree_objects(const struct tree *tree, const struct ipcfs_backend *kind,
+                                      unsigned naming);
 /* Appends the entry's path below the mount point: "ctl/shm/list". */
 void tree_path(const struct tree *tree, const struct tree_entry *entry, struct text *out);
 
