@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "mq.h"
+#include "posix_sem.h"
 #include "shm.h"
 #include "sysv_msg.h"
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
     &ipcfs_shm_backend,
     &ipcfs_mq_backend,
+    &ipcfs_posix_sem_backend,
     &ipcfs_sysv_msg_backend,
     NULL,
 };

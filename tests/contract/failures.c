@@ -70,7 +70,7 @@ static int hold_and_open(void)
     if (error)
         return error;
     ref.hold = object.hold;
-    error = kind->open(&ref, O_RDONLY, &object.file);
+    error = try_open(&ref, O_RDONLY, &object.file);
     if (!error)
         kind->close(object.file);
     kind->release(object.hold);

@@ -7,6 +7,7 @@
 
 #include "private_shm.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 static const struct traits all_traits[] = {
     {.kind = "shm", .renames = true, .links = true, .bytes = true},
     {.kind = "mq", .messages = true, .whole_seconds = true},
+    {.kind = "sem", .name_max = NAME_MAX - 4},
     {.kind = "sysv/msg", .messages = true, .numbers = true},
 };
 

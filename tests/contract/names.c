@@ -33,6 +33,33 @@ static void check_fields(const struct ipcfs_field *fields)
     }
 }
 
+/* What each type needs, and a right for what each does. */
+static void check_verb(const struct ipcfs_verb *verb)
+{
+    bool opens = verb->type == IPCFS_VERB_FILE || verb->type == IPCFS_VERB_HOLD;
+    bool is_text = verb->type == IPCFS_VERB_TEXT;
+    assert_int_equal(opens, verb->open != NULL);
+    assert_int_equal(verb->type == IPCFS_VERB_LINK, verb->link != NULL);
+    assert_int_equal(verb->type == IPCFS_VERB_COMMAND, verb->prepare != NULL);
+    if (is_text)
+        assert_true(verb->read || verb->write);
+    if (is_text)
+        assert_int_equal(verb->read != NULL, (verb->mode & 0444) != 0);
+    if (is_text)
+        assert_int_equal(verb->write != NULL, (verb->mode & 0222) != 0);
+    assert_true(verb->help && *verb->help);
+    assert_int_equal(verb->mode & ~0777U, 0);
+}
+
+static void check_verbs(const struct ipcfs_verb *verbs)
+{
+    for (const struct ipcfs_verb *verb = verbs; verb->name; verb++) {
+        check_verb(verb);
+        for (const struct ipcfs_verb *other = verbs; other < verb; other++)
+            assert_string_not_equal(other->name, verb->name);
+    }
+}
+
 static void test_tables(void **state)
 {
     (void)state;
@@ -42,14 +69,13 @@ static void test_tables(void **state)
         assert_int_equal(strncmp(kind->directories[i], kind->kind, strlen(kind->kind)), 0);
     check_fields(kind->fields);
     check_fields(kind->limit_fields);
+    check_verbs(kind->verbs);
     for (const struct ipcfs_verb *verb = kind->verbs; verb->name; verb++) {
-        assert_int_equal(!!verb->read + !!verb->link + !!verb->open, 1);
-        assert_int_equal(verb->type == IPCFS_VERB_FILE, verb->open != NULL);
-        assert_true(verb->help && *verb->help);
-        assert_int_equal(verb->mode & ~0777U, 0);
         assert_string_not_equal(verb->name, "state");
         assert_string_not_equal(verb->name, "state.json");
     }
+    check_verbs(kind->files);
+    check_verbs(kind->member_files);
 }
 
 /* ---- find ---- */
@@ -68,9 +94,9 @@ static void test_find_nothing(void **state)
     assert_int_equal(find_error(""), -ENOENT);
     assert_int_equal(find_error("."), -ENOENT);
     assert_int_equal(find_error(".."), -ENOENT);
-    fill_name(name, NAME_MAX);
+    fill_name(name, longest_name());
     assert_int_equal(find_error(name), -ENOENT);
-    fill_name(name, NAME_MAX + 1);
+    fill_name(name, longest_name() + 1);
     assert_int_equal(find_error(name), -ENAMETOOLONG);
 }
 
@@ -101,7 +127,8 @@ static void test_create(void **state)
         struct ipcfs_created object = create_object("a", O_RDWR | O_EXCL, modes[i]);
         struct ipcfs_found found = find_object("a");
         assert_true(object.made);
-        assert_int_equal(object.found.stat.stx_mode & 07777, modes[i]);
+        assert_int_equal(object.found.stat.stx_mode & 07777, shown_mode(modes[i]));
+        assert_int_equal(S_ISDIR(object.found.stat.stx_mode), ipcfs_is_directory(kind));
         assert_int_equal(object.found.stat.stx_nlink, 1);
         assert_int_equal(object.found.stat.stx_size, 0);
         assert_true(ipcfs_same_object(found.id, object.found.id));
@@ -122,7 +149,7 @@ static void test_create_what_is_there(void **state)
     assert_int_equal(error, -EEXIST);
     object = create_object("a", O_RDONLY, 0644);
     assert_true(ipcfs_same_object(object.found.id, made.id));
-    assert_int_equal(object.found.stat.stx_mode & 07777, 0600); /* as it was */
+    assert_int_equal(object.found.stat.stx_mode & 07777, shown_mode(0600)); /* as it was */
     assert_false(object.made);
     let_go(&object);
     assert_int_equal(count_objects(), 1);
@@ -179,7 +206,7 @@ static void test_create_wrong_names(void **state)
 {
     (void)state;
     char name[NAME_MAX + 2];
-    fill_name(name, NAME_MAX + 1);
+    fill_name(name, longest_name() + 1);
     assert_int_equal(create_error(name), -ENAMETOOLONG);
     assert_int_equal(create_error(""), -ENOENT);
     assert_int_equal(create_error("."), -EISDIR);
@@ -191,7 +218,7 @@ static void test_strange_names(void **state)
 {
     (void)state;
     char long_name[NAME_MAX + 1];
-    fill_name(long_name, NAME_MAX);
+    fill_name(long_name, longest_name());
     const char *const names[] = {long_name, " ",     "\n",     "\\", "\xFF\xFE", "-rf",
                                  "...",     "%s%n",  "a b",    "\t", "@list",    "\xF0\x9F\x92\xA9",
                                  "list",    "state", ".hidden"};
@@ -221,7 +248,7 @@ static void test_remove(void **state)
     assert_int_equal(kind->remove(0, ""), -ENOENT);
     assert_true(kind->remove(0, ".") < 0);
     assert_true(kind->remove(0, "..") < 0);
-    fill_name(name, NAME_MAX + 1);
+    fill_name(name, longest_name() + 1);
     assert_int_equal(kind->remove(0, name), -ENAMETOOLONG);
 }
 
@@ -272,7 +299,7 @@ static void test_rename_wrong_names(void **state)
     if (!traits->renames)
         return;
     char name[NAME_MAX + 2];
-    fill_name(name, NAME_MAX + 1);
+    fill_name(name, longest_name() + 1);
     make_object("a");
     assert_int_equal(kind->rename(0, "missing", 0, "b", 0), -ENOENT);
     assert_int_equal(kind->rename(0, "a", 0, name, 0), -ENAMETOOLONG);
@@ -316,7 +343,7 @@ static void test_link_wrong_names(void **state)
     if (!traits->links)
         return;
     char name[NAME_MAX + 2];
-    fill_name(name, NAME_MAX + 1);
+    fill_name(name, longest_name() + 1);
     struct ipcfs_found found = make_object("a");
     struct ipcfs_ref ref = ref_by_name(&found, "a");
     assert_int_equal(kind->link(&ref, 0, name), -ENAMETOOLONG);

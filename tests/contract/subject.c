@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -34,7 +35,8 @@ struct ipcfs_created create_object(const char *name, int flags, mode_t mode)
 
 void let_go(struct ipcfs_created *object)
 {
-    kind->close(object->file);
+    if (object->file)
+        kind->close(object->file);
     kind->release(object->hold);
     *object = (struct ipcfs_created){0};
 }
@@ -65,10 +67,18 @@ struct statx stat_object(const struct ipcfs_ref *ref)
     return stat;
 }
 
+int try_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
+{
+    for (const struct ipcfs_verb *verb = kind->files; verb->name; verb++)
+        if (verb->type == IPCFS_VERB_HOLD)
+            return verb->open(ref, 0, flags, out);
+    return kind->open(ref, flags, out);
+}
+
 struct ipcfs_file *open_object(const struct ipcfs_ref *ref, int flags)
 {
     struct ipcfs_file *file = NULL;
-    int error = kind->open(ref, flags, &file);
+    int error = try_open(ref, flags, &file);
     if (error)
         fail_msg("open(\"%s\", %#o): %s", ref->name, (unsigned)flags, strerror(-error));
     return file;
@@ -130,6 +140,17 @@ void remove_all_objects(void)
 {
     while (remove_first())
         ;
+}
+
+size_t longest_name(void)
+{
+    return traits->name_max ? traits->name_max : NAME_MAX;
+}
+
+mode_t shown_mode(mode_t given)
+{
+    mode_t bits = given & 0666;
+    return ipcfs_is_directory(kind) ? bits | (bits >> 1 & 0111) | (bits >> 2 & 0111) : given;
 }
 
 struct ipcfs_ref ref_by_name(const struct ipcfs_found *found, const char *name)

@@ -24,6 +24,7 @@ struct traits {
     bool messages;      /* one write, one message; the rest of what a regular file can do is refused */
     bool whole_seconds; /* times are kept in seconds */
     bool numbers;       /* named by numbers: the common suites, which choose names, are not for it */
+    size_t name_max;    /* the longest name; 0: NAME_MAX */
 };
 
 extern const struct ipcfs_backend *kind;
@@ -40,6 +41,8 @@ void let_go(struct ipcfs_created *object);
 struct ipcfs_found find_object(const char *name);
 struct statx stat_object(const struct ipcfs_ref *ref);
 struct ipcfs_file *open_object(const struct ipcfs_ref *ref, int flags);
+/* 0 or −errno of open(). Of an object that is a directory, of the open() of a file in it, which holds. */
+int try_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
 void remove_object(const char *name);
 /* 0 or −errno of find(), with and without a hold, which must agree. */
 int find_error(const char *name);
@@ -47,6 +50,11 @@ bool exists(const char *name);
 /* How many objects list() shows. */
 size_t count_objects(void);
 void remove_all_objects(void);
+
+/* The length of the longest name. */
+size_t longest_name(void);
+/* The permission bits that an object has where it was given those: a directory has its rights to search from the rest. */
+mode_t shown_mode(mode_t given);
 
 /* A reference as the FUSE side makes it. */
 struct ipcfs_ref ref_by_name(const struct ipcfs_found *found, const char *name);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The tmpfs, as far as semaphores lie in it: their names, which files are semaphores, and the walk. */
+#ifndef IPCFS_BACKENDS_POSIX_SEM_DIRECTORY_H
+#define IPCFS_BACKENDS_POSIX_SEM_DIRECTORY_H
+
+#include "ipcfs/backend.h"
+
+#include <limits.h>
+
+/* What glibc puts before the name (sysdeps/pthread/sem_routines.h). */
+#define POSIX_SEM_PREFIX "sem."
+enum { POSIX_SEM_NAME_MAX = NAME_MAX - (sizeof POSIX_SEM_PREFIX - 1) };
+
+/* Slots of the kind's table. */
+int posix_sem_start(void);
+void posix_sem_stop(void);
+int posix_sem_stat_directory(unsigned directory, struct ipcfs_directory *out);
+int posix_sem_stat_system(struct statvfs *out);
+int posix_sem_list_open(unsigned directory, struct ipcfs_lister **out);
+int posix_sem_list_seek(struct ipcfs_lister *lister, uint64_t position);
+int posix_sem_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
+void posix_sem_list_close(struct ipcfs_lister *lister);
+
+/* A descriptor of the directory, from start to stop. */
+int posix_sem_directory_fd(void);
+/* Whether the calling thread may search it: 0, or −EACCES. */
+int posix_sem_check_search(void);
+
+/* The name of the file. −ENAMETOOLONG; −ENOENT for what can not be a name in a directory. */
+struct posix_sem_path {
+    char text[NAME_MAX + 1];
+};
+int posix_sem_path(const char *name, struct posix_sem_path *out);
+
+/* Attributes of the semaphore of that name, those of the file. −ENOENT also where it is none. */
+int posix_sem_name_stat(const char *name, struct statx *out);
+/* Whether a file of those attributes is a semaphore. */
+bool posix_sem_is_object(const struct statx *stat);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "posix_sem_show.h"
+
+#include "posix_sem_directory.h"
+#include "posix_sem_object.h"
+#include "sem_word.h"
+#include "shm.h"
+#include "shm_directory.h"
+
+#include "ipcfs/cleanup.h"
+
+#include <errno.h>
+
+/* ---- state ---- */
+
+enum {
+    FIELD_NAME,
+    FIELD_VALUE,
+    FIELD_WAITERS,
+    FIELD_MODE,
+    FIELD_UID,
+    FIELD_GID,
+    FIELD_NLINK,
+    FIELD_INO,
+    FIELD_ATIME,
+    FIELD_MTIME,
+    FIELD_CTIME,
+    FIELD_BTIME,
+};
+
+const struct ipcfs_field posix_sem_fields[] = {
+    [FIELD_NAME] = {"name", IPCFS_NAME, "", "its name, without the leading slash of sem_open"},
+    [FIELD_VALUE] = {"value", IPCFS_UNSIGNED, "", "so many can be taken without waiting"},
+    [FIELD_WAITERS] = {"waiters", IPCFS_UNSIGNED, "",
+                       "so many wait to take one, and those that were killed while they did"},
+    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits, of the file in the tmpfs"},
+    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [FIELD_NLINK] = {"nlink", IPCFS_UNSIGNED, "", "number of names"},
+    [FIELD_INO] = {"ino", IPCFS_UNSIGNED, "", "inode number"},
+    [FIELD_ATIME] = {"atime", IPCFS_TIME, "", "last read of the file, or mapping by sem_open"},
+    [FIELD_MTIME] = {"mtime", IPCFS_TIME, "", "last change of the file by write or truncate"},
+    [FIELD_CTIME] = {"ctime", IPCFS_TIME, "", "last change of the file or its attributes"},
+    [FIELD_BTIME] = {"btime", IPCFS_TIME, "", "creation"},
+    {0},
+};
+
+static struct ipcfs_value time_value(const struct statx *stat, unsigned bit,
+                                     const struct statx_timestamp *time)
+{
+    return (struct ipcfs_value){
+        .known = stat->stx_mask & bit,
+        .time = {.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec},
+    };
+}
+
+static void show_attributes(const char *name, const struct statx *stat, struct ipcfs_value *values)
+{
+    values[FIELD_NAME] = ipcfs_string(name);
+    values[FIELD_MODE] = ipcfs_number(stat->stx_mode & 07777);
+    values[FIELD_UID] = ipcfs_number(stat->stx_uid);
+    values[FIELD_GID] = ipcfs_number(stat->stx_gid);
+    values[FIELD_NLINK] = ipcfs_number(stat->stx_nlink);
+    values[FIELD_INO] = ipcfs_number(stat->stx_ino);
+    values[FIELD_ATIME] = time_value(stat, STATX_ATIME, &stat->stx_atime);
+    values[FIELD_MTIME] = time_value(stat, STATX_MTIME, &stat->stx_mtime);
+    values[FIELD_CTIME] = time_value(stat, STATX_CTIME, &stat->stx_ctime);
+    values[FIELD_BTIME] = time_value(stat, STATX_BTIME, &stat->stx_btime);
+}
+
+/* −EACCES: not for the caller to know. −EAGAIN: somebody has a lease. −EIDRM: cut off. Then the word is not known. */
+static int read_word(int path_fd, uint64_t *word, bool *known)
+{
+    struct ipcfs_hold hold = {.fd = path_fd};
+    const struct ipcfs_ref ref = {.hold = &hold};
+    AUTO_FD fd = posix_sem_open_file(&ref, O_RDONLY);
+    int error = fd < 0 ? fd : sem_word_read(fd, word);
+    *known = !error;
+    return error == -EACCES || error == -EAGAIN || error == -EIDRM ? 0 : error;
+}
+
+int posix_sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
+{
+    struct statx stat;
+    AUTO_FD own_fd = ref->hold ? -1 : posix_sem_resolve(ref, &stat);
+    int path_fd = ref->hold ? ref->hold->fd : own_fd;
+    if (path_fd < 0)
+        return path_fd;
+    uint64_t word = 0;
+    bool known = false;
+    /* The attributes first: to read the file may change its atime, where the caller is not its owner. */
+    int error = shm_stat_at(path_fd, "", &stat);
+    if (!error)
+        error = read_word(path_fd, &word, &known);
+    if (error)
+        return error;
+    show_attributes(ref->name, &stat, values);
+    values[FIELD_VALUE] = (struct ipcfs_value){.known = known, .number = sem_word_value(word)};
+    values[FIELD_WAITERS] = (struct ipcfs_value){.known = known, .number = sem_word_waiters(word)};
+    return 0;
+}
+
+int posix_sem_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
+                          struct ipcfs_value *values)
+{
+    (void)lister;
+    struct ipcfs_ref ref = {.name = entry->name};
+    return posix_sem_render(&ref, values);
+}
+
+/* ---- limits ---- */
+
+enum {
+    LIMIT_VALUE_MAX,
+    LIMIT_NAME_MAX,
+    LIMIT_SEMAPHORES,
+    LIMIT_PATH,
+    LIMIT_SIZE,
+    LIMIT_USED,
+    LIMIT_AVAILABLE,
+    LIMIT_INODES,
+    LIMIT_INODES_USED,
+    LIMIT_INODES_AVAILABLE,
+};
+
+const struct ipcfs_field posix_sem_limit_fields[] = {
+    [LIMIT_VALUE_MAX] = {"value_max", IPCFS_UNSIGNED, "", "the largest value (SEM_VALUE_MAX)"},
+    [LIMIT_NAME_MAX] = {"name_max", IPCFS_UNSIGNED, "bytes", "longest name"},
+    [LIMIT_SEMAPHORES] = {"semaphores", IPCFS_UNSIGNED, "", "so many exist"},
+    [LIMIT_PATH] = {"path", IPCFS_STRING, "",
+                    "the tmpfs, whose mount options size= and nr_inodes= set these limits"},
+    [LIMIT_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "all files in it together may use so much"},
+    [LIMIT_USED] = {"used", IPCFS_UNSIGNED, "bytes", "in use"},
+    [LIMIT_AVAILABLE] = {"available", IPCFS_UNSIGNED, "bytes", "left; a semaphore takes a page"},
+    [LIMIT_INODES] = {"inodes", IPCFS_UNSIGNED, "", "so many files may exist in it"},
+    [LIMIT_INODES_USED] = {"inodes_used", IPCFS_UNSIGNED, "", "in use"},
+    [LIMIT_INODES_AVAILABLE] = {"inodes_available", IPCFS_UNSIGNED, "", "left"},
+    {0},
+};
+
+/* −EACCES: the caller may not list them. */
+static int count_semaphores(struct ipcfs_value *out)
+{
+    struct ipcfs_lister *lister = NULL;
+    struct ipcfs_entry entry;
+    uint64_t count = 0;
+    int more = posix_sem_list_open(0, &lister);
+    if (more == -EACCES) {
+        *out = (struct ipcfs_value){.known = false};
+        return 0;
+    }
+    if (more)
+        return more;
+    while ((more = posix_sem_list_next(lister, &entry)) == 1)
+        count++;
+    posix_sem_list_close(lister);
+    *out = ipcfs_number(count);
+    return more;
+}
+
+/* tmpfs says 0 of everything where it was mounted without a limit (size=0, nr_inodes=0). */
+static void show_system(const struct statvfs *system, struct ipcfs_value *values)
+{
+    for (int i = LIMIT_SIZE; i <= LIMIT_INODES_AVAILABLE; i++)
+        values[i] = (struct ipcfs_value){.known = false};
+    if (system->f_blocks) {
+        values[LIMIT_SIZE] = ipcfs_number(system->f_blocks * system->f_frsize);
+        values[LIMIT_USED] = ipcfs_number((system->f_blocks - system->f_bfree) * system->f_frsize);
+        values[LIMIT_AVAILABLE] = ipcfs_number(system->f_bavail * system->f_frsize);
+    }
+    if (system->f_files) {
+        values[LIMIT_INODES] = ipcfs_number(system->f_files);
+        values[LIMIT_INODES_USED] = ipcfs_number(system->f_files - system->f_ffree);
+        values[LIMIT_INODES_AVAILABLE] = ipcfs_number(system->f_favail);
+    }
+}
+
+int posix_sem_limits(const struct caller *caller, struct ipcfs_value *values)
+{
+    (void)caller;
+    struct statvfs system;
+    int error = posix_sem_stat_system(&system);
+    if (!error)
+        error = count_semaphores(&values[LIMIT_SEMAPHORES]);
+    if (error)
+        return error;
+    values[LIMIT_VALUE_MAX] = ipcfs_number(SEM_VALUE_MAX);
+    values[LIMIT_NAME_MAX] = ipcfs_number(POSIX_SEM_NAME_MAX);
+    values[LIMIT_PATH] = ipcfs_string(IPCFS_SHM_DIRECTORY);
+    show_system(&system, values);
+    return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "sem_guard.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guard {
+    sigjmp_buf back;
+    uintptr_t start;
+    size_t size;
+};
+
+/* The access that this thread is making, or NULL. The handler runs in the thread whose access it was. */
+static _Thread_local struct guard *volatile current;
+static _Thread_local bool is_unblocked;
+
+static struct sigaction before;
+
+/* `si_code` above 0: from the kernel. In a signal that a process sends, the address is its pid and uid. */
+static bool is_guarded(const struct guard *guard, const siginfo_t *info)
+{
+    return guard && info->si_code > 0 && (uintptr_t)info->si_addr - guard->start < guard->size;
+}
+
+/* As if there were no guard. A fault that nobody handles comes again at the return, and meets the default then. */
+static void hand_on(int number, siginfo_t *info, void *context)
+{
+    bool is_fault = info->si_code > 0;
+    if (before.sa_flags & SA_SIGINFO) {
+        before.sa_sigaction(number, info, context);
+    } else if (before.sa_handler == SIG_IGN && !is_fault) {
+        return;
+    } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
+        (void)signal(number, SIG_DFL);
+        if (!is_fault)
+            (void)raise(number);
+    } else {
+        before.sa_handler(number);
+    }
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+    struct guard *guard = current;
+    if (is_guarded(guard, info))
+        siglongjmp(guard->back, 1);
+    int saved = errno;
+    hand_on(number, info, context);
+    errno = saved;
+}
+
+int sem_guard_start(void)
+{
+    /* SA_NODEFER: the handler is left by a jump, and no mask has then to be put back, which would be a system call for
+     * each access. */
+    struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    if (sigaction(SIGBUS, NULL, &before) < 0)
+        return -errno;
+    return sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
+}
+
+void sem_guard_stop(void)
+{
+    struct sigaction now;
+    /* Who came later and hands on to this one keeps it. */
+    if (sigaction(SIGBUS, NULL, &now) == 0 && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_sigbus)
+        (void)sigaction(SIGBUS, &before, NULL);
+}
+
+static void unblock(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGBUS);
+    is_unblocked = pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0;
+}
+
+int sem_guard_run(void *memory, size_t size, sem_guarded_access access, void *argument)
+{
+    if (!is_unblocked)
+        unblock();
+    struct guard guard = {.start = (uintptr_t)memory, .size = size};
+    if (sigsetjmp(guard.back, 0)) {
+        current = NULL;
+        return -EIDRM;
+    }
+    current = &guard;
+    atomic_signal_fence(memory_order_seq_cst);
+    int result = access(memory, argument);
+    atomic_signal_fence(memory_order_seq_cst);
+    current = NULL;
+    return result;
+}
