@@ -76,7 +76,7 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct
 
 /* Control files (ops_control.c) */
 /* Makes a handle of one ready for an open with these flags. −errno. */
-int control_open(struct handle *handle, int flags);
+int control_open(fuse_req_t req, struct handle *handle, int flags);
 /* Answers the request. */
 void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
                   off_t offset);

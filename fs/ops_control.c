@@ -50,7 +50,22 @@ static bool is_writable(const struct handle *handle)
     return verb ? verb->write || verb->prepare : handle->entry->file->write != NULL;
 }
 
-int control_open(struct handle *handle, int flags)
+static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
+{
+    const struct ipcfs_verb *verb = verb_of(handle);
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    return error ? error : verb->open(&handle->node.ref, handle->node.kin.number, flags, &handle->file);
+}
+
+/* What is in an object is of that object for as long as it is open. */
+static int open_part(fuse_req_t req, struct handle *handle, int flags)
+{
+    int error = hold_object_of(&handle->node);
+    return error || !verb_of(handle)->open ? error : open_as_caller(req, handle, flags);
+}
+
+int control_open(fuse_req_t req, struct handle *handle, int flags)
 {
     bool writes = (flags & O_ACCMODE) != O_RDONLY;
     int error = check(handle);
@@ -60,8 +75,8 @@ int control_open(struct handle *handle, int flags)
         return -EPERM;
     if (!writes)
         return 0;
-    /* What is in an object is of that object for as long as it is open. */
-    error = !handle->entry && node_is_part(handle->node.kin.type) ? hold_object_of(&handle->node) : 0;
+    if (!handle->entry && node_is_part(handle->node.kin.type))
+        error = open_part(req, handle, flags);
     if (!error)
         handle->transaction = transaction_new();
     return error || handle->transaction ? error : -ENOMEM;
@@ -208,7 +223,7 @@ static int write_line(void *context, const char *line, size_t length, struct tex
     if (entry)
         return entry->file->write(writing->fs, entry->kind, &writing->caller, line, length, answer);
     const struct ipcfs_written written = {
-        .data = line, .size = length, .caller = &writing->caller, .reason = answer};
+        .data = line, .size = length, .caller = &writing->caller, .reason = answer, .file = handle->file};
     int error = verb_of(handle)->write(&handle->node.ref, handle->node.kin.number, &written);
     if (!error)
         text_reset(answer); /* the file's text is what there is to read then */

@@ -150,9 +150,10 @@ static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, 
     return error;
 }
 
-static int open_control(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
+static int open_control(struct ipcfs *fs, fuse_req_t req, struct handle *handle,
+                        struct fuse_file_info *info)
 {
-    int error = control_open(handle, info->flags);
+    int error = control_open(req, handle, info->flags);
     if (!error)
         error = publish(fs, handle, info);
     if (error)
@@ -174,7 +175,7 @@ static int open_target(struct ipcfs *fs, fuse_req_t req, struct target *target, 
     handle->entry = target->entry;
     node_use_move(&target->use, &handle->node);
     *stream = !object && (info->flags & O_ACCMODE) != O_RDONLY;
-    return object ? open_object(fs, req, handle, info) : open_control(fs, handle, info);
+    return object ? open_object(fs, req, handle, info) : open_control(fs, req, handle, info);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)

@@ -153,6 +153,7 @@ struct ipcfs_written {
     size_t size;
     const struct caller *caller; /* whose identity the thread has */
     struct text *reason;         /* where to say in a few words why it is refused */
+    struct ipcfs_file *file;     /* of the descriptor, where the verb has an `open`; otherwise NULL */
 };
 
 struct ipcfs_verb {
@@ -175,7 +176,8 @@ struct ipcfs_verb {
     int (*write)(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written);
     /* The target into `target`, terminated. −ENAMETOOLONG where it does not fit. */
     int (*link)(const struct ipcfs_ref *ref, char *target, size_t room);
-    /* The reference has a hold. `flags` as of open(2). */
+    /* The reference has a hold. `flags` as of open(2). TEXT may have it too: what is opened for writing has a file then,
+     * so that not every write has to look for the object and ask for the right to it. */
     int (*open)(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out);
     /* All of one write(2), newlines included. The reference has a hold. try_write() is then given the same bytes. */
     int (*prepare)(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written,
