@@ -3,11 +3,13 @@
 #include "posix_sem.h"
 #include "shm.h"
 #include "sysv_msg.h"
+#include "sysv_sem.h"
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
     &ipcfs_shm_backend,
     &ipcfs_mq_backend,
     &ipcfs_posix_sem_backend,
     &ipcfs_sysv_msg_backend,
+    &ipcfs_sysv_sem_backend,
     NULL,
 };

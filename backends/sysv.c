@@ -118,6 +118,16 @@ int sysv_check_access(const struct ipc_perm *perm, unsigned wanted)
     return error;
 }
 
+int sysv_opener_check_same(const struct sysv_opener *opener, const struct ipc_perm *then,
+                           const struct ipc_perm *now, unsigned wanted)
+{
+    if (then->__key != now->__key || then->cuid != now->cuid || then->cgid != now->cgid)
+        return -EIDRM;
+    if (then->uid == now->uid && then->gid == now->gid && then->mode == now->mode)
+        return 0;
+    return sysv_opener_check(opener, now, wanted);
+}
+
 unsigned sysv_wanted(int flags)
 {
     switch (flags & O_ACCMODE) {

@@ -63,6 +63,13 @@ struct sysv_opener *sysv_opener_new(void);
 void sysv_opener_free(struct sysv_opener *opener);
 /* sysv_check_access() for him: 0 or −EACCES. */
 int sysv_opener_check(const struct sysv_opener *opener, const struct ipc_perm *perm, unsigned wanted);
+/*
+ * Whether what has an id now, with the permissions `now`, may be used by a file that was opened when they were `then`: an
+ * id is no hold, the kernel gives it to another object some time after its own is gone. 0; −EIDRM where it is another's;
+ * and where owner or mode differ, what sysv_opener_check() says.
+ */
+int sysv_opener_check_same(const struct sysv_opener *opener, const struct ipc_perm *then,
+                           const struct ipc_perm *now, unsigned wanted);
 /* What open(2) with these flags wants. */
 unsigned sysv_wanted(int flags);
 

@@ -19,12 +19,30 @@ static const struct traits all_traits[] = {
     {.kind = "mq", .messages = true, .whole_seconds = true},
     {.kind = "sem", .name_max = NAME_MAX - 4},
     {.kind = "sysv/msg", .messages = true, .numbers = true},
+    {.kind = "sysv/sem", .numbers = true},
 };
 
 static const struct suite *const suites[] = {
-    &names_suite,           &changes_suite, &data_suite,      &messages_suite, &lists_suite,
-    &failures_suite,        &shm_suite,     &mq_suite,        &sysv_msg_suite, &sysv_msg_data_suite,
-    &sysv_msg_access_suite, &mq_make_suite, &mq_rights_suite, &locks_suite,
+    &names_suite,
+    &changes_suite,
+    &data_suite,
+    &messages_suite,
+    &lists_suite,
+    &failures_suite,
+    &shm_suite,
+    &mq_suite,
+    &sysv_msg_suite,
+    &sysv_msg_data_suite,
+    &sysv_msg_access_suite,
+    &mq_make_suite,
+    &mq_rights_suite,
+    &locks_suite,
+    &sysv_sem_suite,
+    &sysv_sem_files_suite,
+    &sysv_sem_wait_suite,
+    &sysv_sem_hold_suite,
+    &sysv_sem_access_suite,
+    &sysv_sem_storm_suite,
 };
 
 static const struct traits *find_traits(const char *name)

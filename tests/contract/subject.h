@@ -88,6 +88,12 @@ extern const struct suite mq_suite;
 extern const struct suite sysv_msg_suite;
 extern const struct suite sysv_msg_data_suite;
 extern const struct suite sysv_msg_access_suite;
+extern const struct suite sysv_sem_suite;
+extern const struct suite sysv_sem_files_suite;
+extern const struct suite sysv_sem_wait_suite;
+extern const struct suite sysv_sem_hold_suite;
+extern const struct suite sysv_sem_access_suite;
+extern const struct suite sysv_sem_storm_suite;
 extern const struct suite mq_make_suite;
 extern const struct suite mq_rights_suite;
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "sysv_sem_show.h"
+
+#include "sysv_sem.h"
+#include "sysv_sem_values.h"
+
+#include <errno.h>
+
+/* ---- state ---- */
+
+enum {
+    FIELD_ID,
+    FIELD_KEY,
+    FIELD_MODE,
+    FIELD_UID,
+    FIELD_GID,
+    FIELD_CUID,
+    FIELD_CGID,
+    FIELD_NSEMS,
+    FIELD_OTIME,
+    FIELD_CTIME,
+    FIELD_SEMAPHORE,
+};
+
+const struct ipcfs_field sysv_sem_fields[] = {
+    [FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
+    [FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
+    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
+    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
+    [FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
+    [FIELD_NSEMS] = {"nsems", IPCFS_UNSIGNED, "", "semaphores in the set"},
+    [FIELD_OTIME] = {"otime", IPCFS_TIME, "", "last semop"},
+    [FIELD_CTIME] = {"ctime", IPCFS_TIME, "", "creation, or last change of owner, mode or by SETVAL, SETALL"},
+    [FIELD_SEMAPHORE] = {"semaphore", IPCFS_TABLE, "", "a row per semaphore, for those who may read the set"},
+    {0},
+};
+
+enum { COLUMN_VALUE, COLUMN_NCOUNT, COLUMN_ZCOUNT, COLUMN_PID, COLUMNS };
+
+static const struct ipcfs_field columns[] = {
+    [COLUMN_VALUE] = {"value", IPCFS_UNSIGNED, "", "units that may be taken"},
+    [COLUMN_NCOUNT] = {"ncount", IPCFS_UNSIGNED, "", "threads that wait for a higher value"},
+    [COLUMN_ZCOUNT] = {"zcount", IPCFS_UNSIGNED, "", "threads that wait for the value 0"},
+    [COLUMN_PID] = {"pid", IPCFS_UNSIGNED, "", "process that last changed it; 0: none that is visible"},
+    {0},
+};
+
+/* 0: it never happened. */
+static struct ipcfs_value time_value(time_t time)
+{
+    return (struct ipcfs_value){.known = time != 0, .time = {.tv_sec = time}};
+}
+
+void sysv_sem_show_state(int id, const struct semid_ds *state, struct ipcfs_value *values)
+{
+    values[FIELD_ID] = ipcfs_number((uint64_t)id);
+    values[FIELD_KEY] = ipcfs_number((uint32_t)state->sem_perm.__key);
+    values[FIELD_MODE] = ipcfs_number(state->sem_perm.mode & 0777);
+    values[FIELD_UID] = ipcfs_number(state->sem_perm.uid);
+    values[FIELD_GID] = ipcfs_number(state->sem_perm.gid);
+    values[FIELD_CUID] = ipcfs_number(state->sem_perm.cuid);
+    values[FIELD_CGID] = ipcfs_number(state->sem_perm.cgid);
+    values[FIELD_NSEMS] = ipcfs_number(state->sem_nsems);
+    values[FIELD_OTIME] = time_value(state->sem_otime);
+    values[FIELD_CTIME] = time_value(state->sem_ctime);
+    values[FIELD_SEMAPHORE] = (struct ipcfs_value){.known = false};
+}
+
+/* ---- semaphores ---- */
+
+static struct ipcfs_value told(int id, size_t semnum, int command)
+{
+    int number = semctl(id, (int)semnum, command);
+    return number < 0 ? (struct ipcfs_value){.known = false} : ipcfs_number((unsigned)number);
+}
+
+/* The values are all of one moment, the rest is of one after another. */
+static void fill_table(int id, const struct sysv_sem_values *all, struct ipcfs_table *table)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct ipcfs_value *row = ipcfs_table_row(table, i);
+        row[COLUMN_VALUE] = ipcfs_number(all->values[i]);
+        row[COLUMN_NCOUNT] = told(id, i, GETNCNT);
+        row[COLUMN_ZCOUNT] = told(id, i, GETZCNT);
+        row[COLUMN_PID] = told(id, i, GETPID);
+    }
+}
+
+int sysv_sem_show_semaphores(int id, const struct semid_ds *state, struct ipcfs_value *values)
+{
+    AUTO_SEM_VALUES all = {0};
+    int error = sysv_sem_values_make(state->sem_nsems, &all);
+    if (error)
+        return error;
+    error = sysv_sem_get_all(id, &all);
+    if (error && error != -EACCES)
+        return error;
+    struct ipcfs_table *table = ipcfs_table_new(columns, state->sem_nsems);
+    if (!table)
+        return -ENOMEM;
+    if (!error)
+        fill_table(id, &all, table);
+    values[FIELD_SEMAPHORE] = (struct ipcfs_value){.known = true, .table = table};
+    return 0;
+}
+
+/* ---- limits ---- */
+
+enum {
+    LIMIT_SEMMNI,
+    LIMIT_SETS,
+    LIMIT_SETS_LEFT,
+    LIMIT_CREATE,
+    LIMIT_SEMMSL,
+    LIMIT_SEMMNS,
+    LIMIT_SEMAPHORES,
+    LIMIT_SEMOPM,
+    LIMIT_SEMVMX,
+};
+
+const struct ipcfs_field sysv_sem_limit_fields[] = {
+    [LIMIT_SEMMNI] = {"semmni", IPCFS_UNSIGNED, "", "so many sets may exist (kernel.sem)"},
+    [LIMIT_SETS] = {"sets", IPCFS_UNSIGNED, "", "that exist"},
+    [LIMIT_SETS_LEFT] = {"sets_left", IPCFS_UNSIGNED, "", "sets of one semaphore that may still be made"},
+    [LIMIT_CREATE] = {"create_limit", IPCFS_STRING, "", "the limit that a create fails by (ENOSPC)"},
+    [LIMIT_SEMMSL] = {"semmsl", IPCFS_UNSIGNED, "", "most semaphores of a new set (kernel.sem)"},
+    [LIMIT_SEMMNS] = {"semmns", IPCFS_UNSIGNED, "", "so many semaphores may exist, in all sets (kernel.sem)"},
+    [LIMIT_SEMAPHORES] = {"semaphores", IPCFS_UNSIGNED, "", "that exist"},
+    [LIMIT_SEMOPM] = {"semopm", IPCFS_UNSIGNED, "", "most operations of one semop (kernel.sem)"},
+    [LIMIT_SEMVMX] = {"semvmx", IPCFS_UNSIGNED, "", "highest value of a semaphore"},
+    {0},
+};
+
+/* A limit may have been lowered below what exists. */
+static unsigned left_of(int limit, int used)
+{
+    return limit > used ? (unsigned)limit - (unsigned)used : 0;
+}
+
+void sysv_sem_show_limits(const struct seminfo *info, struct ipcfs_value *values)
+{
+    /* SEM_INFO has these two in members of other names (semctl(2)). */
+    int sets = info->semusz;
+    int semaphores = info->semaem;
+    unsigned sets_left = left_of(info->semmni, sets);
+    unsigned semaphores_left = left_of(info->semmns, semaphores);
+    bool by_sets = sets_left <= semaphores_left;
+    values[LIMIT_SEMMNI] = ipcfs_number((unsigned)info->semmni);
+    values[LIMIT_SETS] = ipcfs_number((unsigned)sets);
+    values[LIMIT_SETS_LEFT] = ipcfs_number(by_sets ? sets_left : semaphores_left);
+    values[LIMIT_CREATE] = ipcfs_string(by_sets ? "kernel.sem semmni" : "kernel.sem semmns");
+    values[LIMIT_SEMMSL] = ipcfs_number((unsigned)info->semmsl);
+    values[LIMIT_SEMMNS] = ipcfs_number((unsigned)info->semmns);
+    values[LIMIT_SEMAPHORES] = ipcfs_number((unsigned)semaphores);
+    values[LIMIT_SEMOPM] = ipcfs_number((unsigned)info->semopm);
+    values[LIMIT_SEMVMX] = ipcfs_number((unsigned)info->semvmx);
+}
+
+const struct ipcfs_field sysv_sem_options[] = {
+    [SYSV_SEM_OPTION_NSEMS] = {"nsems", IPCFS_UNSIGNED, "", "semaphores in the set; 1 where it is not said"},
+    {0},
+};
