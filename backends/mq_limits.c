@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "mq_limits.h"
 
+#include "caller_limit.h"
 #include "mq_directory.h"
 #include "mq_make.h"
+#include "small_file.h"
 
 #include "ipcfs/capability.h"
 #include "ipcfs/cleanup.h"
@@ -23,25 +25,12 @@ static uint64_t at_most(uint64_t number, uint64_t bound)
 
 /* ---- what the system says ---- */
 
-/* The beginning of a small file of /proc, terminated. */
-static int read_file(int directory, const char *path, char *buffer, size_t room)
-{
-    AUTO_FD fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t count = read(fd, buffer, room - 1);
-    if (count < 0)
-        return -errno;
-    buffer[count] = '\0';
-    return 0;
-}
-
 static int read_setting(const char *name, uint64_t *out)
 {
     char path[64];
     char buffer[32];
     (void)snprintf(path, sizeof path, "/proc/sys/fs/mqueue/%s", name);
-    int error = read_file(AT_FDCWD, path, buffer, sizeof buffer);
+    int error = small_file_read(AT_FDCWD, path, buffer, sizeof buffer);
     if (!error)
         *out = strtoull(buffer, NULL, 10);
     return error;
@@ -86,74 +75,6 @@ uint64_t mq_cost(uint64_t maxmsg, uint64_t msgsize)
 static bool is_above_settings(void)
 {
     return has_capability(CAP_SYS_RESOURCE);
-}
-
-/* ---- the caller's limit ---- */
-
-/* The fourth number after "Uid:" is the file-system uid. */
-static bool has_uid(const char *status, uid_t uid)
-{
-    const char *line = strstr(status, "\nUid:");
-    char *end = NULL;
-    unsigned long number = 0;
-    line = line ? line + strlen("\nUid:") : NULL;
-    for (int i = 0; line && i < 4; i++, line = end) {
-        number = strtoul(line, &end, 10);
-        if (end == line)
-            return false;
-    }
-    return line && number == uid;
-}
-
-/* "unlimited", or a number. */
-static const char *parse_limit(const char *text, rlim_t *out)
-{
-    static const char unlimited[] = "unlimited";
-    char *end = NULL;
-    text += strspn(text, " ");
-    if (strncmp(text, unlimited, strlen(unlimited)) == 0) {
-        *out = RLIM_INFINITY;
-        return text + strlen(unlimited);
-    }
-    *out = strtoull(text, &end, 10);
-    return end;
-}
-
-static int parse_limits(const char *limits, struct rlimit *out)
-{
-    static const char key[] = "\nMax msgqueue size ";
-    const char *line = strstr(limits, key);
-    if (!line)
-        return -ESRCH;
-    line = parse_limit(line + strlen(key), &out->rlim_cur);
-    (void)parse_limit(line, &out->rlim_max);
-    return 0;
-}
-
-/* By files of /proc, which anybody may read: prlimit(2) wants the right to trace or CAP_SYS_RESOURCE. */
-static int limit_of_process(const struct caller *caller, struct rlimit *out)
-{
-    char buffer[4096];
-    (void)snprintf(buffer, sizeof buffer, "/proc/%d", caller->pid);
-    AUTO_FD directory = open(buffer, O_PATH | O_DIRECTORY | O_CLOEXEC); /* stays with this one process */
-    if (directory < 0)
-        return -errno;
-    int error = read_file(directory, "status", buffer, sizeof buffer);
-    if (!error && !has_uid(buffer, caller->uid))
-        error = -ESRCH;
-    if (!error)
-        error = read_file(directory, "limits", buffer, sizeof buffer);
-    return error ? error : parse_limits(buffer, out);
-}
-
-int mq_caller_limit(const struct caller *caller, struct rlimit *out)
-{
-    int error = caller->pid > 0 ? limit_of_process(caller, out) : -ESRCH;
-    if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
-        return error; /* not the caller's doing: his limit is there to be seen */
-    if (error && getrlimit(RLIMIT_MSGQUEUE, out) < 0)
-        return -errno;
-    return 0;
 }
 
 /* ---- what is used ---- */
@@ -359,7 +280,7 @@ int mq_limits(const struct caller *caller, struct ipcfs_value *values)
     struct rlimit limit = {0};
     int error = mq_read_system(&system);
     if (!error)
-        error = mq_caller_limit(caller, &limit);
+        error = caller_limit(caller, RLIMIT_MSGQUEUE, &limit);
     if (!error)
         error = measure_usage(caller->uid, &usage);
     if (error)

@@ -26,9 +26,6 @@ uint64_t mq_default_msgsize(const struct mq_system *system);
 /* Bytes that a queue of those attributes is charged. */
 uint64_t mq_cost(uint64_t maxmsg, uint64_t msgsize);
 
-/* RLIMIT_MSGQUEUE of the caller's process; the daemon's own where that is not to be seen. */
-int mq_caller_limit(const struct caller *caller, struct rlimit *out);
-
 /* Says in a few words why mq_open(2) refused it with `error`, as who the thread acts as. */
 void mq_explain(const struct mq_order *order, int error, struct text *reason);
 

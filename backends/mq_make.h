@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making a queue as somebody else.
- *
- * The kernel charges a queue to its maker's real uid, against the RLIMIT_MSGQUEUE of the process that makes
- * it. A thread of the daemon never has a caller's real uid: he could kill the daemon. So a child process,
- * which lives for this one call, takes on the caller's identity and limit altogether, makes the queue and
- * hands its descriptor over.
- *
- * From then on the child belongs to the caller, who may signal it:
- *   - it has all signals blocked, or a handler of the daemon's would run in it, on descriptors it shares with
- *     the daemon;
- *   - it may not be traced (PR_SET_DUMPABLE): its memory is a copy of the daemon's;
- *   - it can be killed, which is answered by −EAGAIN; if the caller manages to do so just between the making
- *     and the handing over, his queue is there and he is told that it is not;
- *   - it can be stopped, so nobody waits for it without an end.
+ * Making a queue as somebody else. The kernel charges a queue to its maker's real uid, against the
+ * RLIMIT_MSGQUEUE of the process that makes it (backends/as_caller.h).
  */
 #ifndef IPCFS_BACKENDS_MQ_MAKE_H
 #define IPCFS_BACKENDS_MQ_MAKE_H
