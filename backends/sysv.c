@@ -166,58 +166,67 @@ int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out)
 
 /* ---- walks ---- */
 
-/* A position is the index that comes next. */
-struct ipcfs_lister {
-    const struct sysv_table *table;
-    unsigned directory;
-    uint64_t position;
-    uint64_t end;
-    char name[SYSV_NAME_ROOM];
-};
-
-int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position)
+int sysv_walk_seek(struct sysv_walk *walk, uint64_t position)
 {
-    int highest = lister->table->highest();
+    int highest = walk->table->highest();
     if (highest < 0)
         return highest;
-    lister->position = position;
-    lister->end = (uint64_t)highest + 1;
+    walk->position = position;
+    walk->end = (uint64_t)highest + 1;
     return 0;
 }
 
+int sysv_walk_start(struct sysv_walk *walk, const struct sysv_table *table, unsigned directory)
+{
+    *walk = (struct sysv_walk){.table = table, .directory = directory};
+    return sysv_walk_seek(walk, 0);
+}
+
+int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out)
+{
+    while (walk->position < walk->end) {
+        struct ipc_perm perm;
+        int id = walk->table->at((int)walk->position++, &perm);
+        if (id == -ESTALE || (id >= 0 && walk->directory == SYSV_BY_KEY && perm.__key == IPC_PRIVATE))
+            continue;
+        if (id < 0)
+            return id;
+        if (walk->directory == SYSV_BY_ID)
+            (void)snprintf(walk->name, sizeof walk->name, "%d", id);
+        else
+            (void)snprintf(walk->name, sizeof walk->name, "0x%08" PRIx32, (uint32_t)perm.__key);
+        *out = (struct ipcfs_entry){.name = walk->name,
+                                    .number = sysv_object_id(id).number,
+                                    .next = walk->position,
+                                    .type = walk->table->type};
+        return 1;
+    }
+    return 0;
+}
+
+struct ipcfs_lister {
+    struct sysv_walk walk;
+};
+
 int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out)
 {
-    AUTO_FREE struct ipcfs_lister *lister = calloc(1, sizeof *lister);
+    AUTO_FREE struct ipcfs_lister *lister = malloc(sizeof *lister);
     if (!lister)
         return -ENOMEM;
-    lister->table = table;
-    lister->directory = directory;
-    int error = sysv_list_seek(lister, 0);
+    int error = sysv_walk_start(&lister->walk, table, directory);
     if (!error)
         *out = TAKE_PTR(lister);
     return error;
 }
 
+int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position)
+{
+    return sysv_walk_seek(&lister->walk, position);
+}
+
 int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
 {
-    while (lister->position < lister->end) {
-        struct ipc_perm perm;
-        int id = lister->table->at((int)lister->position++, &perm);
-        if (id == -ESTALE || (id >= 0 && lister->directory == SYSV_BY_KEY && perm.__key == IPC_PRIVATE))
-            continue;
-        if (id < 0)
-            return id;
-        if (lister->directory == SYSV_BY_ID)
-            (void)snprintf(lister->name, sizeof lister->name, "%d", id);
-        else
-            (void)snprintf(lister->name, sizeof lister->name, "0x%08" PRIx32, (uint32_t)perm.__key);
-        *out = (struct ipcfs_entry){.name = lister->name,
-                                    .number = sysv_object_id(id).number,
-                                    .next = lister->position,
-                                    .type = lister->table->type};
-        return 1;
-    }
-    return 0;
+    return sysv_walk_next(&lister->walk, out);
 }
 
 void sysv_list_close(struct ipcfs_lister *lister)

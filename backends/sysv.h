@@ -76,6 +76,21 @@ unsigned sysv_wanted(int flags);
 /* The members of a struct statx that depend on id and permissions; the rest is zero. */
 void sysv_stat(int id, const struct ipc_perm *perm, struct statx *out);
 
+/*
+ * A walk through the kernel's table, for a kind that keeps more with it than sysv_list_open() does. A position is the
+ * index that comes next. Each as the slot of its name: list_open(), list_seek(), list_next().
+ */
+struct sysv_walk {
+    const struct sysv_table *table;
+    unsigned directory;
+    uint64_t position;
+    uint64_t end;
+    char name[SYSV_NAME_ROOM]; /* of the entry that was given last */
+};
+int sysv_walk_start(struct sysv_walk *walk, const struct sysv_table *table, unsigned directory);
+int sysv_walk_seek(struct sysv_walk *walk, uint64_t position);
+int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out);
+
 /* Slots of the table that are the same for all kinds. */
 int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out);
