@@ -20,6 +20,7 @@ static const struct traits all_traits[] = {
     {.kind = "sem", .name_max = NAME_MAX - 4},
     {.kind = "sysv/msg", .messages = true, .numbers = true},
     {.kind = "sysv/sem", .numbers = true},
+    {.kind = "sysv/shm", .numbers = true},
 };
 
 static const struct suite *const suites[] = {

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "sysv_shm_show.h"
+
+#include "sysv_shm.h"
+#include "sysv_shm_lock.h"
+#include "sysv_shm_rss.h"
+
+#include <unistd.h>
+
+/* ---- state ---- */
+
+enum {
+    FIELD_ID,
+    FIELD_KEY,
+    FIELD_MODE,
+    FIELD_UID,
+    FIELD_GID,
+    FIELD_CUID,
+    FIELD_CGID,
+    FIELD_SIZE,
+    FIELD_NATTCH,
+    FIELD_CPID,
+    FIELD_LPID,
+    FIELD_FLAGS,
+    FIELD_RSS,
+    FIELD_SWAP,
+    FIELD_ATIME,
+    FIELD_DTIME,
+    FIELD_CTIME,
+};
+
+const struct ipcfs_field sysv_shm_fields[] = {
+    [FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
+    [FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
+    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
+    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
+    [FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
+    [FIELD_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "length, given at its creation"},
+    [FIELD_NATTCH] = {"nattch", IPCFS_UNSIGNED, "", "attachments; one of them is ours while it is open here"},
+    [FIELD_CPID] = {"cpid", IPCFS_UNSIGNED, "", "process that created it; 0: none that is visible"},
+    [FIELD_LPID] = {"lpid", IPCFS_UNSIGNED, "",
+                    "process of the last attach or detach; 0: none that is visible"},
+    [FIELD_FLAGS] = {"flags", IPCFS_STRING, "",
+                     "dest: removed, and gone with the last attachment; locked: in memory; none"},
+    [FIELD_RSS] = {"rss", IPCFS_UNSIGNED, "bytes", "memory in use by its pages"},
+    [FIELD_SWAP] = {"swap", IPCFS_UNSIGNED, "bytes", "swap in use by its pages"},
+    [FIELD_ATIME] = {"atime", IPCFS_TIME, "", "last attach"},
+    [FIELD_DTIME] = {"dtime", IPCFS_TIME, "", "last detach"},
+    [FIELD_CTIME] = {"ctime", IPCFS_TIME, "", "creation, or last change of owner or mode"},
+    {0},
+};
+
+/* 0: it never happened. */
+static struct ipcfs_value time_value(time_t time)
+{
+    return (struct ipcfs_value){.known = time != 0, .time = {.tv_sec = time}};
+}
+
+static const char *flags_of(unsigned mode)
+{
+    if (mode & SHM_DEST)
+        return mode & SHM_LOCKED ? "dest,locked" : "dest";
+    return mode & SHM_LOCKED ? "locked" : "none";
+}
+
+void sysv_shm_show_state(int id, const struct shmid_ds *state, const struct sysv_shm_rss *rss,
+                         struct ipcfs_value *values)
+{
+    values[FIELD_ID] = ipcfs_number((uint64_t)id);
+    values[FIELD_KEY] = ipcfs_number((uint32_t)state->shm_perm.__key);
+    values[FIELD_MODE] = ipcfs_number(state->shm_perm.mode & 0777);
+    values[FIELD_UID] = ipcfs_number(state->shm_perm.uid);
+    values[FIELD_GID] = ipcfs_number(state->shm_perm.gid);
+    values[FIELD_CUID] = ipcfs_number(state->shm_perm.cuid);
+    values[FIELD_CGID] = ipcfs_number(state->shm_perm.cgid);
+    values[FIELD_SIZE] = ipcfs_number(state->shm_segsz);
+    values[FIELD_NATTCH] = ipcfs_number(state->shm_nattch);
+    values[FIELD_CPID] = ipcfs_number((uint64_t)state->shm_cpid);
+    values[FIELD_LPID] = ipcfs_number((uint64_t)state->shm_lpid);
+    values[FIELD_FLAGS] = ipcfs_string(flags_of(state->shm_perm.mode));
+    values[FIELD_RSS] = (struct ipcfs_value){.known = rss, .number = rss ? rss->rss : 0};
+    values[FIELD_SWAP] = (struct ipcfs_value){.known = rss, .number = rss ? rss->swap : 0};
+    values[FIELD_ATIME] = time_value(state->shm_atime);
+    values[FIELD_DTIME] = time_value(state->shm_dtime);
+    values[FIELD_CTIME] = time_value(state->shm_ctime);
+}
+
+/* ---- limits ---- */
+
+enum {
+    LIMIT_SHMMNI,
+    LIMIT_SEGMENTS,
+    LIMIT_SEGMENTS_LEFT,
+    LIMIT_SHMMAX,
+    LIMIT_SHMMIN,
+    LIMIT_SHMALL,
+    LIMIT_BYTES,
+    LIMIT_BYTES_LEFT,
+    LIMIT_CREATE,
+    LIMIT_RSS,
+    LIMIT_SWAP,
+};
+
+const struct ipcfs_field sysv_shm_limit_fields[] = {
+    [LIMIT_SHMMNI] = {"shmmni", IPCFS_UNSIGNED, "", "so many segments may exist (kernel.shmmni)"},
+    [LIMIT_SEGMENTS] = {"segments", IPCFS_UNSIGNED, "", "that exist"},
+    [LIMIT_SEGMENTS_LEFT] = {"segments_left", IPCFS_UNSIGNED, "", "that may still be made"},
+    [LIMIT_SHMMAX] = {"shmmax", IPCFS_UNSIGNED, "bytes",
+                      "largest segment (kernel.shmmax); a larger is EINVAL"},
+    [LIMIT_SHMMIN] = {"shmmin", IPCFS_UNSIGNED, "bytes", "smallest segment"},
+    [LIMIT_SHMALL] = {"shmall", IPCFS_UNSIGNED, "bytes",
+                      "all segments together, in whole pages (kernel.shmall, which counts pages)"},
+    [LIMIT_BYTES] = {"bytes", IPCFS_UNSIGNED, "bytes", "of all segments, in whole pages"},
+    [LIMIT_BYTES_LEFT] = {"bytes_left", IPCFS_UNSIGNED, "bytes", "that may still be made"},
+    [LIMIT_CREATE] = {"create_limit", IPCFS_STRING, "",
+                      "the limit that creating small segments hits first (ENOSPC)"},
+    [LIMIT_RSS] = {"rss", IPCFS_UNSIGNED, "bytes", "memory in use by all segments"},
+    [LIMIT_SWAP] = {"swap", IPCFS_UNSIGNED, "bytes", "swap in use by all segments"},
+    {0},
+};
+
+uint64_t sysv_shm_bytes(uint64_t pages)
+{
+    uint64_t bytes = 0;
+    return __builtin_mul_overflow(pages, (uint64_t)sysconf(_SC_PAGESIZE), &bytes) ? UINT64_MAX : bytes;
+}
+
+/* Limits may have been lowered below what exists. */
+static uint64_t left_of(uint64_t limit, uint64_t used)
+{
+    return used < limit ? limit - used : 0;
+}
+
+void sysv_shm_show_limits(const struct shminfo *limits, const struct shm_info *usage,
+                          struct ipcfs_value *values)
+{
+    uint64_t segments_left = left_of(limits->shmmni, (unsigned)usage->used_ids);
+    uint64_t pages_left = left_of(limits->shmall, usage->shm_tot);
+    values[LIMIT_SHMMNI] = ipcfs_number(limits->shmmni);
+    values[LIMIT_SEGMENTS] = ipcfs_number((unsigned)usage->used_ids);
+    values[LIMIT_SEGMENTS_LEFT] = ipcfs_number(segments_left);
+    values[LIMIT_SHMMAX] = ipcfs_number(limits->shmmax);
+    values[LIMIT_SHMMIN] = ipcfs_number(limits->shmmin);
+    values[LIMIT_SHMALL] = ipcfs_number(sysv_shm_bytes(limits->shmall));
+    values[LIMIT_BYTES] = ipcfs_number(sysv_shm_bytes(usage->shm_tot));
+    values[LIMIT_BYTES_LEFT] = ipcfs_number(sysv_shm_bytes(pages_left));
+    /* A segment takes at least a page. Where both are reached the kernel looks at the pages first (newseg()). */
+    values[LIMIT_CREATE] = ipcfs_string(pages_left <= segments_left ? "kernel.shmall" : "kernel.shmmni");
+    values[LIMIT_RSS] = ipcfs_number(sysv_shm_bytes(usage->shm_rss));
+    values[LIMIT_SWAP] = ipcfs_number(sysv_shm_bytes(usage->shm_swp));
+}
+
+/* ---- verbs ---- */
+
+const struct ipcfs_verb sysv_shm_verbs[] = {
+    {.name = "lock",
+     .type = IPCFS_VERB_TEXT,
+     .mode = 0644,
+     .help = "1: its pages stay in memory (SHM_LOCK), 0: they may be swapped out; written by its owner",
+     .read = sysv_shm_lock_read,
+     .write = sysv_shm_lock_write},
+    {0},
+};
