@@ -7,7 +7,11 @@
 #include "sysv_shm.h"
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
-    &ipcfs_shm_backend,      &ipcfs_mq_backend,       &ipcfs_posix_sem_backend,
-    &ipcfs_sysv_shm_backend, &ipcfs_sysv_msg_backend, &ipcfs_sysv_sem_backend,
+    &ipcfs_shm_backend,
+    &ipcfs_mq_backend,
+    &ipcfs_posix_sem_backend,
+    &ipcfs_sysv_shm_backend,
+    &ipcfs_sysv_msg_backend,
+    &ipcfs_sysv_sem_backend,
     NULL,
 };

@@ -96,5 +96,9 @@ extern const struct suite sysv_sem_access_suite;
 extern const struct suite sysv_sem_storm_suite;
 extern const struct suite mq_make_suite;
 extern const struct suite mq_rights_suite;
+extern const struct suite posix_sem_suite;
+extern const struct suite posix_sem_waits_suite;
+extern const struct suite posix_sem_cut_suite;
+extern const struct suite posix_sem_rights_suite;
 
 #endif
