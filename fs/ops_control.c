@@ -50,19 +50,24 @@ static bool is_writable(const struct handle *handle)
     return verb ? verb->write || verb->prepare : handle->entry->file->write != NULL;
 }
 
-static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
+/* Whether what is written needs a hold. What is in an object is of that object for as long as it is open; and those who
+ * wait by commands, wherever they are, wait for one object in one line. */
+static bool wants_hold(const struct handle *handle)
 {
-    const struct ipcfs_verb *verb = verb_of(handle);
-    AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, req);
-    return error ? error : verb->open(&handle->node.ref, handle->node.kin.number, flags, &handle->file);
+    return !handle->entry && (node_is_part(handle->node.kin.type) || verb_of(handle)->open ||
+                              verb_of(handle)->type == IPCFS_VERB_COMMAND);
 }
 
-/* What is in an object is of that object for as long as it is open. */
-static int open_part(fuse_req_t req, struct handle *handle, int flags)
+/* What is written to an object's control file: its hold, and its file where it has one. */
+static int open_object_of(fuse_req_t req, struct handle *handle, int flags)
 {
+    const struct ipcfs_verb *verb = verb_of(handle);
     int error = hold_object_of(&handle->node);
-    return error || !verb_of(handle)->open ? error : open_as_caller(req, handle, flags);
+    if (error || !verb->open)
+        return error;
+    AUTO_ACTING acting = {0};
+    error = act_as_caller(&acting, req);
+    return error ? error : verb->open(&handle->node.ref, handle->node.kin.number, flags, &handle->file);
 }
 
 int control_open(fuse_req_t req, struct handle *handle, int flags)
@@ -75,8 +80,8 @@ int control_open(fuse_req_t req, struct handle *handle, int flags)
         return -EPERM;
     if (!writes)
         return 0;
-    if (!handle->entry && node_is_part(handle->node.kin.type))
-        error = open_part(req, handle, flags);
+    if (wants_hold(handle))
+        error = open_object_of(req, handle, flags);
     if (!error)
         handle->transaction = transaction_new();
     return error || handle->transaction ? error : -ENOMEM;
