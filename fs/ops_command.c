@@ -21,6 +21,7 @@ struct command {
     struct handle *handle; /* parked: counted */
     struct caller caller;
     struct ipcfs_file *file; /* owned */
+    bool too_long;           /* and not kept */
     size_t size;
     char data[]; /* terminated */
 };
@@ -48,12 +49,21 @@ static void note_refusal(void *context, const struct text *reason)
 
 static const struct transaction_ops refusal_ops = {.refused = note_refusal};
 
+/* What is echoed where there is nothing else to say: without its newline, and "" where it is too long for that. */
+static const char *echo(struct command *command)
+{
+    size_t length = command->size;
+    if (length && command->data[length - 1] == '\n')
+        command->data[--length] = '\0';
+    return length <= TRANSACTION_MAX ? command->data : "";
+}
+
 /* A reader of the handle finds why it was refused, or the file's own text. */
 static void say(struct command *command, int error, struct text *reason)
 {
     AUTO_TEXT answer = {0};
     if (error && error != -EAGAIN && error != -EINTR)
-        transaction_refuse(&refusal_ops, command, command->data, error, reason, &answer);
+        transaction_refuse(&refusal_ops, command, echo(command), error, reason, &answer);
     transaction_answer(command->handle->transaction, &answer);
 }
 
@@ -107,6 +117,10 @@ static const struct waiter_ops command_ops = {
 static int prepare(struct command *command, fuse_req_t req, struct text *reason)
 {
     const struct node_kin *kin = &command->handle->node.kin;
+    if (command->too_long) {
+        text_string(reason, "line too long");
+        return -E2BIG;
+    }
     if (strlen(command->data) != command->size) {
         text_string(reason, "a NUL byte in the line");
         return -EINVAL;
@@ -116,7 +130,8 @@ static int prepare(struct command *command, fuse_req_t req, struct text *reason)
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);
     if (!error)
-        error = control_verb_of(kin)->prepare(&command->handle->node.ref, kin->number, &written, &command->file);
+        error =
+            control_verb_of(kin)->prepare(&command->handle->node.ref, kin->number, &written, &command->file);
     return error == -ESTALE ? -ENOENT : error;
 }
 
@@ -144,9 +159,11 @@ static void run(struct command *command, struct reply *reply, bool patient)
 void command_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size,
                    int flags, struct reply *reply)
 {
-    struct command *command = size <= COMMAND_MAX ? malloc(sizeof *command + size + 1) : NULL;
+    bool too_long = size > COMMAND_MAX;
+    size_t kept = too_long ? 0 : size;
+    struct command *command = malloc(sizeof *command + kept + 1);
     if (!command) {
-        reply_error(reply, size <= COMMAND_MAX ? -ENOMEM : -E2BIG);
+        reply_error(reply, -ENOMEM);
         return;
     }
     *command = (struct command){
@@ -154,10 +171,11 @@ void command_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, cons
         .fs = fs,
         .handle = handle,
         .caller = caller_of(req),
-        .size = size,
+        .too_long = too_long,
+        .size = kept,
     };
-    memcpy(command->data, data, size);
-    command->data[size] = '\0';
+    memcpy(command->data, data, kept);
+    command->data[kept] = '\0';
     AUTO_TEXT reason = {0};
     int error = prepare(command, req, &reason);
     if (!error) {
