@@ -307,6 +307,107 @@ static void test_count(void **state)
     assert_int_equal(fields_count(none), 0);
 }
 
+/* ---- tables ---- */
+
+enum { COUNT, MEMBERS, OTHERS, TABLED };
+
+static const struct ipcfs_field row_fields[] = {{"value", IPCFS_UNSIGNED, "", "a number"},
+                                                {"mode", IPCFS_MODE, "", "bits"},
+                                                {"who", IPCFS_STRING, "", "words"},
+                                                {0}};
+static const struct ipcfs_field tabled[] = {
+    [COUNT] = {"count", IPCFS_UNSIGNED, "", "how many"},
+    [MEMBERS] = {"members", IPCFS_TABLE, "", "a row each"},
+    [OTHERS] = {"others", IPCFS_TABLE, "", "no rows"},
+    {0},
+};
+
+/* Two rows, with what is not known in each; and a table without rows. False without memory. */
+static bool fill_tables(struct ipcfs_value *values)
+{
+    memset(values, 0, TABLED * sizeof *values);
+    values[COUNT] = ipcfs_number(2);
+    values[MEMBERS].table = ipcfs_table_new(row_fields, 2);
+    values[MEMBERS].known = values[MEMBERS].table;
+    values[OTHERS].table = ipcfs_table_new(row_fields, 0);
+    values[OTHERS].known = values[OTHERS].table;
+    if (!values[MEMBERS].known || !values[OTHERS].known)
+        return false;
+    struct ipcfs_value *row = ipcfs_table_row(values[MEMBERS].table, 0);
+    row[0] = ipcfs_number(7);
+    row[2] = ipcfs_string("a b");
+    row = ipcfs_table_row(values[MEMBERS].table, 1);
+    row[0] = ipcfs_number(UINT64_MAX);
+    row[1] = ipcfs_number(0640);
+    return true;
+}
+
+static void test_new_table(void **state)
+{
+    (void)state;
+    struct ipcfs_table *rows = ipcfs_table_new(row_fields, 100);
+    assert_non_null(rows);
+    assert_true(rows->fields == row_fields && rows->columns == 3 && rows->rows == 100);
+    assert_ptr_equal(ipcfs_table_row(rows, 99), rows->cells + 297);
+    for (size_t i = 0; i < 300; i++)
+        assert_false(rows->cells[i].known);
+    free(rows);
+}
+
+static void test_table_as_text(void **state)
+{
+    (void)state;
+    long before = failing_live();
+    struct ipcfs_value values[TABLED];
+    AUTO_TEXT text = {0};
+    assert_true(fill_tables(values));
+    fields_text(&text, tabled, values);
+    assert_text(&text, "count: 2\n"
+                       "members.0: value=7 mode=- who=a b\n"
+                       "members.1: value=18446744073709551615 mode=0640 who=-\n");
+    ipcfs_values_release(tabled, values);
+    assert_false(values[MEMBERS].known || values[OTHERS].known);
+    assert_true(values[COUNT].known);
+    text_reset(&text);
+    assert_int_equal(failing_live(), before);
+    ipcfs_values_release(tabled, values); /* once more does nothing */
+    fields_text(&text, tabled, values);
+    assert_text(&text, "count: 2\n");
+}
+
+static void test_table_as_json(void **state)
+{
+    (void)state;
+    struct ipcfs_value values[TABLED];
+    AUTO_TEXT text = {0};
+    assert_true(fill_tables(values));
+    assert_int_equal(fields_json(&text, tabled, values), 0);
+    assert_text(&text, "{\"count\":2,\"members\":["
+                       "{\"value\":7,\"mode\":null,\"who\":\"a b\"},"
+                       "{\"value\":18446744073709551615,\"mode\":\"0640\",\"who\":null}],"
+                       "\"others\":[]}");
+    json_object_put(json_of(tabled, values));
+    ipcfs_values_release(tabled, values);
+    text_reset(&text);
+    assert_int_equal(fields_json(&text, tabled, values), 0);
+    assert_text(&text, "{\"count\":2}"); /* as lists have it, where nobody fills them */
+}
+
+static void test_table_in_lists(void **state)
+{
+    (void)state;
+    struct ipcfs_value values[TABLED];
+    AUTO_TEXT text = {0};
+    struct fields_list *list = fields_list_new(tabled);
+    assert_non_null(list);
+    assert_true(fill_tables(values));
+    fields_list_row(list, values);
+    ipcfs_values_release(tabled, values);
+    fields_list_row(list, values);
+    assert_int_equal(fields_list_finish(list, &text), 0);
+    assert_text(&text, "count\n2\n2\n");
+}
+
 /* ---- out of memory ---- */
 
 /* json-c is a shared library, whose allocations can not be made to fail: its calls are. The linker's names. */
@@ -319,6 +420,7 @@ static void test_count(void **state)
         return failing_shall_fail() ? NULL : __real_##name arguments;                                        \
     }
 MAY_FAIL(struct json_object *, json_object_new_object, (void), ())
+MAY_FAIL(struct json_object *, json_object_new_array, (void), ())
 MAY_FAIL(struct json_object *, json_object_new_string, (const char *string), (string))
 MAY_FAIL(struct json_object *, json_object_new_string_len, (const char *string, int length), (string, length))
 MAY_FAIL(struct json_object *, json_object_new_uint64, (uint64_t number), (number))
@@ -333,6 +435,14 @@ int __wrap_json_object_object_add(struct json_object *object, const char *key, s
 int __wrap_json_object_object_add(struct json_object *object, const char *key, struct json_object *value)
 {
     return failing_shall_fail() ? -1 : __real_json_object_object_add(object, key, value);
+}
+
+int __real_json_object_array_add(struct json_object *array, struct json_object *value);
+int __wrap_json_object_array_add(struct json_object *array, struct json_object *value);
+
+int __wrap_json_object_array_add(struct json_object *array, struct json_object *value)
+{
+    return failing_shall_fail() ? -1 : __real_json_object_array_add(array, value);
 }
 // NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
@@ -355,6 +465,19 @@ static int make_json(struct text *out)
     fill(values, "not UTF-8: \xFF");
     values[NUMBER].known = false;
     return fields_json(out, table, values);
+}
+
+/* Both forms of a state with tables. */
+static int make_tables(struct text *out)
+{
+    struct ipcfs_value values[TABLED];
+    int error = fill_tables(values) ? 0 : -ENOMEM;
+    if (!error) {
+        fields_text(out, tabled, values);
+        error = fields_json(out, tabled, values);
+    }
+    ipcfs_values_release(tabled, values);
+    return error;
 }
 
 static int make_text(struct text *out)
@@ -396,6 +519,12 @@ static void test_json_out_of_memory(void **state)
     out_of_memory(make_json, 15);
 }
 
+static void test_tables_out_of_memory(void **state)
+{
+    (void)state;
+    out_of_memory(make_tables, 25);
+}
+
 static void test_text_out_of_memory(void **state)
 {
     (void)state;
@@ -417,6 +546,11 @@ int main(void)
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_empty_list),
         cmocka_unit_test(test_count),
+        cmocka_unit_test(test_new_table),
+        cmocka_unit_test(test_table_as_text),
+        cmocka_unit_test(test_table_as_json),
+        cmocka_unit_test(test_table_in_lists),
+        cmocka_unit_test(test_tables_out_of_memory),
         cmocka_unit_test(test_list_out_of_memory),
         cmocka_unit_test(test_json_out_of_memory),
         cmocka_unit_test(test_text_out_of_memory),

@@ -106,6 +106,83 @@ static void test_control_nodes_are_keyed_by_name(void **state)
     assert_int_equal(lookup(table, &other_file, "a"), ids[4]);
 }
 
+/* A directory has one path only, so what is an object, or in one, has a node for each of its names. */
+static void test_parts_are_keyed_by_name(void **state)
+{
+    static const enum node_type types[] = {NODE_OBJECT_DIR, NODE_OBJECT_FILE, NODE_MEMBER, NODE_MEMBER_FILE};
+    struct node_table *table = &((struct fixture *)*state)->table;
+    uint64_t next = FIRST_ID;
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+        struct node_kin kin = object(7, 1);
+        kin.type = types[i];
+        struct node_kin second = kin;
+        second.number = 1;
+        struct node_kin verb = kin;
+        verb.verb = 1;
+        struct node_kin later = kin;
+        later.object.birth = 2;
+        const uint64_t ids[] = {lookup(table, &kin, "5"), lookup(table, &kin, "0x00000001"),
+                                lookup(table, &second, "5"), lookup(table, &verb, "5"),
+                                lookup(table, &later, "5")};
+        for (size_t j = 0; j < ARRAY_LENGTH(ids); j++)
+            assert_int_equal(ids[j], next++);
+        assert_int_equal(lookup(table, &kin, "5"), ids[0]);
+        assert_int_equal(lookup(table, &second, "5"), ids[2]);
+    }
+    struct node_kin fresh = object(7, 1);
+    fresh.type = NODE_OBJECT_FILE;
+    fresh.fresh = true;
+    assert_int_equal(lookup(table, &fresh, "5"), next++); /* found by nobody */
+    assert_int_equal(lookup(table, &fresh, "5"), next);
+}
+
+/* Those that are an object's, or in one, are of that object for good; below ctl/ it is whatever has the name. */
+static void test_use_tells_whose_it_is(void **state)
+{
+    static const struct {
+        enum node_type type;
+        bool of_object;
+    } cases[] = {
+        {NODE_OBJECT, true},      {NODE_OBJECT_DIR, true}, {NODE_OBJECT_FILE, true},  {NODE_MEMBER, true},
+        {NODE_MEMBER_FILE, true}, {NODE_CTL_DIR, false},   {NODE_CTL_NUMBERS, false}, {NODE_CTL_FILE, false},
+    };
+    struct node_table *table = &((struct fixture *)*state)->table;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct node_kin kin = object(7, 9);
+        kin.type = cases[i].type;
+        kin.number = 3;
+        kin.verb = 2;
+        uint64_t id = lookup(table, &kin, "name");
+        AUTO_NODE_USE use;
+        assert_int_equal(node_use(table, id, &use), 0);
+        assert_int_equal(use.kin.type, cases[i].type);
+        assert_true(use.kin.number == 3 && use.kin.verb == 2);
+        assert_true(ipcfs_same_object(use.kin.object, kin.object));
+        assert_true(ipcfs_same_object(use.ref.id, cases[i].of_object ? kin.object : (struct ipcfs_objid){0}));
+        assert_string_equal(use.ref.name, "name");
+    }
+}
+
+static void test_sorts_of_types(void **state)
+{
+    (void)state;
+    static const struct {
+        enum node_type type;
+        bool object, part, file, directory;
+    } cases[] = {
+        {NODE_OBJECT, true, false, false, false},      {NODE_OBJECT_DIR, true, false, false, true},
+        {NODE_OBJECT_FILE, false, true, true, false},  {NODE_MEMBER, false, true, false, true},
+        {NODE_MEMBER_FILE, false, true, true, false},  {NODE_CTL_DIR, false, false, false, true},
+        {NODE_CTL_NUMBERS, false, false, false, true}, {NODE_CTL_FILE, false, false, true, false},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        assert_int_equal(node_is_object(cases[i].type), cases[i].object);
+        assert_int_equal(node_is_part(cases[i].type), cases[i].part);
+        assert_int_equal(node_is_control_file(cases[i].type), cases[i].file);
+        assert_int_equal(node_is_directory(cases[i].type), cases[i].directory);
+    }
+}
+
 /* Names up to NAME_MAX, and those that differ in the last byte only. */
 static void test_long_names(void **state)
 {
@@ -591,6 +668,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_node_per_object),
         TEST(test_control_nodes_are_keyed_by_name),
+        TEST(test_parts_are_keyed_by_name),
+        TEST(test_use_tells_whose_it_is),
+        TEST(test_sorts_of_types),
         TEST(test_long_names),
         TEST(test_use_tells_what_it_is),
         TEST(test_renamed),

@@ -94,6 +94,93 @@ static void test_lines(void **state)
     }
 }
 
+/* The same for a file to which an empty line means something. */
+static void test_blank_lines(void **state)
+{
+    (void)state;
+    static const struct transaction_ops blank_ops = {
+        .blank = true, .line = take_line, .refused = take_refusal};
+    static const struct {
+        const char *data;
+        size_t size;
+        ssize_t count;
+        const char *lines;
+        const char *answer;
+        const char *refusals;
+    } blanks[] = {
+        {BYTES(""), 0, "", "", ""},
+        {BYTES("\n"), 1, "|", "<>", ""},
+        {BYTES("\n\n\n"), 3, "|||", "<><><>", ""},
+        {BYTES("a\n"), 2, "a|", "<a>", ""},
+        {BYTES("a\n\n"), 3, "a||", "<a><>", ""},
+        {BYTES("\na\n\nb"), 5, "|a||b|", "<><a><><b>", ""},
+        {BYTES("\n!x\n\n"), 1, "|!x|", "<>!x is wrong\n", "!x is wrong|"},
+        {BYTES("\n\0\n"), 1, "|", "<>a NUL byte in the line\n", "a NUL byte in the line|"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(blanks); i++) {
+        struct listener listener = {0};
+        AUTO_TEXT answer = {0};
+        assert_int_equal(transaction_run(&blank_ops, &listener, blanks[i].data, blanks[i].size, &answer),
+                         blanks[i].count);
+        assert_text(&listener.lines, blanks[i].lines, "lines");
+        assert_text(&answer, blanks[i].answer, "answer");
+        assert_text(&listener.refusals, blanks[i].refusals, "refusals");
+        text_reset(&listener.lines);
+        text_reset(&listener.refusals);
+    }
+}
+
+/* What is said of something that is no line of a transaction: appended, and once each to whom it concerns. */
+static void test_refuse(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *reason, *answer, *refusal;
+        int error;
+    } refusals[] = {
+        {"a b", "", "a b: No space left on device\n", "a b: No space left on device|", -ENOSPC},
+        {"", "", "No space left on device\n", "No space left on device|", -ENOSPC},
+        {"a\nb\\", "", "a\\012b\\134: Invalid argument\n", "a\\012b\\134: Invalid argument|", -EINVAL},
+        {"a", "for a reason", "for a reason\n", "for a reason|", -EINVAL},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++) {
+        struct listener listener = {0};
+        AUTO_TEXT reason = {0};
+        AUTO_TEXT answer = {0};
+        text_string(&reason, refusals[i].reason);
+        transaction_refuse(&ops, &listener, refusals[i].line, refusals[i].error, &reason, &answer);
+        assert_text(&answer, refusals[i].answer, "answer");
+        assert_text(&listener.refusals, refusals[i].refusal, "refusal");
+        transaction_refuse(&ops, &listener, "", -EPERM, &reason, &answer); /* the reason is there already */
+        assert_int_equal(answer.length, 2 * strlen(refusals[i].answer));
+        text_reset(&listener.refusals);
+    }
+}
+
+/* A refusal that there is no memory for is not said, and nothing half of it. */
+static void test_refuse_out_of_memory(void **state)
+{
+    (void)state;
+    long before = failing_live();
+    bool failed = true;
+    for (unsigned number = 1; failed; number++) {
+        struct listener listener = {0};
+        struct text reason = {0};
+        struct text answer = {0};
+        failing_arm(number);
+        transaction_refuse(&ops, &listener, "some line", -EINVAL, &reason, &answer);
+        failed = failing_disarm();
+        if (!failed)
+            assert_text(&answer, "some line: Invalid argument\n", "answer");
+        else
+            assert_true(!listener.refusals.length || text_error(&answer) || text_error(&listener.refusals));
+        text_reset(&reason);
+        text_reset(&answer);
+        text_reset(&listener.refusals);
+        assert_int_equal(failing_live(), before);
+    }
+}
+
 static void test_longest_line(void **state)
 {
     (void)state;
@@ -338,6 +425,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_blank_lines),
+        cmocka_unit_test(test_refuse),
+        cmocka_unit_test(test_refuse_out_of_memory),
         cmocka_unit_test(test_longest_line),
         cmocka_unit_test(test_lines_out_of_memory),
         cmocka_unit_test(test_reading),
