@@ -25,14 +25,14 @@ static void test_native_semaphore(void **state)
     assert_int_equal(read_value(&ref), 3);
     assert_int_equal(sem_post(native), 0);
     assert_int_equal(read_value(&ref), 4);
-    assert_int_equal(write_line(&ref, "post", ""), 0);
-    assert_int_equal(native_value(native), 5);
+    assert_int_equal(write_verb_line(&ref, "post", ""), 0);
+    assert_int_equal(native_sem_value(native), 5);
     assert_int_equal(sem_unlink("/native"), 0);
     assert_false(exists("native"));
-    assert_int_equal(write_line(&ref, "post", "2"), 0); /* it is there for those who have it */
-    assert_int_equal(native_value(native), 7);
+    assert_int_equal(write_verb_line(&ref, "post", "2"), 0); /* it is there for those who have it */
+    assert_int_equal(native_sem_value(native), 7);
     struct ipcfs_ref by_name = ref_by_name(&object.found, "native");
-    assert_int_equal(write_line(&by_name, "post", "2"), -ESTALE);
+    assert_int_equal(write_verb_line(&by_name, "post", "2"), -ESTALE);
     assert_int_equal(read_value(&by_name), -ESTALE);
     assert_int_equal(sem_close(native), 0);
     let_go(&object);
@@ -60,7 +60,7 @@ static void test_made_semaphore_is_native(void **state)
     assert_memory_equal(ours, natives, sizeof(sem_t));
     assert_int_equal(sem_close(native), 0);
     native = open_native("/made");
-    assert_int_equal(native_value(native), 5);
+    assert_int_equal(native_sem_value(native), 5);
     assert_int_equal(sem_close(native), 0);
     let_go(&object);
 }
@@ -128,8 +128,8 @@ static void test_value(void **state)
     struct ipcfs_ref by_name = ref_by_name(&object.found, "a");
     sem_t *native = open_native("/a");
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
-        assert_int_equal(write_line(i % 2 ? &by_hold : &by_name, "value", lines[i].line), 0);
-        assert_int_equal(native_value(native), lines[i].value);
+        assert_int_equal(write_verb_line(i % 2 ? &by_hold : &by_name, "value", lines[i].line), 0);
+        assert_int_equal(native_sem_value(native), lines[i].value);
         assert_int_equal(read_value(i % 2 ? &by_name : &by_hold), lines[i].value);
     }
     static const char *const wrong[] = {"", " ", "x", "-1", "+1", "1x", "1 2", "0x10", "1.5", "\xFF"};
@@ -137,7 +137,7 @@ static void test_value(void **state)
         must_be_refused(&by_hold, "value", wrong[i], "not a number");
     must_be_refused(&by_hold, "value", "2147483648", "over SEM_VALUE_MAX (2147483647)");
     must_be_refused(&by_hold, "value", "99999999999999999999999", "over SEM_VALUE_MAX");
-    assert_int_equal(native_value(native), 1);
+    assert_int_equal(native_sem_value(native), 1);
     assert_int_equal(sem_close(native), 0);
     let_go(&object);
 }
@@ -156,7 +156,7 @@ static void test_post(void **state)
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     long value = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
-        assert_int_equal(write_line(&ref, "post", lines[i].line), 0);
+        assert_int_equal(write_verb_line(&ref, "post", lines[i].line), 0);
         value += lines[i].more;
         assert_int_equal(read_value(&ref), value);
     }
@@ -174,12 +174,12 @@ static void test_overflow(void **state)
     (void)state;
     struct ipcfs_created object = make_sem("a", SEM_VALUE_MAX - 3);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
-    assert_int_equal(write_line(&ref, "post", "4"), -EOVERFLOW);
+    assert_int_equal(write_verb_line(&ref, "post", "4"), -EOVERFLOW);
     assert_int_equal(read_value(&ref), SEM_VALUE_MAX - 3);
-    assert_int_equal(write_line(&ref, "post", "3"), 0);
+    assert_int_equal(write_verb_line(&ref, "post", "3"), 0);
     assert_int_equal(read_value(&ref), SEM_VALUE_MAX);
-    assert_int_equal(write_line(&ref, "post", ""), -EOVERFLOW);
-    assert_int_equal(write_line(&ref, "post", "0"), 0);
+    assert_int_equal(write_verb_line(&ref, "post", ""), -EOVERFLOW);
+    assert_int_equal(write_verb_line(&ref, "post", "0"), 0);
     struct ipcfs_file *file = open_part(&ref, "wait");
     assert_int_equal(take_one(file, false), SEM_VALUE_MAX - 1);
     kind->close(file);
@@ -281,7 +281,7 @@ static void test_hold_of_a_full_one(void **state)
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     struct ipcfs_file *file = open_part(&ref, "hold");
     assert_int_equal(hold_one(file, false), 0);
-    assert_int_equal(write_line(&ref, "value", "2147483647"), 0);
+    assert_int_equal(write_verb_line(&ref, "value", "2147483647"), 0);
     kind->close(file);
     assert_int_equal(read_value(&ref), SEM_VALUE_MAX);
     let_go(&object);
@@ -341,7 +341,7 @@ static void test_waiters_are_shown(void **state)
     pid_t second = start_native_waiter("/a");
     wait_for_waiters(&ref, 2);
     assert_int_equal(shown_number(&ref, "value"), 0);
-    assert_int_equal(write_line(&ref, "post", "3"), 0);
+    assert_int_equal(write_verb_line(&ref, "post", "3"), 0);
     assert_int_equal(status_of(first), 0);
     assert_int_equal(status_of(second), 0);
     assert_int_equal(shown_number(&ref, "waiters"), 0);

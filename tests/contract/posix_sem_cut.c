@@ -81,8 +81,8 @@ static void check_not_reached(const char *name)
     assert_int_equal(kind->render(&ref, values), -ESTALE);
     assert_int_equal(kind->change(&ref, NULL, &change), -ESTALE);
     assert_int_equal(read_value(&ref), -ESTALE);
-    assert_int_equal(write_line(&ref, "value", "1"), -ESTALE);
-    assert_int_equal(write_line(&ref, "post", "1"), -ESTALE);
+    assert_int_equal(write_verb_line(&ref, "value", "1"), -ESTALE);
+    assert_int_equal(write_verb_line(&ref, "post", "1"), -ESTALE);
     assert_int_equal(kind->remove(0, name), -ENOENT);
 }
 
@@ -115,7 +115,7 @@ static void test_replaced_by_planted(void **state)
         assert_int_equal(unlink(A_PATH), 0);
         assert_int_equal(rename(path, A_PATH), 0);
         assert_int_equal(kind->stat(&ref, &stat), -ESTALE);
-        assert_int_equal(write_line(&ref, "post", "1"), -ESTALE);
+        assert_int_equal(write_verb_line(&ref, "post", "1"), -ESTALE);
         assert_int_equal(kind->remove(0, "a"), -ENOENT);
         assert_int_equal(rename(A_PATH, path), 0);
     }
@@ -130,7 +130,7 @@ static void test_sparse(void **state)
     struct ipcfs_created object = make_sem("a", 7);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     assert_int_equal(read_value(&ref), 0);
-    assert_int_equal(write_line(&ref, "post", "2"), 0);
+    assert_int_equal(write_verb_line(&ref, "post", "2"), 0);
     struct ipcfs_file *file = open_part(&ref, "wait");
     assert_int_equal(take_one(file, true), 1);
     kind->close(file);
@@ -152,7 +152,7 @@ static void test_sparse_in_a_full_system(void **state)
     int fd = open("/dev/shm/filler", O_WRONLY | O_CLOEXEC);
     assert_int_equal(statvfs("/dev/shm", &system), 0);
     assert_int_equal(fallocate(fd, 0, 0, (off_t)(system.f_bfree * system.f_frsize)), 0);
-    int post_error = write_line(&ref, "post", "1");
+    int post_error = write_verb_line(&ref, "post", "1");
     int hold_error = hold_one(file, true);
     long value = read_value(&ref);
     struct ipcfs_created fresh = {0};
@@ -164,7 +164,7 @@ static void test_sparse_in_a_full_system(void **state)
     assert_int_equal(value, 0); /* to read a hole takes no page */
     assert_int_equal(create_error, -ENOSPC);
     assert_false(exists("b"));
-    assert_int_equal(write_line(&ref, "post", "1"), 0);
+    assert_int_equal(write_verb_line(&ref, "post", "1"), 0);
     assert_int_equal(hold_one(file, true), 0);
     kind->close(file);
     let_go(&object);
@@ -200,10 +200,10 @@ static void test_strange_contents(void **state)
         long value = contents[i][0];
         write_content(contents[i]);
         assert_int_equal(shown_number(&ref, "waiters"), contents[i][1]);
-        assert_int_equal(write_line(&ref, "post", "3"), 0);
+        assert_int_equal(write_verb_line(&ref, "post", "3"), 0);
         assert_int_equal(read_value(&ref), value + 3);
         assert_int_equal(take_one(file, true), value + 2);
-        assert_int_equal(write_line(&ref, "value", "9"), 0);
+        assert_int_equal(write_verb_line(&ref, "value", "9"), 0);
         assert_int_equal(read_value(&ref), 9);
     }
     kind->close(file);
@@ -220,9 +220,9 @@ static void test_too_large_values(void **state)
     write_content(content);
     assert_int_equal(read_value(&ref), UINT32_MAX);
     assert_int_equal(shown_number(&ref, "waiters"), 0);
-    assert_int_equal(write_line(&ref, "post", ""), -EOVERFLOW);
+    assert_int_equal(write_verb_line(&ref, "post", ""), -EOVERFLOW);
     assert_int_equal(take_one(file, false), UINT32_MAX - 1);
-    assert_int_equal(write_line(&ref, "value", "1"), 0);
+    assert_int_equal(write_verb_line(&ref, "value", "1"), 0);
     assert_int_equal(read_value(&ref), 1);
     kind->close(file);
     let_go(&object);
@@ -262,8 +262,8 @@ static void check_cut_off(const struct ipcfs_ref *ref, struct ipcfs_file *waiter
     assert_int_equal(hold_one(holder, true), -EIDRM);
     assert_int_equal(kind->poll(waiter, &wait), POLLERR | POLLIN | POLLRDNORM);
     assert_int_equal(read_value(ref), -EIDRM);
-    assert_int_equal(write_line(ref, "value", "1"), -EIDRM);
-    assert_int_equal(write_line(ref, "post", "1"), -EIDRM);
+    assert_int_equal(write_verb_line(ref, "value", "1"), -EIDRM);
+    assert_int_equal(write_verb_line(ref, "post", "1"), -EIDRM);
     assert_int_equal(sem_file("wait")->open(ref, 0, O_RDONLY, &file), -EIDRM);
     assert_int_equal(sem_file("hold")->open(ref, 0, O_RDONLY, &file), -EIDRM);
     assert_int_equal(shown_number(ref, "value"), -1);
@@ -364,10 +364,10 @@ static void work_once(struct worker *worker, struct prng *prng, struct ipcfs_fil
     struct ipcfs_file *holder = NULL;
     switch (random_below(prng, 6)) {
     case 0:
-        count(worker, write_line(worker->ref, "post", "2"));
+        count(worker, write_verb_line(worker->ref, "post", "2"));
         break;
     case 1:
-        count(worker, write_line(worker->ref, "value", "1"));
+        count(worker, write_verb_line(worker->ref, "value", "1"));
         break;
     case 2:
         count(worker, read_value(worker->ref));

@@ -34,8 +34,8 @@ static struct answers ask(void)
     long value = read_value(&subject);
     return (struct answers){
         .read_value = value < 0 ? (int)value : 0,
-        .write_value = write_line(&subject, "value", "1"),
-        .post = write_line(&subject, "post", "0"),
+        .write_value = write_verb_line(&subject, "value", "1"),
+        .post = write_verb_line(&subject, "post", "0"),
         .wait = open_error("wait"),
         .hold = open_error("hold"),
     };
@@ -104,8 +104,8 @@ static void test_by_name(void **state)
     struct ipcfs_ref ref = ref_by_name(&object.found, "a");
     act_as(USER);
     long value = read_value(&ref);
-    int write_error = write_line(&ref, "value", "1");
-    int post_error = write_line(&ref, "post", "1");
+    int write_error = write_verb_line(&ref, "value", "1");
+    int post_error = write_verb_line(&ref, "post", "1");
     act_as_root();
     assert_int_equal(value, -EACCES);
     assert_int_equal(write_error, -EACCES);

@@ -65,7 +65,7 @@ static int write_and_hear(const struct ipcfs_ref *ref, const char *file, const c
     return sem_file(file)->write(ref, 0, &written);
 }
 
-int write_line(const struct ipcfs_ref *ref, const char *file, const char *line)
+int write_verb_line(const struct ipcfs_ref *ref, const char *file, const char *line)
 {
     AUTO_TEXT reason = {0};
     return write_and_hear(ref, file, line, &reason);
@@ -142,7 +142,7 @@ sem_t *open_native(const char *name)
     return semaphore;
 }
 
-int native_value(sem_t *semaphore)
+int native_sem_value(sem_t *semaphore)
 {
     int value = -1;
     assert_int_equal(sem_getvalue(semaphore, &value), 0);

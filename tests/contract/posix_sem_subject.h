@@ -20,7 +20,7 @@ struct ipcfs_created make_sem(const char *name, unsigned value);
 /* The file of that name in the directory that a semaphore is. */
 const struct ipcfs_verb *sem_file(const char *name);
 /* 0 or −errno of a write of that line to `value` or `post`. */
-int write_line(const struct ipcfs_ref *ref, const char *file, const char *line);
+int write_verb_line(const struct ipcfs_ref *ref, const char *file, const char *line);
 /* The same for a line that must be refused with EINVAL, and a reason in which `words` are. */
 void must_be_refused(const struct ipcfs_ref *ref, const char *file, const char *line, const char *words);
 /* What a read of `value` gives, as a number; or −errno. */
@@ -38,7 +38,7 @@ int hold_one(struct ipcfs_file *file, bool block);
 /* A native handle of the semaphore, or one made. */
 sem_t *open_native(const char *name);
 sem_t *make_native(const char *name, mode_t mode, unsigned value);
-int native_value(sem_t *semaphore);
+int native_sem_value(sem_t *semaphore);
 /* A process that does sem_wait(3) once on the semaphore of that name, with status 0 if that was well. */
 pid_t start_native_waiter(const char *name);
 /* Its status; fails the test where it ended otherwise. */

@@ -24,11 +24,11 @@ static void check_interrupt(const struct ipcfs_ref *ref, const char *part)
     wait_for_waiters(ref, 1);
     assert_int_equal(interrupt(&keeper), -EINTR);
     assert_int_equal(shown_number(ref, "waiters"), 0);
-    assert_int_equal(write_line(ref, "post", "1"), 0);
+    assert_int_equal(write_verb_line(ref, "post", "1"), 0);
     assert_int_equal(read_value(ref), 1);
     kind->close(file);
     assert_int_equal(read_value(ref), 1);
-    assert_int_equal(write_line(ref, "value", "0"), 0);
+    assert_int_equal(write_verb_line(ref, "value", "0"), 0);
 }
 
 /* It takes nothing, then or later, and is no waiter any more. */
@@ -53,12 +53,12 @@ static void post_natively(const struct ipcfs_ref *ref)
 
 static void post_here(const struct ipcfs_ref *ref)
 {
-    assert_int_equal(write_line(ref, "post", ""), 0);
+    assert_int_equal(write_verb_line(ref, "post", ""), 0);
 }
 
 static void set_here(const struct ipcfs_ref *ref)
 {
-    assert_int_equal(write_line(ref, "value", "1"), 0);
+    assert_int_equal(write_verb_line(ref, "value", "1"), 0);
 }
 
 static void close_hold(const struct ipcfs_ref *ref)
@@ -87,7 +87,7 @@ static void test_keepers_are_woken(void **state)
         assert_int_equal(result_of(&keeper, SOON_MS), 0);
         assert_int_equal(shown_number(&ref, "waiters"), 0);
         kind->close(file);
-        assert_int_equal(write_line(&ref, "value", "0"), 0);
+        assert_int_equal(write_verb_line(&ref, "value", "0"), 0);
     }
     let_go(&object);
 }
@@ -123,7 +123,7 @@ static void test_many_are_woken(void **state)
             start_keeper(&keepers[i], open_part(&ref, "wait"), false);
         wait_for_waiters(&ref, 8);
         pause_ms(5);
-        assert_int_equal(write_line(&ref, by_value ? "value" : "post", "8"), 0);
+        assert_int_equal(write_verb_line(&ref, by_value ? "value" : "post", "8"), 0);
         for (int i = 0; i < 4; i++) {
             assert_in_range(result_of(&keepers[i], SOON_MS), 0, 7);
             assert_int_equal(status_of(natives[i]), 0);
@@ -201,7 +201,7 @@ static void *contend_by_wait(void *argument)
         long left = take_one(contender->file, true);
         if (left >= 0) {
             atomic_fetch_add(&tally->takes, 1);
-            if (write_line(contender->ref, "post", "1"))
+            if (write_verb_line(contender->ref, "post", "1"))
                 atomic_fetch_add(&tally->wrong, 1);
             atomic_fetch_add(&tally->posts, 1);
         } else {
@@ -330,7 +330,7 @@ static void *produce(void *argument)
         unsigned count = random_below(&prng, 4);
         char line[16];
         (void)snprintf(line, sizeof line, "%u", count);
-        if (write_line(contender->ref, "post", line))
+        if (write_verb_line(contender->ref, "post", line))
             atomic_fetch_add(&contender->tally->wrong, 1);
         atomic_fetch_add(&contender->tally->posts, count);
         if (random_below(&prng, 8) == 0)

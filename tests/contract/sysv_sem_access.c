@@ -62,7 +62,7 @@ static bool kernel_allows_read(int id)
     return by_value;
 }
 
-static int try_open(const char *name, const struct ipcfs_ref *ref)
+static int try_open_file(const char *name, const struct ipcfs_ref *ref)
 {
     struct ipcfs_file *file = NULL;
     int error = member_file(name)->open(ref, 0, O_RDONLY, &file);
@@ -99,9 +99,9 @@ static const char *difference(const struct ipcfs_created *object, const struct i
         {"values", try_to_read(set_file("values"), ref), may_read},
         {"value", try_to_read(member_file("value"), ref), may_read},
         {"nsems", try_to_read(set_file("nsems"), ref), 0},
-        {"zero", try_open("zero", ref), may_read},
-        {"wait", try_open("wait", ref), may_write},
-        {"hold", try_open("hold", ref), may_write},
+        {"zero", try_open_file("zero", ref), may_read},
+        {"wait", try_open_file("wait", ref), may_write},
+        {"hold", try_open_file("hold", ref), may_write},
         {"op to wait for 0", try_prepare(object, "0:0 1:0"), may_read},
         {"op", try_prepare(object, "0:0 1:+1"), may_write},
         {"set values", write_line(set_file("values"), ref, 0, "0 0"), may_write},
