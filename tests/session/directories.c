@@ -112,13 +112,13 @@ static void test_contents(void **state)
     (void)state;
     static const struct {
         const char *path;
-        const char *names[8];
+        const char *names[9];
         size_t count;
     } cases[] = {
-        {"", {"shm", "mq", "sysv", "ctl"}, 6},
-        {"sysv", {"ftok", "msg"}, 4},
+        {"", {"shm", "mq", "sem", "sysv", "ctl"}, 7},
+        {"sysv", {"ftok", "shm", "msg", "sem"}, 6},
         {"shm", {"a", "list"}, 4},
-        {"ctl", {"shm", "mq", "sysv", "README", "version", "metrics", "last-error"}, 9},
+        {"ctl", {"shm", "mq", "sem", "sysv", "README", "version", "metrics", "last-error"}, 10},
         {"ctl/shm", {"list", "list.json", "limits", "a", "@list"}, 7},
         {"ctl/shm/a", {"state", "state.json", "native"}, 5},
         {"ctl/shm/@list", {"state", "state.json", "native"}, 5},
