@@ -163,13 +163,15 @@ static void lock_or_wait(struct locker *locker, uint64_t owner_number, struct re
 
 /* ---- requests ---- */
 
-/* The handle in use. −EOPNOTSUPP where it is of nothing that can be locked. */
+/* The handle in use. −EOPNOTSUPP where it is of nothing that can be locked: what a file in an object locks, if anything,
+ * is for its open(2) and close(2) alone (IPCFS_VERB_HOLD). */
 static int get_handle(struct ipcfs *fs, const struct fuse_file_info *info, bool ranges, struct handle **out)
 {
     struct handle *handle = handle_get(&fs->handles, info->fh);
     if (!handle)
         return -EBADF;
-    if (handle->type == HANDLE_FILE && (!ranges || handle->node.kin.backend->range_locks)) {
+    const struct node_kin *kin = &handle->node.kin;
+    if (handle->type == HANDLE_FILE && !node_is_part(kin->type) && (!ranges || kin->backend->range_locks)) {
         *out = handle;
         return 0;
     }
