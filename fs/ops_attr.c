@@ -159,7 +159,8 @@ static int change_by_handle(struct ipcfs *fs, fuse_req_t req, struct target *tar
     struct handle *handle = handle_get(&fs->handles, handle_id);
     if (!handle)
         return -EBADF;
-    int error = change_object(req, target, handle->file, change);
+    bool same = handle->node.node == target->use.node; /* its file is of this very object */
+    int error = same ? change_object(req, target, handle->file, change) : -EBADF;
     handle_put(&fs->handles, handle);
     return error;
 }
