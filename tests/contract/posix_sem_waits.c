@@ -173,6 +173,14 @@ static struct timespec soon(unsigned microseconds)
     return time;
 }
 
+/* With the unit in hand: the others go to sleep meanwhile, now and then. */
+static void dawdle(struct prng *prng)
+{
+    struct timespec time = {.tv_nsec = random_below(prng, 100) * 1000};
+    if (random_below(prng, 4) == 0)
+        (void)nanosleep(&time, NULL);
+}
+
 /* Takes and posts natively; its waits end by time as often as by a post. */
 static void contend_natively(struct tally *tally, unsigned number)
 {
@@ -183,6 +191,7 @@ static void contend_natively(struct tally *tally, unsigned number)
         struct timespec end = soon(random_below(&prng, 3) ? 2000000 : random_below(&prng, 300));
         if (sem_timedwait(semaphore, &end) == 0) {
             atomic_fetch_add(&tally->takes, 1);
+            dawdle(&prng);
             if (sem_post(semaphore))
                 atomic_fetch_add(&tally->wrong, 1);
             atomic_fetch_add(&tally->posts, 1);
@@ -197,10 +206,12 @@ static void *contend_by_wait(void *argument)
 {
     struct contender *contender = argument;
     struct tally *tally = contender->tally;
+    struct prng prng = random_start(random_seed(), NATIVES + contender->number);
     while (!atomic_load(&tally->stop)) {
         long left = take_one(contender->file, true);
         if (left >= 0) {
             atomic_fetch_add(&tally->takes, 1);
+            dawdle(&prng);
             if (write_verb_line(contender->ref, "post", "1"))
                 atomic_fetch_add(&tally->wrong, 1);
             atomic_fetch_add(&tally->posts, 1);
@@ -215,6 +226,7 @@ static void *contend_by_hold(void *argument)
 {
     struct contender *contender = argument;
     struct tally *tally = contender->tally;
+    struct prng prng = random_start(random_seed(), NATIVES + contender->number);
     while (!atomic_load(&tally->stop)) {
         struct ipcfs_file *file = NULL;
         if (sem_file("hold")->open(contender->ref, 0, O_RDWR, &file))
@@ -222,6 +234,8 @@ static void *contend_by_hold(void *argument)
         int error = hold_one(file, true);
         if (error)
             atomic_fetch_add(error == -EINTR ? &tally->interrupted : &tally->wrong, 1);
+        else
+            dawdle(&prng);
         kind->close(file);
         if (!error) {
             atomic_fetch_add(&tally->takes, 1);
@@ -303,7 +317,7 @@ static void go_round(unsigned units, int milliseconds)
     for (unsigned i = 0; i < NATIVES; i++)
         assert_int_equal(status_of(natives[i]), 0);
     assert_int_equal(atomic_load(&tally->wrong), 0);
-    assert_true(atomic_load(&tally->takes) > 100 && atomic_load(&tally->interrupted) > 10);
+    assert_true(atomic_load(&tally->takes) > 100 && atomic_load(&tally->interrupted) > 0);
     assert_int_equal(atomic_load(&tally->posts), atomic_load(&tally->takes));
     assert_int_equal(read_value(&ref), units);
     assert_int_equal(shown_number(&ref, "waiters"), 0);
