@@ -480,7 +480,7 @@ def test_closing_the_directory_closes_it_at_once():
 
 @daemon_only
 def test_missing_paths():
-    for path in ('/none', '/sem', '/ctl/none', '/ctl/shm/none', '/ctl/shm/none/state', '/shm/none'):
+    for path in ('/none', '/sem/none', '/sysv/sem/by-key/0x1', '/ctl/none', '/ctl/shm/none', '/ctl/shm/none/state', '/shm/none'):
         refused('ENOENT', os.stat, MNT + path)
         refused('ENOENT', os.open, MNT + path, os.O_RDONLY)
     put(f'{SHM}/f', b'')
