@@ -182,7 +182,7 @@ static void test_command_of_what_goes(void **state)
     struct open_file file = must_open("set/one/1/op", O_RDWR);
     uint64_t unique = write_later(&file, "-1\n", 0);
     await_count(&native.blocking, 1);
-    parts_remove("one");
+    assert_int_equal(parts_remove("one"), 0);
     assert_int_equal(written(unique), -EIDRM);
     must_read(&file, "-1: Identifier removed\n");
     must_have_said("Z set/one/1/op: -1: Identifier removed\n");
@@ -247,7 +247,7 @@ static void test_command_of_ctl(void **state)
     assert_int_equal(written(unique), 2);
     assert_int_equal(write_to(&file, "what"), -EINVAL);
     must_have_said("Z ctl/set/one/op: what: not +N or -N\n");
-    parts_remove("one");
+    assert_int_equal(parts_remove("one"), 0);
     assert_int_equal(write_to(&file, "+1"), -EIDRM);
     must_close(&file);
     must_close(&inside);
@@ -329,7 +329,7 @@ static void test_text(void **state)
     struct open_file words = must_open("set/one/words", O_RDONLY);
     must_read(&words, "words of 0\n");
     must_close(&words);
-    parts_remove("one");
+    assert_int_equal(parts_remove("one"), 0);
     assert_int_equal(write_to(&file, "1"), -ENOENT);
     must_read(&file, "1: No such file or directory\n");
     must_close(&file);

@@ -427,7 +427,7 @@ static void test_gone(void **state)
     const uint64_t ids[] = {walk("set/one"), walk("set/one/1"), walk("set/one/words"),
                             walk("set/one/1/value")};
     assert_int_equal(do_opendir(ids[0], &open), 0);
-    parts_remove("one");
+    assert_int_equal(parts_remove("one"), 0);
     must_be_gone(ids, ARRAY_LENGTH(ids));
     assert_int_equal(do_mkdir(walk("set"), "one", &entry), 0);
     must_be_gone(ids, ARRAY_LENGTH(ids));

@@ -230,7 +230,7 @@ static void test_hold_of_what_goes(void **state)
     uint64_t first = open_later(node, O_RDWR);
     uint64_t second = open_later(node, O_RDWR);
     await_count(&native.blocking, 1);
-    parts_remove("one");
+    assert_int_equal(parts_remove("one"), 0);
     assert_int_equal(late_answer(first, NULL, 0), -EIDRM);
     assert_int_equal(late_answer(second, NULL, 0), -EIDRM);
     await_count(&native.files, 1);
@@ -392,7 +392,7 @@ static void test_wait_of_what_goes(void **state)
     struct open_file file = must_open("set/one/wait", O_RDONLY);
     uint64_t unique = read_later(&file, 0);
     await_count(&native.blocking, 1);
-    parts_remove("one");
+    assert_int_equal(parts_remove("one"), 0);
     assert_int_equal(late_answer(unique, NULL, 0), -EIDRM);
     assert_int_equal(read_now(&file, 0, NULL), -EIDRM);
     assert_int_equal(do_open(file.node, O_RDONLY, &out), -EIDRM); /* by the hold of who has it open */

@@ -221,7 +221,7 @@ __attribute__((format(printf, 2, 0))) static void say_nothing(enum fuse_log_leve
 int main(void)
 {
     static const struct suite *const suites[] = {&part_names_suite, &part_waits_suite, &part_commands_suite,
-                                                 &fixed_suite};
+                                                 &fixed_suite, &part_storm_suite};
     private_shm_enter("size=64m,mode=1777");
     (void)umask(0);
     (void)alarm(100); /* nothing here may block for ever */

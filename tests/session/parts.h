@@ -14,6 +14,7 @@ extern const struct suite part_names_suite;
 extern const struct suite part_waits_suite;
 extern const struct suite part_commands_suite;
 extern const struct suite fixed_suite;
+extern const struct suite part_storm_suite;
 
 /* ---- requests that are answered later (parts.c) ---- */
 

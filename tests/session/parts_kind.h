@@ -21,7 +21,7 @@ struct set_object {
     int values[MEMBERS];
 };
 
-/* What the kinds did and were told. Only the test's own thread changes what is not atomic, but for `objects`. */
+/* What the kinds did and were told. What is not atomic is guarded, or of tests with one thread. */
 struct natively {
     struct set_object objects[OBJECTS]; /* guarded by a lock of the kind's: see parts_set() and the like */
     atomic_int holds, files, listers;
@@ -30,11 +30,11 @@ struct natively {
     atomic_int wrong;    /* calls that no kind should get */
     uint64_t births;
     int create_error;
-    unsigned creations, uncreations;
-    uid_t maker, opener, writer, commander;
-    mode_t mode;
-    unsigned changes;
-    bool command_held; /* the last prepare() was given a hold */
+    atomic_uint creations, uncreations;
+    _Atomic uid_t maker, opener, writer, commander;
+    _Atomic mode_t mode;
+    atomic_uint changes;
+    atomic_bool command_held; /* the last prepare() was given a hold */
     off_t slab_size;
     char slab[8];
 };
@@ -46,10 +46,10 @@ extern const struct ipcfs_backend slab_kind;
 /* Sets "one" (0640, of 1000:1001) and "two" (0777, root's), all values 0. */
 void parts_reset(void);
 struct set_object *parts_object(const char *name);
-/* Removes it; those that wait for it end with EIDRM. */
-void parts_remove(const char *name);
+/* Removes it; those that wait for it end with EIDRM. 0 or −ENOENT. */
+int parts_remove(const char *name);
 int parts_value(const char *name, int member);
-/* Wakes who waits. */
+/* Wakes who waits. Does nothing where there is no such object. */
 void parts_set(const char *name, int member, int value);
 
 #endif

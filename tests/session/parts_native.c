@@ -14,6 +14,7 @@ static _Atomic uint32_t generation; /* the futex: changes with every value */
 
 struct ipcfs_lister {
     int next;
+    char name[NAME_MAX + 1];
 };
 
 /* ---- the objects ---- */
@@ -80,12 +81,15 @@ struct set_object *parts_object(const char *name)
     return native_by_name(name);
 }
 
-void parts_remove(const char *name)
+int parts_remove(const char *name)
 {
     pthread_mutex_lock(&native_lock);
-    *native_by_name(name)->name = '\0';
+    struct set_object *object = native_by_name(name);
+    if (object)
+        *object->name = '\0';
     pthread_mutex_unlock(&native_lock);
     native_wake();
+    return object ? 0 : -ENOENT;
 }
 
 int parts_value(const char *name, int member)
@@ -99,7 +103,9 @@ int parts_value(const char *name, int member)
 void parts_set(const char *name, int member, int value)
 {
     pthread_mutex_lock(&native_lock);
-    native_by_name(name)->values[member] = value;
+    struct set_object *object = native_by_name(name);
+    if (object)
+        object->values[member] = value;
     pthread_mutex_unlock(&native_lock);
     native_wake();
 }
@@ -252,14 +258,18 @@ int native_list_seek(struct ipcfs_lister *lister, uint64_t position)
 
 int native_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
 {
-    for (; lister->next < OBJECTS; lister->next++) {
+    int found = 0;
+    pthread_mutex_lock(&native_lock);
+    for (; !found && lister->next < OBJECTS; lister->next++) {
         const struct set_object *object = &native.objects[lister->next];
         if (!*object->name)
             continue;
-        *out = (struct ipcfs_entry){object->name, object->number, (uint64_t)++lister->next, S_IFDIR};
-        return 1;
+        (void)memcpy(lister->name, object->name, sizeof lister->name);
+        *out = (struct ipcfs_entry){lister->name, object->number, (uint64_t)lister->next + 1, S_IFDIR};
+        found = 1;
     }
-    return 0;
+    pthread_mutex_unlock(&native_lock);
+    return found;
 }
 
 void native_list_close(struct ipcfs_lister *lister)
