@@ -38,6 +38,9 @@ enum {
     INODE_FIXED = 0xFF,
 };
 
+/* The bits of an object's number (struct ipcfs_objid). */
+static const uint64_t OBJECT_NUMBER = (UINT64_C(1) << 48) - 1;
+
 static uint64_t kind_number(const struct ipcfs_backend *backend)
 {
     uint64_t number = 0;
@@ -96,7 +99,8 @@ void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_f
                        struct statx *out)
 {
     *out = found->stat;
-    out->stx_ino = object_inode(backend, found->id.number);
+    /* What stat() says by now, and not what it was when it was found: a System V segment gets its number with its size. */
+    out->stx_ino = object_inode(backend, found->stat.stx_ino & OBJECT_NUMBER);
 }
 
 /*

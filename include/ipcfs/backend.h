@@ -258,6 +258,8 @@ struct ipcfs_backend {
     int (*hold)(const struct ipcfs_ref *ref, struct ipcfs_hold **out);
     void (*release)(struct ipcfs_hold *hold);
 
+    /* The low 48 bits of stx_ino are the object's `id.number`; of a file that had no object when it was created (create()
+     * of a kind with `fixed_size`), that of the object it has by now. */
     int (*stat)(const struct ipcfs_ref *ref, struct statx *out);
     /* `file` is the descriptor the change came by (ftruncate(2)), or NULL where it came by the name. */
     int (*change)(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change);
