@@ -48,6 +48,8 @@ static const struct suite *const suites[] = {
     &sysv_sem_hold_suite,
     &sysv_sem_access_suite,
     &sysv_sem_storm_suite,
+    &sysv_shm_suite,
+    &sysv_shm_access_suite,
     &sysv_shm_data_suite,
     &sysv_shm_pending_suite,
 };

@@ -94,6 +94,8 @@ extern const struct suite sysv_sem_wait_suite;
 extern const struct suite sysv_sem_hold_suite;
 extern const struct suite sysv_sem_access_suite;
 extern const struct suite sysv_sem_storm_suite;
+extern const struct suite sysv_shm_suite;
+extern const struct suite sysv_shm_access_suite;
 extern const struct suite sysv_shm_data_suite;
 extern const struct suite sysv_shm_pending_suite;
 extern const struct suite mq_make_suite;
