@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint.h"
+#include "endpoint_sem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,10 @@ static int parse_file(struct endpoint *end, const char *text)
 
 int endpoint_parse(struct endpoint *end, const char *text)
 {
-    *end = (struct endpoint){.id = -1};
+    *end = (struct endpoint){.id = -1, .wait = -1};
+    int semaphore = semaphore_parse(end, text);
+    if (semaphore != 0)
+        return semaphore == 1 ? 0 : -1;
     const char *queue = after(text, "mq:");
     if (queue) {
         end->type = ENDPOINT_MQ;
@@ -105,14 +109,20 @@ int endpoint_open(struct endpoint *end, int flags)
         return open_mq(end, flags) == -1 ? -1 : 0;
     case ENDPOINT_SYSV:
         return open_sysv(end) == -1 ? -1 : 0;
-    default:
+    case ENDPOINT_FILE:
         end->id = open(end->name, flags | O_CLOEXEC | (end->packet ? O_DIRECT : 0), 0600);
         return end->id == -1 ? -1 : 0;
+    default:
+        return semaphore_open(end, flags);
     }
 }
 
 void endpoint_close(struct endpoint *end)
 {
+    if (is_semaphore(end)) {
+        semaphore_close(end);
+        return;
+    }
     if (end->id != -1 && end->type != ENDPOINT_SYSV)
         close(end->id);
     end->id = -1;
@@ -124,6 +134,8 @@ void endpoint_free(struct endpoint *end)
         (void)mq_unlink(end->name);
     if (end->made && end->type == ENDPOINT_SYSV)
         (void)msgctl(end->id, IPC_RMID, NULL);
+    if (is_semaphore(end))
+        semaphore_remove(end);
     endpoint_close(end);
     free(end->name);
     end->name = NULL;
@@ -139,6 +151,8 @@ int endpoint_capacity(const struct endpoint *end, size_t size)
         return mq_getattr(end->id, &attributes) == -1 ? -1 : (int)attributes.mq_maxmsg;
     if (end->type == ENDPOINT_SYSV)
         return msgctl(end->id, IPC_STAT, &state) == -1 ? -1 : (int)(state.msg_qbytes / size);
+    if (is_semaphore(end))
+        return SEMAPHORE_CAPACITY;
     errno = EINVAL;
     return -1;
 }
@@ -159,8 +173,10 @@ int endpoint_send(const struct endpoint *end, const struct envelope *envelope, s
         return mq_send(end->id, envelope->text, size, 0);
     case ENDPOINT_SYSV:
         return msgsnd(end->id, envelope, size, 0);
-    default:
+    case ENDPOINT_FILE:
         return all_or_nothing(write(end->id, envelope->text, size), size);
+    default:
+        return semaphore_post(end);
     }
 }
 
@@ -171,9 +187,11 @@ int endpoint_receive(const struct endpoint *end, struct envelope *envelope, size
         return all_or_nothing(mq_receive(end->id, envelope->text, MESSAGE_MAX, NULL), size);
     case ENDPOINT_SYSV:
         return all_or_nothing(msgrcv(end->id, envelope, MESSAGE_MAX, 0, 0), size);
-    default:
+    case ENDPOINT_FILE:
         if (all_or_nothing(read(end->id, envelope->text, size), size) == -1)
             return -1;
         return end->packet ? 0 : all_or_nothing(read(end->id, envelope->text, size), 0);
+    default:
+        return semaphore_wait(end);
     }
 }

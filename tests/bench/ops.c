@@ -45,10 +45,10 @@ int way_wrong(struct way *way, const char *what)
 
 /* ---- read and write ------------------------------------------------------------------------------------------ */
 
-static int prepare_io(struct way *way)
+int io_open(struct way *way, int flags)
 {
     struct stat st;
-    way->fd = open(way->path, O_RDWR | O_CLOEXEC);
+    way->fd = open(way->path, flags | O_CLOEXEC);
     if (way->fd == -1)
         return way_failed(way, "open");
     if (fstat(way->fd, &st) == -1)
@@ -58,6 +58,11 @@ static int prepare_io(struct way *way)
     way->span = (size_t)st.st_size < most ? (size_t)st.st_size : most;
     if (way->span < way->size)
         way->span = way->size;
+    return io_buffer(way);
+}
+
+int io_buffer(struct way *way)
+{
     way->buf = aligned_alloc(4096, (way->size + 4095) / 4096 * 4096);
     if (!way->buf)
         return way_failed(way, "memory");
@@ -65,14 +70,19 @@ static int prepare_io(struct way *way)
     return 0;
 }
 
-static off_t next_offset(struct way *way)
+static int prepare_io(struct way *way)
+{
+    return io_open(way, O_RDWR);
+}
+
+off_t next_offset(struct way *way)
 {
     size_t at = way->at;
     way->at = at + 2 * way->size <= way->span ? at + way->size : 0;
     return (off_t)at;
 }
 
-static int run_pread(struct way *way, uint64_t n)
+int run_pread(struct way *way, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
         ssize_t got = pread(way->fd, way->buf, way->size, next_offset(way));
@@ -84,7 +94,7 @@ static int run_pread(struct way *way, uint64_t n)
     return 0;
 }
 
-static int run_pwrite(struct way *way, uint64_t n)
+int run_pwrite(struct way *way, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
         ssize_t put = pwrite(way->fd, way->buf, way->size, next_offset(way));
@@ -98,12 +108,9 @@ static int run_pwrite(struct way *way, uint64_t n)
 
 /* ---- a mapping ----------------------------------------------------------------------------------------------- */
 
-#define MAP_MOST ((size_t)16 << 20)
+void *map_place;
 
-/* Where the first mapping went: all others go there too, so that no competitor has the luckier address. */
-static void *map_place;
-
-static int prepare_map(struct way *way)
+int prepare_map(struct way *way)
 {
     struct stat st;
     way->fd = open(way->path, O_RDWR | O_CLOEXEC);
@@ -119,21 +126,26 @@ static int prepare_map(struct way *way)
     return 0;
 }
 
-/* Mapped anew for every batch, and every page there: what is timed is the access, not the fault, and which pages
-   the page tables happen to lie in changes from round to round. */
-static int begin_map(struct way *way)
+void map_use(struct way *way, void *map)
 {
-    void *map = mmap(map_place, way->span, PROT_READ | PROT_WRITE, MAP_SHARED, way->fd, 0);
-    if (map == MAP_FAILED)
-        return way_failed(way, "mmap");
     map_place = map;
     way->map = map;
     for (size_t at = 0; at < way->span; at += 4096)
         ((volatile char *)map)[at] = 'x';
+}
+
+/* Mapped anew for every batch, and every page there: what is timed is the access, not the fault, and which pages
+   the page tables happen to lie in changes from round to round. */
+int begin_map(struct way *way)
+{
+    void *map = mmap(map_place, way->span, PROT_READ | PROT_WRITE, MAP_SHARED, way->fd, 0);
+    if (map == MAP_FAILED)
+        return way_failed(way, "mmap");
+    map_use(way, map);
     return 0;
 }
 
-static void end_map(struct way *way)
+void end_map(struct way *way)
 {
     munmap(way->map, way->span);
     way->map = NULL;
@@ -144,28 +156,28 @@ static volatile uint64_t *word(struct way *way, uint64_t i)
     return (volatile uint64_t *)(void *)(way->map + (i * sizeof(uint64_t) & (way->span - 1)));
 }
 
-static int run_load_random(struct way *way, uint64_t n)
+int run_load_random(struct way *way, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
         (void)*word(way, rng_next(&way->rng));
     return 0;
 }
 
-static int run_store_random(struct way *way, uint64_t n)
+int run_store_random(struct way *way, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
         *word(way, rng_next(&way->rng)) = i;
     return 0;
 }
 
-static int run_load_seq(struct way *way, uint64_t n)
+int run_load_seq(struct way *way, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
         (void)*word(way, way->at++);
     return 0;
 }
 
-static int run_store_seq(struct way *way, uint64_t n)
+int run_store_seq(struct way *way, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
         *word(way, way->at++) = i;
@@ -229,7 +241,7 @@ static int run_get(struct way *way, uint64_t n)
 
 /* ---- ls ------------------------------------------------------------------------------------------------------ */
 
-static int run_program(struct way *way, char *const argv[])
+int run_program(struct way *way, char *const argv[])
 {
     posix_spawn_file_actions_t actions;
     pid_t pid;
@@ -243,7 +255,7 @@ static int run_program(struct way *way, char *const argv[])
     while (waitpid(pid, &status, 0) == -1)
         if (errno != EINTR)
             return way_failed(way, "waitpid");
-    return status == 0 ? 0 : way_wrong(way, "ls failed");
+    return status == 0 ? 0 : way_wrong(way, "the program failed");
 }
 
 static int run_ls(struct way *way, uint64_t n)
@@ -308,7 +320,7 @@ const struct op file_ops[] = {
     {0},
 };
 
-const struct op *const all_ops[] = {file_ops, message_ops, NULL};
+const struct op *const all_ops[] = {file_ops, message_ops, sem_ops, sysv_ops, NULL};
 
 const struct op *op_find(const char *name)
 {
