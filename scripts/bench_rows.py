@@ -220,6 +220,8 @@ class Semaphore:
 
     native: str
     file: str  # the directory of it in the mount
+    state: str  # of it, or of its set
+    levels: int  # of directories above its files that are asked for each time
 
     @property
     def directory(self):
@@ -227,12 +229,13 @@ class Semaphore:
 
 
 def posix_semaphore(number):
-    return Semaphore(f"sem:/bench{number}", f"sem/bench{number}")
+    return Semaphore(f"sem:/bench{number}", f"sem/bench{number}", f"ctl/sem/bench{number}/state", 2)
 
 
 def sysv_semaphore(number):
     """The first or second one of the set."""
-    return Semaphore(f"semset:{SET_KEY:#x}:{number}", f"sysv/sem/by-key/0x{SET_KEY:08x}/{number}")
+    place = f"sysv/sem/by-key/0x{SET_KEY:08x}"
+    return Semaphore(f"semset:{SET_KEY:#x}:{number}", f"{place}/{number}", f"ctl/{place}/state", 3)
 
 
 def semaphore_rows(name, semaphore_of):
@@ -244,13 +247,19 @@ def semaphore_rows(name, semaphore_of):
 
     native, mounted = f"{one.native},{other.native}", f"{one.directory},{other.directory}"
     floor = "null-packet:{nop}/ping,null-packet:{nop}/pong"
+    # The names of objects, and their attributes, are asked for each time: what that costs is no work of the daemon's.
+    deep = "null:{nop}/" + one.levels * "fresh/" + "ctl"
     shape = {"size": POST, "batch_us": 10000, "rounds": 0.5, "rate": True}
     return [
         row("post + take", "post-wait", "null-packet:{nop}/stream"),
         row("post", "send", "null:{nop}/stream"),
         row("take", "receive", "null-packet:{nop}/stream"),
         row("hold (open + close)", "sem-hold", "null:{nop}/null"),
+        row("hold, floor as deep", "sem-hold", deep),
         row("get value", "sem-value", "null:{nop}/ctl", target=1.3),
+        row("get value, floor as deep", "sem-value", deep),
+        Row(f"get {one.state}", "sem-value", "{mnt}/" + f"{one.state},{one.native}", floor="null:{nop}/ctl," + one.native,
+            base="floor", target=1.3),
         Row(f"{name}: ping-pong, both through the mount", "ping-pong", f"{mounted},{mounted}", native, f"{floor},{floor}",
             **shape),
         Row(f"{name}: ping-pong, one of the two", "ping-pong", f"{mounted},{native}", native, **shape),

@@ -10,10 +10,12 @@
  *   data      with --backing: that file, its data carried by the kernel (passthrough)
  *   stream    as null, but opened as a message queue is
  *   ping, pong  each a pipe for one message
+ *   fresh/    with ctl and another fresh/, FRESH_LEVELS deep: asked for each time, as the directories of objects are
  *   dir/      --files static regular files, for ls and ls -l
  *
  * The loop is libfuse's own multi-threaded one; others can be chosen to see what a wake-up costs.
  */
+#include "nopfs_loop.h"
 #include "nopfs_message.h"
 
 #include <errno.h>
@@ -30,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FRESH_LEVELS 3
+
 /* Node ids; they never go away, so FORGET has nothing to do. */
 enum {
     INO_ROOT = FUSE_ROOT_ID,
@@ -38,39 +42,52 @@ enum {
     INO_DATA,
     INO_STREAM,
     INO_PIPE0,
-    INO_DIR = INO_PIPE0 + PIPES,
+    INO_FRESH = INO_PIPE0 + PIPES,
+    INO_DIR = INO_FRESH + FRESH_LEVELS,
     INO_FILE0
 };
 
 #define NAME_FMT "f%06u"
 #define NAME_LEN 7
-#define MAX_THREADS 64
 
 static const char ctl_text[] = "name: nothing\nsize: 4096\nmode: 0644\nuid: 0\ngid: 0\n";
 static const char zeroes[1 << 20];
-
-enum loop_kind { LOOP_MT, LOOP_FIXED, LOOP_POLL };
-static const char *const loop_names[] = {"mt", "fixed", "poll"};
 
 static struct {
     unsigned files;
     double entry_timeout;
     double attr_timeout;
     double dir_timeout;
-    unsigned threads;
-    unsigned poll_us;
-    enum loop_kind loop;
+    struct loop loop;
     const char *backing;
     off_t backing_size;
-} cfg = {.files = 10000, .dir_timeout = 3600, .poll_us = 50};
+} cfg = {.files = 10000, .dir_timeout = 3600, .loop = {.poll_us = 50}};
 
 static char (*names)[NAME_LEN + 1];
 
 /* ---- answers ------------------------------------------------------------------------------------------------- */
 
+static bool is_fresh(fuse_ino_t ino)
+{
+    return ino >= INO_FRESH && ino < INO_FRESH + FRESH_LEVELS;
+}
+
 static bool is_dir(fuse_ino_t ino)
 {
+    return ino == INO_ROOT || ino == INO_DIR || is_fresh(ino);
+}
+
+/* A directory that may be kept for as long as those of the tree itself. */
+static bool is_kept(fuse_ino_t ino)
+{
     return ino == INO_ROOT || ino == INO_DIR;
+}
+
+static double attr_timeout(fuse_ino_t ino)
+{
+    if (is_dir(ino))
+        return is_kept(ino) ? cfg.dir_timeout : 0;
+    return cfg.attr_timeout;
 }
 
 static bool is_pipe(fuse_ino_t ino)
@@ -95,8 +112,8 @@ static struct fuse_entry_param entry_of(fuse_ino_t ino)
 {
     struct fuse_entry_param e = {.ino = ino,
                                  .generation = 1,
-                                 .attr_timeout = is_dir(ino) ? cfg.dir_timeout : cfg.attr_timeout,
-                                 .entry_timeout = is_dir(ino) ? cfg.dir_timeout : cfg.entry_timeout};
+                                 .attr_timeout = attr_timeout(ino),
+                                 .entry_timeout = is_kept(ino) ? cfg.dir_timeout : cfg.entry_timeout};
     attr_of(ino, &e.attr);
     return e;
 }
@@ -105,9 +122,16 @@ static struct fuse_entry_param entry_of(fuse_ino_t ino)
 static const struct {
     const char *name;
     fuse_ino_t ino;
-} root_entries[] = {{"null", INO_NULL},     {"ctl", INO_CTL},    {"dir", INO_DIR},
-                    {"stream", INO_STREAM}, {"ping", INO_PIPE0}, {"pong", INO_PIPE0 + 1}};
+} root_entries[] = {{"null", INO_NULL},  {"ctl", INO_CTL},        {"dir", INO_DIR},    {"stream", INO_STREAM},
+                    {"ping", INO_PIPE0}, {"pong", INO_PIPE0 + 1}, {"fresh", INO_FRESH}};
 #define ROOT_ENTRIES (sizeof root_entries / sizeof *root_entries)
+
+static fuse_ino_t find_fresh(fuse_ino_t parent, const char *name)
+{
+    if (strcmp(name, "ctl") == 0)
+        return INO_CTL;
+    return strcmp(name, "fresh") == 0 && is_fresh(parent + 1) ? parent + 1 : 0;
+}
 
 static fuse_ino_t find(fuse_ino_t parent, const char *name)
 {
@@ -117,6 +141,8 @@ static fuse_ino_t find(fuse_ino_t parent, const char *name)
                 return root_entries[i].ino;
         return cfg.backing && strcmp(name, "data") == 0 ? INO_DATA : 0;
     }
+    if (is_fresh(parent))
+        return find_fresh(parent, name);
     if (parent != INO_DIR || name[0] != 'f')
         return 0;
     unsigned long i = strtoul(name + 1, NULL, 10);
@@ -164,7 +190,7 @@ static void nop_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
     (void)fi;
     struct stat st;
     if (attr_of(ino, &st))
-        fuse_reply_attr(req, &st, is_dir(ino) ? cfg.dir_timeout : cfg.attr_timeout);
+        fuse_reply_attr(req, &st, attr_timeout(ino));
     else
         fuse_reply_err(req, ENOENT);
 }
@@ -258,8 +284,8 @@ static fuse_ino_t entry_at(fuse_ino_t dir, unsigned i, const char **name)
         *name = root_entries[i].name;
         return root_entries[i].ino;
     }
-    if (i >= cfg.files)
-        return 0;
+    if (i >= cfg.files || dir != INO_DIR)
+        return 0; /* what is in the others is only looked up */
     *name = names[i];
     return INO_FILE0 + i;
 }
@@ -312,99 +338,6 @@ static const struct fuse_lowlevel_ops nop_ops = {
     .readdir = nop_readdir,
 };
 
-/* ---- loops --------------------------------------------------------------------------------------------------- */
-
-static int64_t now_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
-}
-
-/* One thread that reads and answers until the session ends; the descriptor blocks. */
-static void *read_and_answer(void *arg)
-{
-    struct fuse_session *se = arg;
-    struct fuse_buf buf = {0};
-    while (!fuse_session_exited(se)) {
-        int n = fuse_session_receive_buf(se, &buf);
-        if (n == -EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        fuse_session_process_buf(se, &buf);
-    }
-    fuse_session_exit(se);
-    free(buf.mem);
-    return NULL;
-}
-
-/* A fixed number of threads, all asleep in read. */
-static int loop_fixed(struct fuse_session *se)
-{
-    pthread_t threads[MAX_THREADS];
-    unsigned started = 0;
-    while (started + 1 < cfg.threads && pthread_create(&threads[started], NULL, read_and_answer, se) == 0)
-        started++;
-    read_and_answer(se);
-    for (unsigned i = 0; i < started; i++) {
-        pthread_cancel(threads[i]);
-        pthread_join(threads[i], NULL);
-    }
-    return 0;
-}
-
-/* One thread that asks again and again for up to poll_us after the last request, and only then sleeps. */
-static int loop_poll(struct fuse_session *se)
-{
-    int fd = fuse_session_fd(se);
-    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == -1)
-        return -errno;
-    struct fuse_buf buf = {0};
-    int64_t busy = now_us();
-    while (!fuse_session_exited(se)) {
-        int n = fuse_session_receive_buf(se, &buf);
-        if (n > 0) {
-            fuse_session_process_buf(se, &buf);
-            busy = now_us();
-        } else if (n == -EAGAIN && now_us() - busy < cfg.poll_us) {
-            sched_yield();
-        } else if (n == -EAGAIN) {
-            struct pollfd p = {.fd = fd, .events = POLLIN};
-            poll(&p, 1, -1);
-            busy = now_us();
-        } else if (n != -EINTR) {
-            break;
-        }
-    }
-    free(buf.mem);
-    return 0;
-}
-
-static int loop_mt(struct fuse_session *se)
-{
-    struct fuse_loop_config *lc = fuse_loop_cfg_create();
-    if (!lc)
-        return -ENOMEM;
-    if (cfg.threads)
-        fuse_loop_cfg_set_max_threads(lc, cfg.threads);
-    int rc = fuse_session_loop_mt(se, lc);
-    fuse_loop_cfg_destroy(lc);
-    return rc;
-}
-
-static int run_loop(struct fuse_session *se)
-{
-    switch (cfg.loop) {
-    case LOOP_FIXED:
-        return loop_fixed(se);
-    case LOOP_POLL:
-        return loop_poll(se);
-    default:
-        return loop_mt(se);
-    }
-}
-
 /* ---- start-up ------------------------------------------------------------------------------------------------ */
 
 static void usage(FILE *out)
@@ -418,15 +351,6 @@ static void usage(FILE *out)
                  "  --loop=KIND         mt (libfuse's, default), fixed, poll\n"
                  "  --threads=N         for mt: at most; for fixed: exactly (1)\n"
                  "  --poll-us=N         for poll: microseconds to poll before sleeping (50)\n");
-}
-
-static int parse_loop(const char *name)
-{
-    for (size_t i = 0; i < sizeof loop_names / sizeof *loop_names; i++)
-        if (strcmp(name, loop_names[i]) == 0)
-            return (int)i;
-    fprintf(stderr, "nopfs: no such loop: %s\n", name);
-    exit(2);
 }
 
 static const char *parse_args(int argc, char **argv)
@@ -452,13 +376,16 @@ static const char *parse_args(int argc, char **argv)
             cfg.dir_timeout = strtod(optarg, NULL);
             break;
         case 'l':
-            cfg.loop = (enum loop_kind)parse_loop(optarg);
+            if (!loop_parse(&cfg.loop, optarg)) {
+                fprintf(stderr, "nopfs: no such loop: %s\n", optarg);
+                exit(2);
+            }
             break;
         case 't':
-            cfg.threads = (unsigned)strtoul(optarg, NULL, 10);
+            cfg.loop.threads = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'u':
-            cfg.poll_us = (unsigned)strtoul(optarg, NULL, 10);
+            cfg.loop.poll_us = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'b':
             cfg.backing = optarg;
@@ -471,7 +398,7 @@ static const char *parse_args(int argc, char **argv)
             exit(2);
         }
     }
-    if (optind + 1 != argc || cfg.files > 999999 || cfg.threads > MAX_THREADS) {
+    if (optind + 1 != argc || cfg.files > 999999 || cfg.loop.threads > LOOP_THREADS_MAX) {
         usage(stderr);
         exit(2);
     }
@@ -496,7 +423,7 @@ static int serve(struct fuse_session *se, const char *mountpoint)
         return 1;
     int rc = 1;
     if (fuse_session_mount(se, mountpoint) == 0) {
-        rc = run_loop(se) < 0;
+        rc = loop_run(&cfg.loop, se) < 0;
         fuse_session_unmount(se);
     }
     fuse_remove_signal_handlers(se);
