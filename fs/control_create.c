@@ -163,7 +163,7 @@ static int make(const struct order *order, const struct caller *caller)
     /* The last directory is the one in which names are chosen: by-key, not by-id. */
     while (kind->directories[wish.directory + 1])
         wish.directory++;
-    struct ipcfs_created created;
+    struct ipcfs_created created = {0}; /* a kind may have no file to give */
     int error = kind->create(&wish, &created);
     if (error) {
         if (!order->reason->length && !text_error(order->reason))

@@ -82,7 +82,7 @@ static int publish_created(struct ipcfs *fs, const struct wish *wish, const stru
 static int create_object(struct ipcfs *fs, const struct wish *wish, struct handle *handle,
                          struct fuse_file_info *info, struct fuse_entry_param *entry)
 {
-    struct ipcfs_created created;
+    struct ipcfs_created created = {0}; /* a kind may have no file to give */
     int error = create_as_caller(wish, &created);
     if (!error) {
         error = publish_created(fs, wish, &created, handle, info, entry);
@@ -120,7 +120,7 @@ static int make_node(struct ipcfs *fs, const struct wish *wish, mode_t type, str
     if (!wish->directory || ipcfs_is_directory(wish->directory->objects) != S_ISDIR(type) ||
         (!S_ISREG(type) && !S_ISDIR(type)))
         return -EPERM;
-    struct ipcfs_created created;
+    struct ipcfs_created created = {0}; /* a kind may have no file to give */
     int error = create_as_caller(wish, &created);
     if (error)
         return error;

@@ -71,8 +71,9 @@ static int create_set(const struct ipcfs_wish *wish, struct ipcfs_created *out)
     int error = native_by_name(wish->name) ? -EEXIST : -ENOSPC;
     if (error == -ENOSPC &&
         (object = native_make(wish->name, wish->mode, wish->caller->uid, wish->caller->gid))) {
-        *out = (struct ipcfs_created){
-            .found = {.id = {object->number, object->birth}, .stat = attributes(object)}, .made = true};
+        /* One by one: nothing says that who has no file to give must say so. */
+        out->found = (struct ipcfs_found){.id = {object->number, object->birth}, .stat = attributes(object)};
+        out->made = true;
         error = native_new_hold(object, &out->hold);
         if (error)
             *parts_object(wish->name)->name = '\0';
