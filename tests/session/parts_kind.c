@@ -10,7 +10,8 @@
 
 static struct statx attributes(const struct set_object *object)
 {
-    return (struct statx){.stx_mode = (uint16_t)(S_IFDIR | object->mode),
+    return (struct statx){.stx_ino = object->number,
+                          .stx_mode = (uint16_t)(S_IFDIR | object->mode),
                           .stx_uid = object->uid,
                           .stx_gid = object->gid,
                           .stx_nlink = 2};

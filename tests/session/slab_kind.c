@@ -8,7 +8,8 @@
 
 static struct statx slab_attributes(void)
 {
-    return (struct statx){.stx_mode = S_IFREG | 0600, .stx_nlink = 1, .stx_size = (uint64_t)native.slab_size};
+    return (struct statx){
+        .stx_ino = 77, .stx_mode = S_IFREG | 0600, .stx_nlink = 1, .stx_size = (uint64_t)native.slab_size};
 }
 
 static int find_slab(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)

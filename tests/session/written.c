@@ -62,7 +62,9 @@ static int find_object(unsigned directory, const char *name, struct ipcfs_found 
     (void)hold;
     if (strcmp(name, "one") != 0 && strcmp(name, "list") != 0)
         return -ENOENT;
-    *out = (struct ipcfs_found){.id = {.number = 1 + (*name == 'l')}, .stat = {.stx_mode = S_IFREG | 0600}};
+    uint64_t number = 1 + (*name == 'l');
+    *out = (struct ipcfs_found){.id = {.number = number},
+                                .stat = {.stx_ino = number, .stx_mode = S_IFREG | 0600}};
     return 0;
 }
 
@@ -158,7 +160,8 @@ static const struct ipcfs_verb verbs[] = {
 static const struct ipcfs_verb no_files[] = {{0}};
 
 /* render() by the entry's name. */
-static int list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry, struct ipcfs_value *values)
+static int list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
+                       struct ipcfs_value *values)
 {
     (void)lister;
     struct ipcfs_ref ref = {.name = entry->name};
