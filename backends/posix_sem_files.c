@@ -97,6 +97,7 @@ static bool is_about_number(const char *word, size_t length)
 
 static int write_post(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written)
 {
+    (void)ref;
     (void)number;
     uint64_t count = 1;
     size_t length = 0;
@@ -104,19 +105,14 @@ static int write_post(const struct ipcfs_ref *ref, int64_t number, const struct 
     int error = 0;
     if (is_about_number(word, length))
         error = parse_number(written, word, length, POSTS_MAX, "the posts of one write", &count);
-    struct sem_word *mapped = NULL;
     if (!error)
-        error = map_word(ref, &mapped);
-    if (error)
-        return error;
-    error = sem_word_post(mapped, (uint32_t)count);
+        error = sem_word_post(written->file->word, (uint32_t)count);
     if (error == -EOVERFLOW)
         text_printf(written->reason, "the value would be over SEM_VALUE_MAX (%d)", SEM_VALUE_MAX);
-    sem_word_unmap(mapped);
     return error;
 }
 
-/* ---- wait and hold ---- */
+/* ---- post, wait and hold, open ---- */
 
 static int open_file(const struct ipcfs_ref *ref, bool is_hold, struct ipcfs_file **out)
 {
@@ -140,6 +136,13 @@ static int open_wait(const struct ipcfs_ref *ref, int64_t number, int flags, str
     (void)number;
     if ((flags & O_ACCMODE) != O_RDONLY)
         return -EACCES;
+    return open_file(ref, false, out);
+}
+
+static int open_post(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out)
+{
+    (void)number;
+    (void)flags;
     return open_file(ref, false, out);
 }
 
@@ -259,7 +262,8 @@ const struct ipcfs_verb posix_sem_files[] = {
      .write_needs = NEEDS_BOTH,
      .help = "write N: adds N, all or nothing (sem_post); an empty line or a word adds 1",
      .blank = true,
-     .write = write_post},
+     .write = write_post,
+     .open = open_post},
     {.name = "wait",
      .type = IPCFS_VERB_FILE,
      .mode = 0444,

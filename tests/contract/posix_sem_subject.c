@@ -57,12 +57,26 @@ const struct ipcfs_verb *sem_file(const char *name)
     return NULL;
 }
 
+/* As a descriptor that is opened for it does. */
 static int write_and_hear(const struct ipcfs_ref *ref, const char *file, const char *line,
                           struct text *reason)
 {
-    const struct ipcfs_written written = {
-        .data = line, .size = strlen(line), .caller = &self, .reason = reason};
-    return sem_file(file)->write(ref, 0, &written);
+    const struct ipcfs_verb *verb = sem_file(file);
+    struct ipcfs_written written = {.data = line, .size = strlen(line), .caller = &self, .reason = reason};
+    struct ipcfs_ref held = *ref;
+    struct ipcfs_hold *hold = NULL;
+    int error = verb->open && !ref->hold ? kind->hold(ref, &hold) : 0;
+    if (hold)
+        held.hold = hold;
+    if (!error && verb->open)
+        error = verb->open(&held, 0, O_WRONLY, &written.file);
+    if (!error)
+        error = verb->write(&held, 0, &written);
+    if (written.file)
+        kind->close(written.file);
+    if (hold)
+        kind->release(hold);
+    return error;
 }
 
 int write_verb_line(const struct ipcfs_ref *ref, const char *file, const char *line)
