@@ -41,7 +41,8 @@ static inline uint32_t sem_word_waiters(uint64_t word)
 /* By pread(2), of a descriptor that may read: no mapping. −EIDRM where the file is too short for a semaphore. */
 int sem_word_read(int fd, uint64_t *word);
 
-/* Maps it, by a descriptor that may read and write and is not needed after. −EIDRM as above. */
+/* Maps it, by a descriptor that may read and write and is not needed after. −EIDRM as above; −ENOMEM also where the
+ * process has vm.max_map_count mappings. */
 int sem_word_map(int fd, struct sem_word **out);
 void sem_word_unmap(struct sem_word *word);
 

@@ -420,6 +420,21 @@ static void test_change_of_size(void **state)
     assert_int_equal(stat_object(&ref).stx_mode & 0777, 0700);
 }
 
+/* The file never becomes a program: it has the rights to read and to write, and no others. */
+static void test_change_of_mode(void **state)
+{
+    (void)state;
+    struct stat native;
+    struct ipcfs_found found = make_object("a");
+    struct ipcfs_ref ref = ref_by_name(&found, "a");
+    struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = S_IFDIR | 07751};
+    assert_int_equal(kind->change(&ref, NULL, &change), 0);
+    assert_int_equal(stat("/dev/shm/sem.a", &native), 0);
+    assert_int_equal(native.st_mode, S_IFREG | 0640);
+    assert_int_equal(shown_number(&ref, "mode"), 0640);
+    assert_int_equal(stat_object(&ref).stx_mode, S_IFDIR | 0750);
+}
+
 static const struct CMUnitTest tests[] = {
     SEM_TEST(test_native_semaphore),
     SEM_TEST(test_made_semaphore_is_native),
@@ -441,6 +456,7 @@ static const struct CMUnitTest tests[] = {
     SEM_TEST(test_limits),
     SEM_TEST(test_open_without_memory),
     SEM_TEST(test_change_of_size),
+    SEM_TEST(test_change_of_mode),
 };
 
 const struct suite posix_sem_suite = {

@@ -6,6 +6,7 @@
 #include "posix_sem_subject.h"
 
 #include "random.h"
+#include "sem_guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -470,6 +471,37 @@ static void send_signal(void)
     _exit(97);
 }
 
+static int touch_in_access(void *memory, void *argument)
+{
+    (void)memory;
+    (void)argument;
+    touch_lost_page();
+    return 0;
+}
+
+static int send_in_access(void *memory, void *argument)
+{
+    (void)memory;
+    (void)argument;
+    send_signal();
+    return 0;
+}
+
+/* The same while an access is guarded: it is not what the guard was told to expect. */
+static void touch_under_guard(void)
+{
+    char memory[8];
+    (void)sem_guard_run(memory, sizeof memory, touch_in_access, NULL);
+    _exit(93);
+}
+
+static void send_under_guard(void)
+{
+    char memory[8];
+    (void)sem_guard_run(memory, sizeof memory, send_in_access, NULL);
+    _exit(92);
+}
+
 static void on_old_signal(int number)
 {
     _exit(number == SIGBUS ? 42 : 96);
@@ -515,6 +547,10 @@ static void test_other_faults(void **state)
         assert_int_equal(end_by(touch_lost_page, &informed, stopped), 43);
         assert_int_equal(end_by(send_signal, &informed, stopped), 43);
     }
+    assert_int_equal(end_by(touch_under_guard, &standard, false), -SIGBUS);
+    assert_int_equal(end_by(touch_under_guard, &informed, false), 43);
+    assert_int_equal(end_by(send_under_guard, &standard, false), -SIGBUS);
+    assert_int_equal(end_by(send_under_guard, &simple, false), 42);
 }
 
 static void *take_with_blocked_signals(void *argument)
