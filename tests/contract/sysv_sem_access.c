@@ -104,6 +104,7 @@ static const char *difference(const struct ipcfs_created *object, const struct i
         {"hold", try_open_file("hold", ref), may_write},
         {"op to wait for 0", try_prepare(object, "0:0 1:0"), may_read},
         {"op", try_prepare(object, "0:0 1:+1"), may_write},
+        {"op that waits for 0 last", try_prepare(object, "1:+1 0:0"), may_write},
         {"set values", write_line(set_file("values"), ref, 0, "0 0"), may_write},
         {"set value", write_line(member_file("value"), ref, 0, "0"), may_write},
         {"post 0", write_line(member_file("post"), ref, 0, "0"), may_write},

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -375,6 +376,7 @@ static void test_op_of_too_many(void **state)
  * replacing it by sets of other sizes that have the same id: with too small an array memory would be written over. */
 static void replace_for_ever(int id)
 {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (unsigned i = 0;; i++) {
         FILE *file = fopen("/proc/sys/kernel/sem_next_id", "we");
         if (!file || fprintf(file, "%d", id) < 0 || fclose(file))

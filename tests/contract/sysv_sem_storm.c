@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,7 +66,10 @@ static void start_processes(struct storm *storm, void (*turn)(int id, unsigned *
     for (unsigned i = 0; i < PROCESSES; i++) {
         storm->processes[i] = fork();
         assert_true(storm->processes[i] >= 0);
-        for (unsigned seed = i + 77; storm->processes[i] == 0;)
+        if (storm->processes[i] > 0)
+            continue;
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (unsigned seed = i + 77;;)
             turn(id_of(&storm->object), &seed);
     }
 }
@@ -172,6 +176,46 @@ static void test_units_are_conserved(void **state)
     assert_int_equal(native_value(id_of(&storm.object), 0), UNITS);
     assert_int_equal(native_get(id_of(&storm.object), 0, GETNCNT), 0);
     let_go(&storm.object);
+}
+
+/* ---- a daemon that is killed ---- */
+
+static void hold_for_ever(const struct ipcfs_created *object)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (unsigned i = 0;; i++) {
+        struct ipcfs_file *files[UNITS];
+        unsigned count = 1 + i % UNITS;
+        for (unsigned j = 0; j < count; j++) {
+            files[j] = open_member(object, "hold", 0);
+            if (hold_once(files[j]))
+                _exit(1);
+        }
+        for (unsigned j = 0; j < count; j++)
+            kind->close(files[(j + i) % count]);
+    }
+}
+
+/* In whatever it was just then: taking, holding or giving back. */
+static void test_killed_at_any_moment(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_set(1, 0600);
+    unsigned seed = 9;
+    native_put(id_of(&object), 0, UNITS);
+    for (int i = 0; i < 300; i++) {
+        int status = 0;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            hold_for_ever(&object);
+        usleep(next_random(&seed) % 3000);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(native_value(id_of(&object), 0), UNITS);
+    }
+    let_go(&object);
 }
 
 /* ---- vectors ---- */
@@ -298,6 +342,7 @@ static void test_sets_come_and_go(void **state)
 
 static const struct CMUnitTest tests[] = {
     TEST(test_units_are_conserved),
+    TEST(test_killed_at_any_moment),
     TEST(test_vectors_are_whole),
     TEST(test_sets_come_and_go),
 };
