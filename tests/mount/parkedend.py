@@ -1,34 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The end of the daemon and of the mount while operations are blocked: everybody ends, nothing is left, nothing is lost."""
 import os
-import re
 import select
 import signal
 import subprocess
 import time
 
-from mounttest import ASAN, MNT, SCRATCH, attempt, eq, in_child, main, ok
+from daemons import BOUND, Daemon, end_daemons
+from mounttest import ASAN, MNT, attempt, eq, in_child, main, ok
 from queues import (MQ, MSG, SOON, bash, clean_queues, make_mq, make_msg, mount_mqfs, output, shell, wait_blocked,
                     wait_until)
-
-IPCFS = os.environ['IPCFS']
-BOUND = 15
-
-
-class Daemon:
-    def __init__(self, *options):
-        with open(f'{SCRATCH}/log', 'wb') as log:
-            self.process = subprocess.Popen([IPCFS, '-f', *options, MNT], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(lambda: attempt(os.path.isdir, MQ), 'the mount', BOUND)
-
-    def ended(self):
-        status = self.process.wait(BOUND)
-        eq([l for l in open('/proc/self/mountinfo') if l.split()[4] == MNT], [], 'mounts')
-        return status
-
-    def parked(self):
-        with open(f'{MNT}/ctl/metrics') as f:
-            return int(re.search(r'^ipcfs_parked (\d+)$', f.read(), re.M).group(1))
 
 
 def waiters():
@@ -149,12 +130,7 @@ def test_sigterm_while_thousands_wait():
 
 
 def end_all():
-    """A failed test must not leave its daemons and mounts to the next one."""
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        if os.path.basename(attempt(os.readlink, f'/proc/{pid}/exe')) == os.path.basename(IPCFS):
-            os.kill(int(pid), signal.SIGKILL)
-    while any(l.split()[4] == MNT for l in open('/proc/self/mountinfo')):
-        subprocess.run(['umount', '-l', MNT], check=True)
+    end_daemons()
     clean_queues()
 
 

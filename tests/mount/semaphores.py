@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import signal
 import struct
 import time
 
@@ -165,7 +166,7 @@ class Posix:
 
 
 class SystemV:
-    """The first semaphore of a set of two."""
+    """The first semaphore of a set of two. Names of up to four bytes are keys."""
     kind, c = 'sysv/sem', 'sysv'
 
     def __init__(self, key=0x77, value=0):
@@ -189,7 +190,16 @@ class SystemV:
 FAMILIES = [cls for cls in (Posix, SystemV) if os.environ.get('KIND', '') in cls.kind]  # KIND=sysv: one alone
 
 
+def end_children():
+    """A failed test must not leave its waiters to the next one."""
+    for task in os.listdir('/proc/self/task'):
+        with open(f'/proc/self/task/{task}/children') as f:
+            for pid in f.read().split():
+                os.kill(int(pid), signal.SIGKILL)
+
+
 def clean_semaphores():
+    end_children()
     for semid in all_sets():
         Set.by_id(semid).remove()
 
