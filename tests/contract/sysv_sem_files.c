@@ -2,6 +2,8 @@
 /* The files of a semaphore set that are text, and `op`: what is read and written beside native users. */
 #include "sysv_sem_subject.h"
 
+#include "sysv_sem_values.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -372,6 +374,25 @@ static void test_op_of_too_many(void **state)
 
 /* ---- an id that means a larger set by now ---- */
 
+/* What the race below seldom meets: the array is of the set as it was, and the kernel would write 10,000 bytes. */
+static void test_array_that_is_too_small(void **state)
+{
+    (void)state;
+    struct ipcfs_created object = new_set(5000, 0600);
+    static const size_t counts[] = {1, 3, 2047, 2048, 2049, 4999};
+    for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
+        struct sysv_sem_values values = {0};
+        assert_int_equal(sysv_sem_values_make(counts[i], &values), 0);
+        values.values[0] = 7;
+        assert_int_equal(sysv_sem_set_all(id_of(&object), &values), -ESTALE);
+        assert_int_equal(native_value(id_of(&object), 0), 0);
+        assert_int_equal(sysv_sem_get_all(id_of(&object), &values), -ESTALE);
+        sysv_sem_values_release(&values);
+        sysv_sem_values_release(&values);
+    }
+    let_go(&object);
+}
+
 /* Reading and setting all values goes by what the set had a moment ago. Many times, while another process keeps
  * replacing it by sets of other sizes that have the same id: with too small an array memory would be written over. */
 static void replace_for_ever(int id)
@@ -427,6 +448,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_op_that_will_not_wait),
     TEST(test_op_refused),
     TEST(test_op_of_too_many),
+    TEST(test_array_that_is_too_small),
     TEST(test_replaced_by_a_larger_set),
 };
 
