@@ -256,7 +256,7 @@ static int mq_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
 }
 
 static int mq_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
-                           struct ipcfs_value *values)
+                          struct ipcfs_value *values)
 {
     (void)lister;
     struct ipcfs_ref ref = {.name = entry->name};

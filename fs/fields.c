@@ -185,8 +185,6 @@ static struct json_object *json_time(const struct timespec *time)
     return json_object_new_double_s((double)time->tv_sec + (double)time->tv_nsec / 1e9, digits);
 }
 
-static struct json_object *json_table(struct ipcfs_table *table);
-
 static struct json_object *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
 {
     char digits[24];
@@ -201,10 +199,9 @@ static struct json_object *json_value(enum ipcfs_field_type type, const struct i
         return json_object_new_string(digits);
     case IPCFS_TIME:
         return json_time(&value->time);
-    case IPCFS_TABLE:
-        return json_table(value->table);
     case IPCFS_NAME:
     case IPCFS_STRING:
+    case IPCFS_TABLE: /* json_table() */
         break;
     }
     return json_object_new_string(value->string);
@@ -213,8 +210,6 @@ static struct json_object *json_value(enum ipcfs_field_type type, const struct i
 static int set_value(struct json_object *object, const struct ipcfs_field *field,
                      const struct ipcfs_value *value)
 {
-    if (!value->known && field->type == IPCFS_TABLE)
-        return 0;
     if (!value->known)
         return json_object_object_add(object, field->name, NULL) ? -ENOMEM : 0; /* NULL is json-c's null */
     if (field->type == IPCFS_NAME)
@@ -222,11 +217,11 @@ static int set_value(struct json_object *object, const struct ipcfs_field *field
     return json_set(object, field->name, json_value(field->type, value));
 }
 
-/* NULL without memory. */
-static struct json_object *json_object_of(const struct ipcfs_field *fields, const struct ipcfs_value *values)
+/* Of the fields that are no tables. NULL without memory. */
+static struct json_object *json_row(const struct ipcfs_field *fields, const struct ipcfs_value *values)
 {
     struct json_object *object = json_object_new_object();
-    for (size_t i = 0; object && fields[i].name; i++) {
+    for (size_t i = 0; object && fields[i].name && fields[i].type != IPCFS_TABLE; i++) {
         if (set_value(object, &fields[i], &values[i])) {
             json_object_put(object);
             return NULL;
@@ -239,7 +234,7 @@ static struct json_object *json_table(struct ipcfs_table *table)
 {
     struct json_object *array = json_object_new_array();
     for (size_t i = 0; array && i < table->rows; i++) {
-        struct json_object *row = json_object_of(table->fields, ipcfs_table_row(table, i));
+        struct json_object *row = json_row(table->fields, ipcfs_table_row(table, i));
         if (!row || json_object_array_add(array, row)) {
             json_object_put(row);
             json_object_put(array);
@@ -249,10 +244,24 @@ static struct json_object *json_table(struct ipcfs_table *table)
     return array;
 }
 
+/* They come after all others. */
+static int set_tables(struct json_object *object, const struct ipcfs_field *fields,
+                      const struct ipcfs_value *values)
+{
+    for (size_t i = 0; fields[i].name; i++) {
+        if (fields[i].type != IPCFS_TABLE || !values[i].known)
+            continue;
+        int error = json_set(object, fields[i].name, json_table(values[i].table));
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
 int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values)
 {
-    AUTO_JSON *object = json_object_of(fields, values);
-    if (!object)
+    AUTO_JSON *object = json_row(fields, values);
+    if (!object || set_tables(object, fields, values))
         return -ENOMEM;
     size_t length = 0;
     const char *json = json_object_to_json_string_length(

@@ -83,7 +83,8 @@ void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct 
 /* Of a handle whose writes may wait: of a command (ops_command.c). */
 bool control_is_command(const struct handle *handle);
 /* Keeps the reason for last-error of that user. */
-void control_note_refusal(struct ipcfs *fs, const struct handle *handle, uid_t uid, const struct text *reason);
+void control_note_refusal(struct ipcfs *fs, const struct handle *handle, uid_t uid,
+                          const struct text *reason);
 /* The count written, or −errno. Not for commands. */
 ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size);
 

@@ -150,8 +150,7 @@ static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, 
     return error;
 }
 
-static int open_control(struct ipcfs *fs, fuse_req_t req, struct handle *handle,
-                        struct fuse_file_info *info)
+static int open_control(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct fuse_file_info *info)
 {
     int error = control_open(req, handle, info->flags);
     if (!error)

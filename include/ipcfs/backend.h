@@ -212,7 +212,8 @@ struct ipcfs_backend {
     /* What may follow the name in a line written to ctl/<kind>/create, beside mode=. An empty table: there is no such
      * file, because objects of this kind have nothing that is fixed at creation. */
     const struct ipcfs_field *options;
-    const struct ipcfs_verb *verbs; /* of ctl/<object>/, beside state and state.json, which every object has */
+    const struct ipcfs_verb
+        *verbs; /* of ctl/<object>/, beside state and state.json, which every object has */
     /* What is in an object that is a directory. An empty table: objects are files. */
     const struct ipcfs_verb *files;
     /* What is in each of its members, which are directories 0, 1 … (the semaphores of a set). */
