@@ -122,6 +122,7 @@ left = set()  # segments that a test did not get rid of
 
 def clean_segments():
     """After each test: removes what it left. What then stays, stays because somebody is attached still."""
+    restore_limits()
     while Peer.all:
         Peer.all.pop().kill()
     for fd in os.listdir('/proc/self/fd'):

@@ -17,7 +17,7 @@ from mounttest import PASSTHROUGH, Diffs, User, attempt, daemon_only, eq, get, i
 from queues import bash, sysctl
 from segments import (CTL_SHM, EXCLUSIVE, KEY, NAME, PAGE, READ, RW, SHM_HUGETLB, SHM_NORESERVE, SHM_RDONLY, SYSV,
                       Peer, Shm, all_shm, by_key, clean_segments, control, finish, flags_of, ipcs, make_by_mount,
-                      make_shm, mapping_of, names, nothing_there, restore_limits, state, write)
+                      make_shm, mapping_of, names, nothing_there, state, write)
 
 
 def test_native_promises():
@@ -170,10 +170,12 @@ def test_other_users_objects():
     user, group = User(1001, 1001), User(1002, 1002, (2000,))
     s = make_shm(KEY, PAGE, 0o600)
     s.write(0, b'mine')
+    before = s.stat()
     for path in (by_key(), s.path):
         for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
             refused('EACCES', user, mount_open, path, flags)
     refused('EACCES', user, os.truncate, by_key(), PAGE)
+    eq((s.stat()['atime'], s.stat()['lpid']), (before['atime'], before['lpid']), 'who is refused attaches nothing')
     os.chown(by_key(), 0, 2000)
     os.chmod(by_key(), 0o640)
     eq(group(get, by_key())[:4], b'mine', 'the group reads')
@@ -295,7 +297,6 @@ def test_limits():
     ok('max number of segments = 123\n' in native and f'max seg size (kbytes) = {1 << 20}\n' in native, f'ipcs -l: {native}')
     if os.path.exists(f'{CTL_SHM}/limits.json'):
         eq(json.loads(get(f'{CTL_SHM}/limits.json'))['shmmni'], 123, 'limits.json')
-    restore_limits()
 
 
 # ---- what is refused ----

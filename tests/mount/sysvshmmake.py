@@ -105,6 +105,36 @@ def test_nothing_before_a_size():
     nothing_there('after the death of the creator')
 
 
+def start_making(key, mode):
+    """The descriptor stays open in the process of the user."""
+    return os.open(by_key(key), CREATE, mode)
+
+
+@daemon_only
+def test_rights_of_a_creator():
+    """A file has the rights it was created with, whatever its mode; but none on what others made of its key meanwhile."""
+    user = User(1001, 1001)
+    for mode in (0o000, 0o400, 0o200):
+        fd = user(start_making, KEY, mode)
+        user(os.ftruncate, fd, PAGE)
+        eq((user(os.pwrite, fd, b'by me', 0), user(os.pread, fd, 5, 0)), (5, b'by me'), f'created with mode {mode:o}')
+        eq((Shm(KEY).stat()['mode'], Shm(KEY).stat()['uid']), (mode, 1001), 'the segment')
+        refused('EACCES', user, os.open, by_key(), os.O_RDWR)
+        user(os.close, fd)
+        Shm(KEY).settles(0, 'after')
+        user(os.unlink, by_key())
+    fds = [user(start_making, KEY, 0o600) for _ in range(2)]
+    s = make_shm(KEY, PAGE, 0o600)
+    s.write(0, b'of root')
+    refused('EACCES', user, os.ftruncate, fds[0], PAGE)
+    refused('EACCES', user, os.pwrite, fds[1], b'stolen', 0)
+    ok(user(attempt, os.pread, fds[0], 7, 0) in (b'', 'EACCES'), 'reading by a creator who came too late')
+    eq((s.read(0, 7), s.stat()['nattch']), (b'of root', 0), 'the segment of root')
+    for fd in fds:
+        user(os.close, fd)
+    user.end()
+
+
 @daemon_only
 def test_two_creators():
     fds = [os.open(by_key(), CREATE, 0o600) for _ in range(2)]
