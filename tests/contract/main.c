@@ -8,10 +8,16 @@
 #include "private_shm.h"
 
 #include <limits.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct traits all_traits[] = {
@@ -108,9 +114,47 @@ static void allow_many_queues(void)
     private_set("fs/mqueue/msgsize_default", "128");
 }
 
+/* Waits for `child`, and for what else ends meanwhile. */
+static _Noreturn void wait_for(pid_t child)
+{
+    int status = 0;
+    pid_t ended = 0;
+    while ((ended = wait(&status)) != child)
+        if (ended < 0 && errno != EINTR)
+            _exit(EXIT_FAILURE);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
+}
+
+static void go_on_in_a_child(void)
+{
+    pid_t child = fork();
+    if (child < 0)
+        _exit(EXIT_FAILURE);
+    if (child > 0)
+        wait_for(child);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* The tests run in a process name space whose first process does nothing but wait for them: with it ends what a failed
+ * test has left, stopped or not. */
+static void enter_process_name_space(void)
+{
+    if (unshare(CLONE_NEWPID) < 0) {
+        perror("unshare");
+        _exit(EXIT_FAILURE);
+    }
+    go_on_in_a_child();
+    go_on_in_a_child();
+}
+
 int main(void)
 {
+    enter_process_name_space();
     private_shm_enter("size=64m,nr_inodes=20000,mode=1777");
+    if (mount("proc", "/proc", "proc", 0, NULL) < 0) {
+        perror("/proc");
+        return EXIT_FAILURE;
+    }
     allow_many_queues();
     (void)umask(0);
     (void)alarm(200); /* nothing here may block for ever */
