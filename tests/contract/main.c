@@ -46,6 +46,7 @@ static const struct suite *const suites[] = {
     &locks_suite,
     &posix_sem_suite,
     &posix_sem_waits_suite,
+    &posix_sem_planted_suite,
     &posix_sem_cut_suite,
     &posix_sem_rights_suite,
     &sysv_sem_suite,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What others do to the files behind the daemon's back: other things planted under such names, files cut off while they are
- * in use, contents that no semaphore has. Nothing of it ends the process, and nothing waits for ever.
+ * What others do to the files behind the daemon's back: holes, contents that no semaphore has, files cut off while they are in
+ * use. Nothing of it ends the process, and nothing waits for ever.
  */
 #include "posix_sem_subject.h"
 
@@ -29,105 +29,13 @@ static void guard_again(void)
     assert_int_equal(kind->start(), 0);
 }
 
-/* ---- planted things ---- */
-
-static void make_file(const char *path, off_t size)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, size), 0);
-    close(fd);
-}
-
-static const char *const planted[] = {"link", "dangling", "fifo", "directory", "empty", "short"};
-
-static void plant(void)
-{
-    make_file("/dev/shm/target", 32);
-    assert_int_equal(symlink("/dev/shm/target", "/dev/shm/sem.link"), 0);
-    assert_int_equal(symlink("/dev/shm/sem.nowhere", "/dev/shm/sem.dangling"), 0);
-    assert_int_equal(mkfifo("/dev/shm/sem.fifo", 0666), 0);
-    assert_int_equal(mkdir("/dev/shm/sem.directory", 0777), 0);
-    make_file("/dev/shm/sem.empty", 0);
-    make_file("/dev/shm/sem.short", sizeof(sem_t) - 1);
-}
-
-static void planted_path(char path[64], const char *name)
-{
-    (void)snprintf(path, 64, "/dev/shm/sem.%s", name);
-}
-
-/* It must all be there still. */
-static void unplant(void)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(planted); i++) {
-        char path[64];
-        planted_path(path, planted[i]);
-        assert_true(unlink(path) == 0 || rmdir(path) == 0);
-    }
-    assert_int_equal(access("/dev/shm/sem.nowhere", F_OK), -1);
-    assert_int_equal(unlink("/dev/shm/target"), 0);
-}
-
-static void check_not_reached(const char *name)
-{
-    struct statx stat;
-    struct ipcfs_hold *hold = NULL;
-    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
-    struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = 0777};
-    struct ipcfs_ref ref = {.name = name};
-    assert_int_equal(find_error(name), -ENOENT);
-    assert_int_equal(kind->stat(&ref, &stat), -ESTALE);
-    assert_int_equal(kind->hold(&ref, &hold), -ESTALE);
-    assert_int_equal(kind->render(&ref, values), -ESTALE);
-    assert_int_equal(kind->change(&ref, NULL, &change), -ESTALE);
-    assert_int_equal(read_value(&ref), -ESTALE);
-    assert_int_equal(write_verb_line(&ref, "value", "1"), -ESTALE);
-    assert_int_equal(write_verb_line(&ref, "post", "1"), -ESTALE);
-    assert_int_equal(kind->remove(0, name), -ENOENT);
-}
-
-static void test_planted(void **state)
-{
-    (void)state;
-    static const int errors[] = {-ELOOP, -ELOOP, -EEXIST, -EISDIR, -EEXIST, -EEXIST};
-    plant();
-    assert_int_equal(count_objects(), 0);
-    for (size_t i = 0; i < ARRAY_LENGTH(planted); i++) {
-        struct ipcfs_created object = {0};
-        check_not_reached(planted[i]);
-        assert_int_equal(try_create(planted[i], O_RDWR, 0600, &object), errors[i]);
-        assert_int_equal(try_create(planted[i], O_RDWR | O_EXCL, 0600, &object), -EEXIST);
-    }
-    unplant();
-}
-
-/* One of them takes the place of a semaphore that was found. */
-static void test_replaced_by_planted(void **state)
-{
-    (void)state;
-    plant();
-    for (size_t i = 0; i < ARRAY_LENGTH(planted); i++) {
-        char path[64];
-        struct statx stat;
-        planted_path(path, planted[i]);
-        struct ipcfs_found found = make_object("a");
-        struct ipcfs_ref ref = ref_by_name(&found, "a");
-        assert_int_equal(unlink(A_PATH), 0);
-        assert_int_equal(rename(path, A_PATH), 0);
-        assert_int_equal(kind->stat(&ref, &stat), -ESTALE);
-        assert_int_equal(write_verb_line(&ref, "post", "1"), -ESTALE);
-        assert_int_equal(kind->remove(0, "a"), -ENOENT);
-        assert_int_equal(rename(A_PATH, path), 0);
-    }
-    unplant();
-}
+/* ---- files that are mostly holes ---- */
 
 /* A file that is nothing but a hole, and one that is longer than need be. */
 static void test_sparse(void **state)
 {
     (void)state;
-    make_file(A_PATH, 1 << 20);
+    make_plain_file(A_PATH, 1 << 20);
     struct ipcfs_created object = make_sem("a", 7);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     assert_int_equal(read_value(&ref), 0);
@@ -145,8 +53,8 @@ static void test_sparse_in_a_full_system(void **state)
     (void)state;
     guard_again();
     struct statvfs system;
-    make_file(A_PATH, 4096);
-    make_file("/dev/shm/filler", 0);
+    make_plain_file(A_PATH, 4096);
+    make_plain_file("/dev/shm/filler", 0);
     struct ipcfs_created object = make_sem("a", 0);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     struct ipcfs_file *file = open_part(&ref, "hold");
@@ -285,7 +193,7 @@ static void test_cut_off(void **state)
     assert_int_equal(hold_one(second, false), 0);
     assert_int_equal(truncate(A_PATH, 0), 0);
     check_cut_off(&ref, waiter, holder);
-    check_not_reached("a");
+    must_not_be_reached("a");
     kind->close(taken); /* there is nothing to give it back to */
     assert_int_equal(truncate(A_PATH, 32), 0);
     assert_int_equal(take_one(waiter, false), -EAGAIN); /* it is one again, with another page */
@@ -581,8 +489,6 @@ static void test_blocked_signal(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SEM_TEST(test_planted),
-    SEM_TEST(test_replaced_by_planted),
     SEM_TEST(test_sparse),
     SEM_TEST(test_sparse_in_a_full_system),
     SEM_TEST(test_strange_contents),

@@ -115,6 +115,32 @@ long shown_number(const struct ipcfs_ref *ref, const char *field)
     return -1;
 }
 
+void make_plain_file(const char *path, off_t size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, size), 0);
+    close(fd);
+}
+
+void must_not_be_reached(const char *name)
+{
+    struct statx stat;
+    struct ipcfs_hold *hold = NULL;
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = 0777};
+    struct ipcfs_ref ref = {.name = name};
+    assert_int_equal(find_error(name), -ENOENT);
+    assert_int_equal(kind->stat(&ref, &stat), -ESTALE);
+    assert_int_equal(kind->hold(&ref, &hold), -ESTALE);
+    assert_int_equal(kind->render(&ref, values), -ESTALE);
+    assert_int_equal(kind->change(&ref, NULL, &change), -ESTALE);
+    assert_int_equal(read_value(&ref), -ESTALE);
+    assert_int_equal(write_verb_line(&ref, "value", "1"), -ESTALE);
+    assert_int_equal(write_verb_line(&ref, "post", "1"), -ESTALE);
+    assert_int_equal(kind->remove(0, name), -ENOENT);
+}
+
 struct ipcfs_file *open_part(const struct ipcfs_ref *ref, const char *file)
 {
     struct ipcfs_file *opened = NULL;

@@ -28,6 +28,11 @@ long read_value(const struct ipcfs_ref *ref);
 /* What state shows; −1 where that is not known. */
 long shown_number(const struct ipcfs_ref *ref, const char *field);
 
+/* A new regular file of that size, all of it a hole. */
+void make_plain_file(const char *path, off_t size);
+/* What bears that name is no semaphore, whatever is asked of it. */
+void must_not_be_reached(const char *name);
+
 /* An open `wait` or `hold`. */
 struct ipcfs_file *open_part(const struct ipcfs_ref *ref, const char *file);
 /* One try_read(): the value left, or −errno; with `block`, as a keeper. −EAGAIN must come with a source. */

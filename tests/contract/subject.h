@@ -103,6 +103,7 @@ extern const struct suite mq_rights_suite;
 extern const struct suite posix_sem_suite;
 extern const struct suite posix_sem_waits_suite;
 extern const struct suite posix_sem_cut_suite;
+extern const struct suite posix_sem_planted_suite;
 extern const struct suite posix_sem_rights_suite;
 
 #endif
