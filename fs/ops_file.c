@@ -204,7 +204,7 @@ static void read_file(struct reply *reply, struct handle *handle, size_t size, o
         reply_error(reply, -ENOMEM);
         return;
     }
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     ssize_t count = handle->node.kin.backend->try_read(handle->file, buffer, size, offset, flags, &wait);
     if (count < 0)
         reply_error(reply, (int)count);
@@ -246,7 +246,7 @@ static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char
     int error = act_as_caller(&acting, req);
     if (error)
         return error;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     return handle->node.kin.backend->try_write(handle->file, data, size, offset, flags, &wait);
 }
 

@@ -158,7 +158,7 @@ int main(void)
     }
     allow_many_queues();
     (void)umask(0);
-    (void)alarm(200); /* nothing here may block for ever */
+    (void)alarm(540); /* nothing here may block for ever */
     int failed = 0;
     for (size_t i = 0; ipcfs_backends[i]; i++)
         failed += run_kind(ipcfs_backends[i]);

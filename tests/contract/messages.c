@@ -15,7 +15,7 @@ static ssize_t send_to(struct ipcfs_file *file, const char *message, struct ipcf
 
 static void must_send(struct ipcfs_file *file, const char *message)
 {
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     assert_int_equal(send_to(file, message, &wait), strlen(message));
     assert_int_equal(wait.source, IPCFS_WAIT_NONE);
 }
@@ -29,7 +29,7 @@ static ssize_t receive_from(struct ipcfs_file *file, char *buffer, size_t size, 
 static void must_receive(struct ipcfs_file *file, const char *expected)
 {
     char buffer[65536] = {0};
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     assert_in_range(kind->message_room(file), 1, sizeof buffer);
     assert_int_equal(receive_from(file, buffer, kind->message_room(file), &wait), strlen(expected));
     assert_int_equal(wait.source, IPCFS_WAIT_NONE);
@@ -51,7 +51,7 @@ static void must_wait(ssize_t result, const struct ipcfs_wait *wait, short event
 static void must_be_empty(struct ipcfs_file *file)
 {
     char buffer[65536];
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     ssize_t result = receive_from(file, buffer, sizeof buffer, &wait);
     must_wait(result, &wait, POLLIN);
 }
@@ -59,7 +59,7 @@ static void must_be_empty(struct ipcfs_file *file)
 /* Sends until there is no more room; how many it took. */
 static unsigned fill(struct ipcfs_file *file)
 {
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     unsigned count = 0;
     ssize_t result = 0;
     while ((result = send_to(file, "filling", &wait)) == (ssize_t)strlen("filling"))
@@ -104,7 +104,7 @@ static void test_too_little_room(void **state)
     (void)state;
     struct ipcfs_created object = create_object("a", O_RDWR, 0600);
     char buffer[65536];
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     must_send(object.file, "much too long");
     assert_int_equal(receive_from(object.file, buffer, 3, &wait), -E2BIG);
     assert_int_equal(wait.source, IPCFS_WAIT_NONE);
@@ -119,7 +119,7 @@ static void test_access_modes(void **state)
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     struct ipcfs_file *reader = open_object(&ref, O_RDONLY);
     struct ipcfs_file *writer = open_object(&ref, O_WRONLY);
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     char buffer[8];
     must_send(writer, "seen");
     assert_int_equal(send_to(reader, "x", &wait), -EBADF);
@@ -137,7 +137,7 @@ static void test_access_modes(void **state)
 static void test_access_mode_of_creation(void **state)
 {
     (void)state;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     char buffer[8];
     for (int there = 0; there < 2; there++) {
         struct ipcfs_created writer = create_object("a", O_WRONLY, 0600);
@@ -299,7 +299,7 @@ static void test_refused(void **state)
     assert_int_equal(kind->backing(&ref), -EOPNOTSUPP);
     assert_int_equal(kind->may_execute(&ref), -EACCES);
     struct ipcfs_file *owner = NULL;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     struct ipcfs_lock lock = {.whole = true, .range = {.l_type = F_WRLCK}};
     assert_int_equal(kind->lock_owner(&ref, &owner), -EOPNOTSUPP);
     assert_int_equal(kind->try_lock(object.file, &lock, &wait), -EOPNOTSUPP);

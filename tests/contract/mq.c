@@ -22,7 +22,7 @@ static void test_native_object(void **state)
     struct mq_attr attributes = {.mq_maxmsg = 5, .mq_msgsize = 64};
     struct stat native;
     char buffer[64] = {0};
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     mqd_t queue = mq_open("/native", O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0640, &attributes);
     assert_int_equal(fstat(queue, &native), 0);
     struct ipcfs_created object = create_object("native", O_RDWR, 0600);
@@ -61,7 +61,7 @@ static void test_too_long_a_message(void **state)
 {
     (void)state;
     struct ipcfs_created object = create_object("a", O_RDWR, 0600);
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     char data[129] = {0};
     assert_int_equal(kind->message_room(object.file), 128);
     assert_int_equal(kind->try_write(object.file, data, 129, 0, 0, &wait), -EMSGSIZE);
@@ -85,7 +85,7 @@ static const struct ipcfs_verb *prio(void)
 static void send_at(const struct ipcfs_ref *ref, int64_t number, const char *message)
 {
     struct ipcfs_file *file = NULL;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     assert_int_equal(prio()->open(ref, number, O_WRONLY, &file), 0);
     assert_int_equal(kind->try_write(file, message, strlen(message), 0, 0, &wait), strlen(message));
     kind->close(file);
@@ -145,7 +145,7 @@ static void test_replaced_between_hold_and_open(void **state)
     struct ipcfs_ref by_name = ref_by_name(&object.found, "a");
     struct ipcfs_ref by_hold = by_name;
     struct ipcfs_hold *hold = NULL;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     struct statx stat;
     char buffer[128];
     assert_int_equal(kind->hold(&by_name, &by_hold.hold), 0);
@@ -237,7 +237,7 @@ static void test_directory(void **state)
 static void *use_the_queue(void *data)
 {
     const struct ipcfs_ref *ref = data;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     char buffer[128];
     for (int i = 0; i < 200; i++) {
         struct ipcfs_file *file = NULL;
@@ -305,7 +305,7 @@ static void test_without_the_right_to_mount(void **state)
 {
     (void)state;
     struct ipcfs_created object = create_object("a", O_RDWR, 0600);
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     assert_int_equal(kind->try_write(object.file, "unseen", 6, 0, 0, &wait), 6);
     for (int mounted = 0; mounted < 2; mounted++) {
         int status = 0;

@@ -65,7 +65,7 @@ static void test_right_to_purge(void **state)
     struct ipcfs_created object = create_object("a", O_RDWR, 0602);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
     const struct ipcfs_change purge = {.mask = IPCFS_CHANGE_SIZE};
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     assert_int_equal(kind->try_write(object.file, "x", 1, 0, 0, &wait), 1);
     act_as(USER);
     struct ipcfs_file *writer = open_object(&ref, O_WRONLY);
@@ -90,7 +90,7 @@ static void test_owner_without_rights(void **state)
     const struct ipcfs_wish wish = {
         .name = "a", .flags = O_RDWR | O_CREAT | O_EXCL, .mode = 0, .caller = &self};
     struct ipcfs_created object = {0};
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     act_as(USER);
     int error = kind->create(&wish, &object);
     act_as_root();
@@ -116,7 +116,7 @@ static void test_hold_with_few_rights(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
         struct ipcfs_created object = create_object("a", O_RDWR, modes[i]);
         struct ipcfs_ref ref = ref_by_name(&object.found, "a");
-        struct ipcfs_wait wait;
+        struct ipcfs_wait wait = {0};
         char buffer[128];
         act_as(USER);
         int error = kind->hold(&ref, &ref.hold);
@@ -173,7 +173,7 @@ static void test_state(void **state)
     (void)state;
     struct ipcfs_created object = create_object("a", O_RDWR, 0602);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     assert_int_equal(kind->try_write(object.file, "four", 4, 0, 0, &wait), 4);
     assert_int_equal(kind->try_write(object.file, "seven", 5, 0, 0, &wait), 5);
     must_show(&ref, "maxmsg", 3);
@@ -243,7 +243,7 @@ static void test_notification(void **state)
     act_as_root();
     assert_int_equal(error, 0);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     int status = 0;
     pid_t pid = start_process(USER, 0, wait_for_notification);
     assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);

@@ -180,7 +180,7 @@ static void test_create_and_truncate(void **state)
     (void)state;
     if (!traits->bytes)
         return;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     struct ipcfs_created object = create_object("a", O_RDWR, 0600);
     assert_int_equal(kind->try_write(object.file, "content", 7, 0, 0, &wait), 7);
     let_go(&object);

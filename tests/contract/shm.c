@@ -34,7 +34,7 @@ static void test_native_object(void **state)
     assert_int_equal(found.stat.stx_size, 5000);
     assert_int_equal(found.stat.stx_mode, S_IFREG | 0640);
     struct ipcfs_created object = create_object("native", O_RDWR, 0600);
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     char buffer[8] = {0};
     assert_int_equal(kind->try_write(object.file, "hello", 5, 0, 0, &wait), 5);
     assert_int_equal(pread(fd, buffer, 5, 0), 5);

@@ -508,7 +508,7 @@ static void *work(void *data)
     struct ipcfs_ref ref = key_ref(worker->object, true);
     for (int i = 0; i < ROUNDS && !worker->wrong; i++) {
         struct ipcfs_file *file = NULL;
-        struct ipcfs_wait wait;
+        struct ipcfs_wait wait = {0};
         char byte = (char)i;
         char found = 0;
         int fd = i % 3 == 0 ? kind->backing(&ref) : -1;

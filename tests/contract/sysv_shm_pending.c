@@ -339,7 +339,7 @@ struct worker {
 static void *write_a_byte(void *data)
 {
     struct worker *worker = data;
-    struct ipcfs_wait wait;
+    struct ipcfs_wait wait = {0};
     (void)pthread_barrier_wait(worker->start);
     worker->result = kind->try_write(worker->object->file, "x", 1, worker->number, 0, &wait);
     return NULL;
