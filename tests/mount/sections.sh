@@ -3,6 +3,7 @@
 # Critical sections under "hold", as a user writes them in bash and in dash: a counter file that many increment is exact,
 # also where holders are killed and where native programs take the same semaphore.
 # usage: sections.sh SEMAPHORE-PROGRAM (semaphore.c)     (ONLY=word: parts of it; IPCFS_SCALE: fewer of everything)
+# shellcheck disable=SC2317  # the parts are called by their names
 set -eu
 
 program=$1
@@ -95,10 +96,12 @@ plain() {
     local pids=() i each=$((100 / scale))
     begin plain "$1" 1
     for i in {1..50}; do
-        "$shell" -c 'i=0; while [ $i -lt '$each' ]; do
+        # shellcheck disable=SC2016
+        "$shell" -c 'i=0
+            while [ $i -lt "$3" ]; do
                 i=$((i + 1))
                 ( exec 9< "$1"; read -r n < "$2"; echo $((n + 1)) > "$2" ) || exit 1
-            done' - "$hold" "$work/counter" &
+            done' - "$hold" "$work/counter" "$each" &
         pids+=($!)
     done
     join "${pids[@]}"

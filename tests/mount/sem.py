@@ -14,8 +14,8 @@ import time
 
 from mounttest import CTL, SHM, Diffs, User, attempt, daemon_only, eq, main, ok, refused
 from queues import SOON, bash, output, shell, start, wait_blocked, wait_until
-from semaphores import (SEM, PosixSem, clean_semaphores, make_posix, read, refusal, state, unlink_posix, wait_value,
-                        write)
+from semaphores import (SEM, PosixSem, clean_semaphores, make_posix, read, refusal, said, state, unlink_posix,
+                        wait_value, write)
 
 PEER = sys.argv[1]
 FILES = ['hold', 'post', 'value', 'wait']
@@ -201,12 +201,12 @@ def test_hold():
     for line in ('exec 9<$SEM/lock/hold', 'exec 9>$SEM/lock/hold', 'exec 9<>$SEM/lock/hold', 'exec 9>>$SEM/lock/hold'):
         for program in ('bash', 'dash'):
             p = start(program, '-c', f'{line}; echo in; read x; exec 9>&-; echo out; read x', stdin=-1)
-            eq(p.stdout.readline(), b'in\n', line)
+            eq(said(p), b'in\n', line)
             eq(s.value(), 0, f'value in {line}')
             refused('EAGAIN', os.open, f'{SEM}/lock/hold', os.O_RDONLY | os.O_NONBLOCK)
             p.stdin.write(b'\n')
             p.stdin.flush()
-            eq(p.stdout.readline(), b'out\n', line)
+            eq(said(p), b'out\n', line)
             wait_value(s, 1, f'after {line} is closed')
             p.communicate(b'\n', 5)
     eq(bash('( exec 9<$SEM/lock/hold; cat $SEM/lock/value ); sleep 0.1; cat $SEM/lock/value'), ('0\n1\n', 0), 'a subshell')

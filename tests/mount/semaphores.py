@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import select
 import signal
 import struct
 import time
@@ -231,6 +232,18 @@ def wait_value(semaphore, value, what):
     wait_until(lambda: semaphore.value() == value, f'{what}: value {value}')
     time.sleep(0.02)
     eq(semaphore.value(), value, what)
+
+
+def said(p, seconds=10):
+    """The next line that the process prints, which must come soon."""
+    line = b''
+    while not line.endswith(b'\n'):
+        ready = select.select([p.stdout], [], [], seconds)[0]
+        ok(ready, f'{p.args} says nothing more in {seconds} s after {line!r}')
+        byte = os.read(p.stdout.fileno(), 1)
+        ok(byte, f'{p.args} ended after {line!r}')
+        line += byte
+    return line
 
 
 def refusal(path, data, want, word):

@@ -13,7 +13,7 @@ import time
 from mounttest import ASAN, CTL, SEED, TREE, attempt, eq, in_child, join, main, metrics, ok
 from queues import (SOON, Posix as PosixQueue, SystemV as SystemVQueue, Watch, check, clean_queues, ends, libc, mount_mqfs,
                     output, shell, start, wait_blocked, wait_until)
-from semaphores import (FAMILIES, Posix, SystemV, clean_semaphores, wait_parked, wait_settled, wait_value, write)
+from semaphores import (FAMILIES, Posix, SystemV, clean_semaphores, said, wait_parked, wait_settled, wait_value, write)
 
 PEER, CROWD = sys.argv[1:3]
 MEASURE = os.environ['IPCFS_MEASURE'] == '1'
@@ -104,7 +104,7 @@ def test_holders_and_waiters_in_turn():
             wait_parked(base + i + 1, f'waiter {i} of {cls.kind}')
         s.post()
         for i, p in enumerate(waiting):
-            ok(p.stdout.readline() in (b'in\n', b'0\n'), f'{i} of {cls.kind} comes in his turn')
+            ok(said(p) in (b'in\n', b'0\n'), f'{i} of {cls.kind} comes in his turn')
             time.sleep(0.02)
             eq((parked(), s.value()), (base + 7 - i, 0), f'alone, {i} of {cls.kind}')
             eq(output(p)[1], 0, 'status')  # its input ends, so a hold is given back
@@ -130,6 +130,30 @@ def test_each_post_wakes_one():
             eq((sum(p.poll() is not None for p in waiting), s.value()), (n, 0), f'post {n} of {cls.kind} wakes one alone')
         eq([output(p)[1] for p in waiting], [0] * 18, 'status')
         eq(s.waiting(), 0, 'waiters afterwards')
+
+
+def time_to_wake(s, line, post):
+    """From the post to the end of a process that sleeps: a shell line, or a native one."""
+    p = shell(line) if line else start(PEER, s.c, s.name, 'wait', '1')
+    wait_until(lambda: s.waiting() >= 1, f'{p.args} waits')
+    time.sleep(0.05)
+    begin = time.monotonic()
+    post()
+    eq(output(p)[1], 0, f'{p.args} after a post')
+    took = time.monotonic() - begin
+    if 'hold' in line:
+        s.wait()
+    return took
+
+
+def test_a_post_wakes_at_once():
+    """Not when somebody happens to look."""
+    for cls in FAMILIES:
+        s = cls('s')
+        for line in (f'exec cat {s.path}/wait', f'exec 9< {s.path}/hold', ''):
+            for post in (s.post, lambda: write(f'{s.path}/post', b'1\n'), lambda: write(f'{s.path}/value', b'1\n')):
+                took = min(time_to_wake(s, line, post) for _ in range(3))
+                ok(took < 0.4, f'{line or "a native one"} of {cls.kind} ends {took:.2f} s after a post')
 
 
 def take(fd):
@@ -230,9 +254,7 @@ def ticks():
 
 def crowd(count, semaphores):
     p = start(CROWD, '-s', f'{CTL}/metrics', str(count), *[s.path for s in semaphores], stdin=-1)
-    line = p.stdout.readline()
-    if line != b'parked\n':
-        raise AssertionError(f'the crowd: {line + p.stdout.read()!r}')
+    eq(said(p, 60), b'parked\n', 'the crowd')
     return p
 
 

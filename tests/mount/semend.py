@@ -12,7 +12,7 @@ import time
 from daemons import BOUND, Daemon, end_daemons
 from mounttest import ASAN, MNT, attempt, eq, in_child, main, ok
 from queues import SOON, bash, output, shell, start, wait_blocked, wait_until
-from semaphores import FAMILIES, clean_semaphores, wait_value
+from semaphores import FAMILIES, clean_semaphores, said, wait_value
 
 PEER = sys.argv[1]
 
@@ -24,7 +24,7 @@ def waiters(s, full):
         lines += [f'echo 0:-1 1:+1 > {s.object}/op', f'exec cat {s.object}/1/zero']
     holders = [start('bash', '-c', f'exec 9< {full.path}/hold; echo in; sleep 60; :') for _ in range(2)]
     for p in holders:
-        eq(p.stdout.readline(), b'in\n', 'a holder')
+        eq(said(p), b'in\n', 'a holder')
     found = [shell(line) for line in lines]
     for p in found:
         wait_blocked(p.pid)

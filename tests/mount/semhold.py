@@ -13,14 +13,14 @@ import time
 
 from mounttest import SEED, attempt, eq, in_child, main, metrics, ok, refused
 from queues import SOON, Watch, bash, ends, output, shell, start, wait_blocked, wait_until
-from semaphores import FAMILIES, clean_semaphores, wait_parked, wait_settled, wait_value
+from semaphores import FAMILIES, clean_semaphores, said, wait_parked, wait_settled, wait_value
 
 PEER = sys.argv[1]
 SECONDS = 3
 
 
 def says(p, word):
-    eq(p.stdout.readline(), word.encode() + b'\n', f'{p.args}')
+    eq(said(p), word.encode() + b'\n', f'{p.args}')
 
 
 def holder(s, more='sleep 60', program='bash'):
@@ -59,7 +59,7 @@ def test_children_that_inherit():
         s = cls('s', 1)
         for program in ('bash', 'dash'):
             p = holder(s, 'sleep 60 & echo $!; sleep 60 & echo $!; wait', program)
-            children = [int(p.stdout.readline()) for _ in range(2)]
+            children = [int(said(p)) for _ in range(2)]
             kill(p)
             time.sleep(0.1)
             eq(s.value(), 0, f'the children of a killed {program} hold')
@@ -70,7 +70,7 @@ def test_children_that_inherit():
             wait_value(s, 1, f'the last child is gone, {cls.kind}')
         # A subshell that closes it, and one that only has it.
         p = holder(s, '(exec 9<&-; sleep 60) & echo $!; exec 9<&-; echo closed; wait')
-        child = int(p.stdout.readline())
+        child = int(said(p))
         says(p, 'closed')
         wait_value(s, 1, 'both have closed it, and live')
         os.kill(child, signal.SIGKILL)

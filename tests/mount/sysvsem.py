@@ -16,8 +16,8 @@ import time
 
 from mounttest import CTL, SEED, Diffs, User, attempt, daemon_only, eq, main, ok, refused
 from queues import IPC_NOWAIT, SOON, bash, output, shell, start, wait_blocked, wait_until
-from semaphores import (GETVAL, SEM_UNDO, SSEM, Set, all_sets, clean_semaphores, make_set, read, refusal, state,
-                        wait_value, write)
+from semaphores import (GETVAL, SEM_UNDO, SSEM, Set, all_sets, clean_semaphores, make_set, read, refusal, said,
+                        state, wait_value, write)
 
 PEER = sys.argv[1]
 KEY = 0x2a
@@ -267,12 +267,12 @@ def test_hold():
     for line in ('exec 9<$H', 'exec 9>$H', 'exec 9<>$H'):
         for program in ('bash', 'dash'):
             p = start(program, '-c', f'H={BY_KEY}/1/hold; {line}; echo in; read x; exec 9>&-; echo out; read x', stdin=-1)
-            eq(p.stdout.readline(), b'in\n', line)
+            eq(said(p), b'in\n', line)
             eq(s.values(), [2, 0], f'values in {line}')
             refused('EAGAIN', os.open, f'{BY_KEY}/1/hold', os.O_RDONLY | os.O_NONBLOCK)
             p.stdin.write(b'\n')
             p.stdin.flush()
-            eq(p.stdout.readline(), b'out\n', line)
+            eq(said(p), b'out\n', line)
             wait_until(lambda: s.values() == [2, 1], f'given back after {line}')
             p.communicate(b'\n', 5)
     # SETVAL ends what SEM_UNDO would do: who holds gives nothing back then, as natively.
