@@ -4,6 +4,7 @@
 #include <err.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -22,12 +23,16 @@ static int lock_inside(const struct section *section)
 
 static long read_counter(const char *path)
 {
-    long value;
+    char text[32] = "";
+    char *end = text;
     FILE *file = fopen(path, "re");
 
-    if (!file || fscanf(file, "%ld", &value) != 1)
+    if (!file || !fgets(text, sizeof(text), file))
         err(1, "%s", path);
     fclose(file);
+    long value = strtol(text, &end, 10);
+    if (end == text)
+        errx(1, "%s: no number", path);
     return value;
 }
 

@@ -137,7 +137,7 @@ static void set(int value)
 
 static int members(void)
 {
-    struct semid_ds ds;
+    struct semid_ds ds = {0};
 
     if (semctl(semid, 0, IPC_STAT, (union semun){.buf = &ds}))
         err(1, "IPC_STAT");
@@ -166,7 +166,7 @@ static void print_status(void)
 
 static void operate(char **words, int count)
 {
-    struct sembuf ops[SEMAPHORES_MAX];
+    struct sembuf ops[SEMAPHORES_MAX] = {0};
 
     for (int i = 0; i < count && i < SEMAPHORES_MAX; i++) {
         char *end;
@@ -216,7 +216,7 @@ static double now(void)
 
 static void watch(double seconds, long want)
 {
-    unsigned short all[SEMAPHORES_MAX], last[SEMAPHORES_MAX] = {0};
+    unsigned short all[SEMAPHORES_MAX] = {0}, last[SEMAPHORES_MAX] = {0};
     unsigned long looks = 0, different = 0;
     size_t count = members();
 

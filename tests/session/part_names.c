@@ -205,6 +205,7 @@ static size_t compare(const char *path, uint64_t *inodes)
     struct fuse_entry_out entry;
     struct fuse_attr attr;
     size_t count = 0;
+    memset(&listing, 0, sizeof listing);
     list(path, ALL_IN_ONE, 0, &listing);
     assert_int_equal(do_getattr(walk(path), &attr), 0);
     assert_int_equal(listing.entries[0].ino, attr.ino);
@@ -282,7 +283,7 @@ static int do_rmdir(uint64_t parent, const char *name)
 static void test_mkdir(void **state)
 {
     (void)state;
-    struct fuse_entry_out entry;
+    struct fuse_entry_out entry = {0};
     wire.asker = stranger;
     assert_int_equal(do_mkdir(walk("set"), "new", &entry), 0);
     assert_true(native.maker == stranger.uid && native.mode == 01750);
