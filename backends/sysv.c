@@ -2,13 +2,11 @@
 #include "sysv.h"
 
 #include "ipcfs/capability.h"
-#include "ipcfs/cleanup.h"
 #include "ipcfs/number.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,27 +31,6 @@ bool sysv_parse_key(const char *name, key_t *key)
         return false;
     *key = (key_t)strtoul(digits, NULL, 16);
     return true;
-}
-
-int sysv_id_of_name(const struct sysv_table *table, unsigned directory, const char *name)
-{
-    int id = 0;
-    key_t key = IPC_PRIVATE;
-    if (directory == SYSV_BY_ID)
-        return sysv_parse_id(name, &id) ? id : -ENOENT;
-    /* To ask the kernel for IPC_PRIVATE would be to make an object. */
-    if (!sysv_parse_key(name, &key) || key == IPC_PRIVATE)
-        return -ENOENT;
-    return table->of_key(key);
-}
-
-int sysv_id_of_ref(const struct sysv_table *table, const struct ipcfs_ref *ref)
-{
-    /* Once the id is known it is enough: both names end with it. */
-    if (ref->id.number || ref->id.birth)
-        return (int)ref->id.number;
-    int id = sysv_id_of_name(table, ref->directory, ref->name);
-    return id == -ENOENT ? -ESTALE : id;
 }
 
 struct ipcfs_objid sysv_object_id(int id)
@@ -155,6 +132,19 @@ void sysv_stat(int id, const struct ipc_perm *perm, struct statx *out)
     };
 }
 
+void sysv_stat_system(uint64_t limit, uint64_t used, struct statvfs *out)
+{
+    fsfilcnt_t left = limit > used ? limit - used : 0;
+    *out = (struct statvfs){
+        .f_bsize = 4096,
+        .f_frsize = 4096,
+        .f_files = limit,
+        .f_ffree = left,
+        .f_favail = left,
+        .f_namemax = SYSV_NAME_ROOM - 1,
+    };
+}
+
 int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out)
 {
     (void)directory;
@@ -162,74 +152,4 @@ int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out)
      * the way. */
     *out = (struct ipcfs_directory){.open_to_all = true};
     return 0;
-}
-
-/* ---- walks ---- */
-
-int sysv_walk_seek(struct sysv_walk *walk, uint64_t position)
-{
-    int highest = walk->table->highest();
-    if (highest < 0)
-        return highest;
-    walk->position = position;
-    walk->end = (uint64_t)highest + 1;
-    return 0;
-}
-
-int sysv_walk_start(struct sysv_walk *walk, const struct sysv_table *table, unsigned directory)
-{
-    *walk = (struct sysv_walk){.table = table, .directory = directory};
-    return sysv_walk_seek(walk, 0);
-}
-
-int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out)
-{
-    while (walk->position < walk->end) {
-        struct ipc_perm perm;
-        int id = walk->table->at((int)walk->position++, &perm);
-        if (id == -ESTALE || (id >= 0 && walk->directory == SYSV_BY_KEY && perm.__key == IPC_PRIVATE))
-            continue;
-        if (id < 0)
-            return id;
-        if (walk->directory == SYSV_BY_ID)
-            (void)snprintf(walk->name, sizeof walk->name, "%d", id);
-        else
-            (void)snprintf(walk->name, sizeof walk->name, "0x%08" PRIx32, (uint32_t)perm.__key);
-        *out = (struct ipcfs_entry){.name = walk->name,
-                                    .number = sysv_object_id(id).number,
-                                    .next = walk->position,
-                                    .type = walk->table->type};
-        return 1;
-    }
-    return 0;
-}
-
-struct ipcfs_lister {
-    struct sysv_walk walk;
-};
-
-int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out)
-{
-    AUTO_FREE struct ipcfs_lister *lister = malloc(sizeof *lister);
-    if (!lister)
-        return -ENOMEM;
-    int error = sysv_walk_start(&lister->walk, table, directory);
-    if (!error)
-        *out = TAKE_PTR(lister);
-    return error;
-}
-
-int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position)
-{
-    return sysv_walk_seek(&lister->walk, position);
-}
-
-int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
-{
-    return sysv_walk_next(&lister->walk, out);
-}
-
-void sysv_list_close(struct ipcfs_lister *lister)
-{
-    free(lister);
 }

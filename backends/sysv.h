@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kinds of System V objects share: names, walks and permission.
+ * What the kinds of System V objects share: names and permission. What is done with an object: sysv_object.h.
  *
  * Such an object lives in no file system. It has an id, which is its index in the kernel's table together
  * with a sequence number, so that a later object in the same place has another id; and a key, unless that is
@@ -23,27 +23,10 @@ enum { SYSV_NAME_ROOM = sizeof "0xffffffff" };
 /* What ipcperms() of the kernel is asked for: bits of one class of permission bits. */
 enum { SYSV_READ = 4, SYSV_WRITE = 2 };
 
-/* How a kind is looked at. Each −errno. */
-struct sysv_table {
-    mode_t type; /* of the entries: S_IFREG, S_IFDIR */
-    /* The highest index in use, or 0. */
-    int (*highest)(void);
-    /* The id of the object with that index, or of any id with that index; and its key and permissions.
-     * −ESTALE. */
-    int (*at)(int index, struct ipc_perm *perm);
-    /* The id of the object with that key, which is not IPC_PRIVATE. −ENOENT. Never makes one. */
-    int (*of_key)(key_t key);
-};
-
 /* The id in the one way it is written. */
 bool sysv_parse_id(const char *name, int *id);
 /* "0x" and 1 to 8 hexadecimal digits. True for 0, IPC_PRIVATE, too, by which nothing is ever found. */
 bool sysv_parse_key(const char *name, key_t *key);
-
-/* The id that a name means. −ENOENT where it means none; an id is not asked for. */
-int sysv_id_of_name(const struct sysv_table *table, unsigned directory, const char *name);
-/* The id that a reference without a hold means; it may be gone. −ESTALE where the name means nothing. */
-int sysv_id_of_ref(const struct sysv_table *table, const struct ipcfs_ref *ref);
 
 /* Of the id alone: it carries the sequence number. Never zeros, which would stand for any object: 0 is an
  * id. */
@@ -76,26 +59,9 @@ unsigned sysv_wanted(int flags);
 /* The members of a struct statx that depend on id and permissions; the rest is zero. */
 void sysv_stat(int id, const struct ipc_perm *perm, struct statx *out);
 
-/*
- * A walk through the kernel's table, for a kind that keeps more with it than sysv_list_open() does. A position is the
- * index that comes next. Each as the slot of its name: list_open(), list_seek(), list_next().
- */
-struct sysv_walk {
-    const struct sysv_table *table;
-    unsigned directory;
-    uint64_t position;
-    uint64_t end;
-    char name[SYSV_NAME_ROOM]; /* of the entry that was given last */
-};
-int sysv_walk_start(struct sysv_walk *walk, const struct sysv_table *table, unsigned directory);
-int sysv_walk_seek(struct sysv_walk *walk, uint64_t position);
-int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out);
-
-/* Slots of the table that are the same for all kinds. */
+/* statfs(2) of a name space in which `limit` objects may exist and `used` do. It has no blocks. */
+void sysv_stat_system(uint64_t limit, uint64_t used, struct statvfs *out);
+/* A slot of the backend that is the same for all kinds. */
 int sysv_stat_directory(unsigned directory, struct ipcfs_directory *out);
-int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out);
-int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position);
-int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
-void sysv_list_close(struct ipcfs_lister *lister);
 
 #endif

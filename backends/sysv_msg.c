@@ -4,19 +4,11 @@
 #include "refuse.h"
 #include "sysv_msg_data.h"
 #include "sysv_msg_show.h"
-
-#include "ipcfs/cleanup.h"
+#include "sysv_object.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-/* How often create() goes round when a key keeps appearing and vanishing under it. */
-enum { CREATE_ATTEMPTS = 64 };
-
-struct ipcfs_hold {
-    int id;
-};
 
 /* ---- the kernel's table ---- */
 
@@ -32,59 +24,47 @@ static int highest_index(void)
     return sysv_msg_info(&info);
 }
 
-/* Of whatever has the index that `id` is or has. */
-static int state_at(int id, struct msqid_ds *out)
+static int look(int id, void *state)
 {
-    int found = msgctl(id, MSG_STAT_ANY, out);
-    if (found >= 0)
-        return found;
-    return errno == EINVAL || errno == EIDRM ? -ESTALE : -errno;
+    return msgctl(id, MSG_STAT_ANY, state);
 }
 
-static int permissions_at(int index, struct ipc_perm *perm)
+static int set(int id, void *state)
 {
-    struct msqid_ds state;
-    int id = state_at(index, &state);
-    if (id >= 0)
-        *perm = state.msg_perm;
-    return id;
+    return msgctl(id, IPC_SET, state);
+}
+
+static int remove_queue(int id)
+{
+    return msgctl(id, IPC_RMID, NULL);
 }
 
 /* Without permission bits in its flags msgget(2) asks for no permission. */
-static int id_of_key(key_t key)
+static int get(key_t key)
 {
-    int id = msgget(key, 0);
-    return id < 0 ? -errno : id;
+    return msgget(key, 0);
 }
 
-static const struct sysv_table table = {
-    .type = S_IFREG, .highest = highest_index, .at = permissions_at, .of_key = id_of_key};
+static const struct sysv_table table;
 
 int sysv_msg_state(int id, struct msqid_ds *out)
 {
-    int found = state_at(id, out);
-    if (found < 0)
-        return found;
-    return found == id ? 0 : -ESTALE;
+    return sysv_state(&table, id, out);
 }
 
 int sysv_msg_error(int id, int error, int gone)
 {
-    struct msqid_ds state;
-    if (error == EIDRM || (error == EINVAL && sysv_msg_state(id, &state) == -ESTALE))
-        return gone;
-    return -error;
+    return sysv_error(&table, id, error, gone);
 }
 
 int sysv_msg_set(int id, struct msqid_ds *state)
 {
-    return msgctl(id, IPC_SET, state) < 0 ? sysv_msg_error(id, errno, -ESTALE) : 0;
+    return sysv_set(&table, id, state);
 }
 
 static int msg_start(void)
 {
-    int highest = highest_index(); /* −ENOSYS: a kernel without System V IPC */
-    return highest < 0 ? highest : 0;
+    return sysv_start(&table);
 }
 
 static void msg_stop(void)
@@ -97,72 +77,27 @@ static int msg_stat_system(struct statvfs *out)
     int highest = sysv_msg_info(&info);
     if (highest < 0)
         return highest;
-    fsfilcnt_t left = info.msgmni > info.msgpool ? (unsigned)(info.msgmni - info.msgpool) : 0;
-    *out = (struct statvfs){
-        .f_bsize = 4096,
-        .f_frsize = 4096,
-        .f_files = (unsigned)info.msgmni,
-        .f_ffree = left,
-        .f_favail = left,
-        .f_namemax = SYSV_NAME_ROOM - 1,
-    };
+    sysv_stat_system((unsigned)info.msgmni, (unsigned)info.msgpool, out);
     return 0;
 }
 
 /* ---- finding and listing ---- */
 
-static struct statx_timestamp timestamp(time_t time)
-{
-    return (struct statx_timestamp){.tv_sec = time};
-}
-
 /* A time that never was is that of the creation, as far as it is known. */
-static void fill_stat(int id, const struct msqid_ds *state, struct statx *out)
+static void fill_stat(int id, const void *of_queue, struct statx *out)
 {
+    const struct msqid_ds *state = of_queue;
     sysv_stat(id, &state->msg_perm, out);
     out->stx_size = state->__msg_cbytes;
     out->stx_blocks = (state->__msg_cbytes + 511) / 512;
-    out->stx_atime = timestamp(state->msg_rtime ? state->msg_rtime : state->msg_ctime);
-    out->stx_mtime = timestamp(state->msg_stime ? state->msg_stime : state->msg_ctime);
-    out->stx_ctime = timestamp(state->msg_ctime);
-}
-
-static void fill_found(int id, const struct msqid_ds *state, struct ipcfs_found *out)
-{
-    out->id = sysv_object_id(id);
-    fill_stat(id, state, &out->stat);
-}
-
-static int make_hold(int id, struct ipcfs_hold **out)
-{
-    struct ipcfs_hold *hold = malloc(sizeof *hold);
-    if (!hold)
-        return -ENOMEM;
-    hold->id = id;
-    *out = hold;
-    return 0;
-}
-
-/* The id of the queue that a name means, and its state. −ENOENT. */
-static int find_queue(unsigned directory, const char *name, struct msqid_ds *state)
-{
-    int id = sysv_id_of_name(&table, directory, name);
-    if (id < 0)
-        return id;
-    int error = sysv_msg_state(id, state);
-    if (error)
-        return error == -ESTALE ? -ENOENT : error;
-    return id;
+    out->stx_atime.tv_sec = state->msg_rtime ? state->msg_rtime : state->msg_ctime;
+    out->stx_mtime.tv_sec = state->msg_stime ? state->msg_stime : state->msg_ctime;
+    out->stx_ctime.tv_sec = state->msg_ctime;
 }
 
 static int msg_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
 {
-    struct msqid_ds state;
-    int id = find_queue(directory, name, &state);
-    if (id < 0)
-        return id;
-    fill_found(id, &state, out);
-    return hold ? make_hold(id, hold) : 0;
+    return sysv_find(&table, directory, name, out, hold);
 }
 
 static int msg_list_open(unsigned directory, struct ipcfs_lister **out)
@@ -174,38 +109,25 @@ static int msg_list_open(unsigned directory, struct ipcfs_lister **out)
 
 int sysv_msg_of_ref(const struct ipcfs_ref *ref, struct msqid_ds *out)
 {
-    int id = ref->hold ? ref->hold->id : sysv_id_of_ref(&table, ref);
-    if (id < 0)
-        return id;
-    int error = sysv_msg_state(id, out);
-    return error ? error : id;
+    return sysv_of_ref(&table, ref, out);
 }
 
 static int msg_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
 {
-    struct msqid_ds state;
-    int id = sysv_msg_of_ref(ref, &state);
-    return id < 0 ? id : make_hold(id, out);
-}
-
-static void msg_release(struct ipcfs_hold *hold)
-{
-    free(hold);
+    return sysv_hold(&table, ref, out);
 }
 
 static int msg_stat(const struct ipcfs_ref *ref, struct statx *out)
 {
-    struct msqid_ds state;
-    int id = sysv_msg_of_ref(ref, &state);
-    if (id < 0)
-        return id;
-    fill_stat(id, &state, out);
-    return 0;
+    return sysv_stat_object(&table, ref, out);
 }
 
 /* O_TRUNC means nothing: `echo x >` of a shell is not to throw away what is queued. */
-static int open_plain(int id, const struct ipc_perm *perm, int flags, struct ipcfs_file **out)
+static int open_queue(int id, const struct ipc_perm *perm, int flags, bool made, struct ipcfs_file **out)
 {
+    int error = made ? 0 : sysv_check_access(perm, sysv_wanted(flags));
+    if (error)
+        return error;
     return sysv_msg_file_new(id, perm, flags, SYSV_MSG_SEND_TYPE, SYSV_MSG_ANY_TYPE, out);
 }
 
@@ -213,18 +135,10 @@ static int msg_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **
 {
     struct msqid_ds state;
     int id = sysv_msg_of_ref(ref, &state);
-    if (id < 0)
-        return id;
-    int error = sysv_check_access(&state.msg_perm, sysv_wanted(flags));
-    return error ? error : open_plain(id, &state.msg_perm, flags, out);
+    return id < 0 ? id : open_queue(id, &state.msg_perm, flags, false, out);
 }
 
 /* ---- creating and removing ---- */
-
-static void remove_queue(int id)
-{
-    (void)msgctl(id, IPC_RMID, NULL);
-}
 
 static void explain_failure(int error, struct text *reason)
 {
@@ -247,92 +161,47 @@ static int make_queue(key_t key, const struct ipcfs_wish *wish)
         return id;
     int error = sysv_msg_set_qbytes(id, qbytes->number, wish->reason);
     if (error)
-        remove_queue(id);
+        (void)remove_queue(id);
     return error ? error : id;
 }
 
-/* What create() hands out. With −ENOENT the queue has vanished, and it is to be tried again. */
-static int fill_created(int id, int flags, bool made, struct ipcfs_created *out)
+static int make(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    struct msqid_ds state;
-    int error = sysv_msg_state(id, &state);
-    if (!error && !made)
-        error = sysv_check_access(&state.msg_perm, sysv_wanted(flags));
-    if (error)
-        return error == -ESTALE ? -ENOENT : error;
-    *out = (struct ipcfs_created){.made = made};
-    fill_found(id, &state, &out->found);
-    error = make_hold(id, &out->hold);
-    if (!error)
-        error = open_plain(id, &state.msg_perm, flags, &out->file);
-    if (!error)
-        return 0;
-    free(TAKE_PTR(out->hold));
-    if (made)
-        remove_queue(id);
-    return error;
+    int id = make_queue(key, wish);
+    return id < 0 ? id : sysv_hand_out(&table, id, wish->flags, true, out);
 }
 
-static int create_by_key(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
-{
-    for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
-        int id = make_queue(key, wish);
-        bool made = id >= 0;
-        if (id == -EEXIST && !(wish->flags & O_EXCL))
-            id = id_of_key(key);
-        int error = id < 0 ? id : fill_created(id, wish->flags, made, out);
-        if (error != -ENOENT)
-            return error;
-    }
-    return -ESTALE;
-}
-
-static int refuse(const struct ipcfs_wish *wish, int error, const char *reason)
-{
-    if (wish->reason)
-        text_string(wish->reason, reason);
-    return error;
-}
-
-static int open_by_id(const struct ipcfs_wish *wish, struct ipcfs_created *out)
-{
-    struct msqid_ds state;
-    int id = find_queue(SYSV_BY_ID, wish->name, &state);
-    int error = id < 0 ? id : -EEXIST;
-    if (id >= 0 && !(wish->flags & O_EXCL))
-        error = fill_created(id, wish->flags, false, out);
-    if (error == -ENOENT)
-        return refuse(wish, -EPERM, "ids are given by the kernel: create a key, in by-key");
-    return error;
-}
+static const struct sysv_table table = {
+    .type = S_IFREG,
+    .mode_bits = 0777,
+    .noun = "queue",
+    .highest = highest_index,
+    .look = look,
+    .set = set,
+    .remove = remove_queue,
+    .get = get,
+    .stat = fill_stat,
+    .hold = sysv_hold_new,
+    .release = sysv_release,
+    .make = make,
+    .open = open_queue,
+};
 
 static int msg_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    key_t key = IPC_PRIVATE;
-    if (wish->directory == SYSV_BY_ID)
-        return open_by_id(wish, out);
-    if (!sysv_parse_key(wish->name, &key))
-        return refuse(wish, -EINVAL, "a key is 0x and 1 to 8 hexadecimal digits");
-    if (key == IPC_PRIVATE)
-        return refuse(wish, -EINVAL, "key 0 is IPC_PRIVATE, by which no queue is found");
-    return create_by_key(key, wish, out);
+    return sysv_create(&table, wish, out);
 }
 
 static void msg_uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
 {
     (void)directory;
     (void)name;
-    if (created->made)
-        remove_queue((int)created->found.id.number);
+    sysv_uncreate(&table, created);
 }
 
 static int msg_remove(unsigned directory, const char *name)
 {
-    struct msqid_ds state;
-    int id = find_queue(directory, name, &state);
-    if (id < 0)
-        return id;
-    return msgctl(id, IPC_RMID, NULL) < 0 ? sysv_msg_error(id, errno, -ENOENT) : 0;
+    return sysv_remove(&table, directory, name);
 }
 
 /* ---- changes ---- */
@@ -347,43 +216,21 @@ static int purge(int id, const struct msqid_ds *state, const struct ipcfs_file *
     return error ? error : sysv_msg_purge(id, state->msg_qnum);
 }
 
-static bool is_to_now(const struct timespec times[2])
-{
-    for (int i = 0; i < 2; i++)
-        if (times[i].tv_nsec != UTIME_NOW && times[i].tv_nsec != UTIME_OMIT)
-            return false;
-    return true;
-}
-
 /*
- * Owner and mode by one IPC_SET, which always sets the time of change to now: all that can be set of times,
- * and enough for touch(1). It also sets qbytes, to what it was. Where that is over kernel.msgmnb, which can
- * be lowered at any time, the kernel asks for CAP_SYS_RESOURCE even so.
+ * IPC_SET also sets qbytes, to what it was. Where that is over kernel.msgmnb, which can be lowered at any time, the kernel
+ * asks for CAP_SYS_RESOURCE even so.
  */
-static int set_attributes(int id, struct msqid_ds *state, const struct ipcfs_change *change)
-{
-    if (change->mask & IPCFS_CHANGE_UID)
-        state->msg_perm.uid = change->uid;
-    if (change->mask & IPCFS_CHANGE_GID)
-        state->msg_perm.gid = change->gid;
-    if (change->mask & IPCFS_CHANGE_MODE)
-        state->msg_perm.mode = change->mode & 0777;
-    return sysv_msg_set(id, state);
-}
-
 static int msg_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)
 {
     struct msqid_ds state;
     int id = sysv_msg_of_ref(ref, &state);
     if (id < 0)
         return id;
-    if (change->mask & IPCFS_CHANGE_TIMES && !is_to_now(change->times))
-        return -EPERM;
-    int error = 0;
-    if (change->mask & IPCFS_CHANGE_SIZE)
+    int error = sysv_check_times(change);
+    if (!error && change->mask & IPCFS_CHANGE_SIZE)
         error = purge(id, &state, file, change->size);
     if (!error && change->mask & ~(unsigned)IPCFS_CHANGE_SIZE)
-        error = set_attributes(id, &state, change);
+        error = sysv_set_attributes(&table, id, &state, change);
     return error;
 }
 
@@ -446,7 +293,7 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .rename = refuse_rename,
     .link = refuse_link,
     .hold = msg_hold,
-    .release = msg_release,
+    .release = sysv_release,
     .stat = msg_stat,
     .change = msg_change,
     .members = refuse_members,

@@ -94,22 +94,10 @@ void sysv_msg_close(struct ipcfs_file *file)
 
 /* ---- still the same? ---- */
 
-static bool has_same_creator(const struct ipc_perm *a, const struct ipc_perm *b)
-{
-    return a->__key == b->__key && a->cuid == b->cuid && a->cgid == b->cgid;
-}
-
-static bool has_same_access(const struct ipc_perm *a, const struct ipc_perm *b)
-{
-    return a->uid == b->uid && a->gid == b->gid && a->mode == b->mode;
-}
-
 /* Whether what has the id now may be used by the file: 0, −EIDRM or −EACCES. */
 static int check_same(const struct ipcfs_file *file, const struct ipc_perm *now, unsigned wanted)
 {
-    if (!has_same_creator(&file->perm, now))
-        return -EIDRM;
-    return has_same_access(&file->perm, now) ? 0 : sysv_opener_check(file->opener, now, wanted);
+    return sysv_opener_check_same(file->opener, &file->perm, now, wanted);
 }
 
 static int check_queue(const struct ipcfs_file *file, unsigned wanted, struct msqid_ds *state)

@@ -2,24 +2,16 @@
 #include "sysv_sem.h"
 
 #include "refuse.h"
+#include "sysv_object.h"
 #include "sysv_sem_data.h"
 #include "sysv_sem_files.h"
 #include "sysv_sem_show.h"
-
-#include "ipcfs/cleanup.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-/* How often create() goes round when a key keeps appearing and vanishing under it. */
-enum { CREATE_ATTEMPTS = 64 };
-
-struct ipcfs_hold {
-    int id;
-};
 
 /* ---- the kernel's table ---- */
 
@@ -35,54 +27,42 @@ static int highest_index(void)
     return sysv_sem_info(&info);
 }
 
-/* Of whatever has the index that `id` is or has. */
-static int state_at(int id, struct semid_ds *out)
+static int look(int id, void *state)
 {
-    int found = semctl(id, 0, SEM_STAT_ANY, (union semun){.buf = out});
-    if (found >= 0)
-        return found;
-    return errno == EINVAL || errno == EIDRM ? -ESTALE : -errno;
+    return semctl(id, 0, SEM_STAT_ANY, (union semun){.buf = state});
 }
 
-static int permissions_at(int index, struct ipc_perm *perm)
+static int set(int id, void *state)
 {
-    struct semid_ds state;
-    int id = state_at(index, &state);
-    if (id >= 0)
-        *perm = state.sem_perm;
-    return id;
+    return semctl(id, 0, IPC_SET, (union semun){.buf = state});
+}
+
+static int remove_set(int id)
+{
+    return semctl(id, 0, IPC_RMID);
 }
 
 /* Without permission bits in its flags semget(2) asks for no permission. */
-static int id_of_key(key_t key)
+static int get(key_t key)
 {
-    int id = semget(key, 0, 0);
-    return id < 0 ? -errno : id;
+    return semget(key, 0, 0);
 }
 
-static const struct sysv_table table = {
-    .type = S_IFDIR, .highest = highest_index, .at = permissions_at, .of_key = id_of_key};
+static const struct sysv_table table;
 
 int sysv_sem_state(int id, struct semid_ds *out)
 {
-    int found = state_at(id, out);
-    if (found < 0)
-        return found;
-    return found == id ? 0 : -ESTALE;
+    return sysv_state(&table, id, out);
 }
 
 int sysv_sem_error(int id, int error, int gone)
 {
-    struct semid_ds state;
-    if (error == EIDRM || (error == EINVAL && sysv_sem_state(id, &state) == -ESTALE))
-        return gone;
-    return -error;
+    return sysv_error(&table, id, error, gone);
 }
 
 static int sem_start(void)
 {
-    int highest = highest_index(); /* −ENOSYS: a kernel without System V IPC */
-    return highest < 0 ? highest : 0;
+    return sysv_start(&table);
 }
 
 static void sem_stop(void)
@@ -95,15 +75,7 @@ static int sem_stat_system(struct statvfs *out)
     int highest = sysv_sem_info(&info);
     if (highest < 0)
         return highest;
-    fsfilcnt_t left = info.semmni > info.semusz ? (unsigned)(info.semmni - info.semusz) : 0;
-    *out = (struct statvfs){
-        .f_bsize = 4096,
-        .f_frsize = 4096,
-        .f_files = (unsigned)info.semmni,
-        .f_ffree = left,
-        .f_favail = left,
-        .f_namemax = SYSV_NAME_ROOM - 1,
-    };
+    sysv_stat_system((unsigned)info.semmni, (unsigned)info.semusz, out);
     return 0;
 }
 
@@ -117,8 +89,9 @@ static mode_t directory_mode(const struct ipc_perm *perm)
 }
 
 /* A time that never was is that of the creation, as far as it is known. */
-static void fill_stat(int id, const struct semid_ds *state, struct statx *out)
+static void fill_stat(int id, const void *of_set, struct statx *out)
 {
+    const struct semid_ds *state = of_set;
     time_t used = state->sem_otime ? state->sem_otime : state->sem_ctime;
     sysv_stat(id, &state->sem_perm, out);
     out->stx_mode = (uint16_t)directory_mode(&state->sem_perm);
@@ -128,42 +101,9 @@ static void fill_stat(int id, const struct semid_ds *state, struct statx *out)
     out->stx_ctime.tv_sec = state->sem_ctime;
 }
 
-static void fill_found(int id, const struct semid_ds *state, struct ipcfs_found *out)
-{
-    out->id = sysv_object_id(id);
-    fill_stat(id, state, &out->stat);
-}
-
-static int make_hold(int id, struct ipcfs_hold **out)
-{
-    struct ipcfs_hold *hold = malloc(sizeof *hold);
-    if (!hold)
-        return -ENOMEM;
-    hold->id = id;
-    *out = hold;
-    return 0;
-}
-
-/* The id of the set that a name means, and its state. −ENOENT. */
-static int find_set(unsigned directory, const char *name, struct semid_ds *state)
-{
-    int id = sysv_id_of_name(&table, directory, name);
-    if (id < 0)
-        return id;
-    int error = sysv_sem_state(id, state);
-    if (error)
-        return error == -ESTALE ? -ENOENT : error;
-    return id;
-}
-
 static int sem_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
 {
-    struct semid_ds state;
-    int id = find_set(directory, name, &state);
-    if (id < 0)
-        return id;
-    fill_found(id, &state, out);
-    return hold ? make_hold(id, hold) : 0;
+    return sysv_find(&table, directory, name, out, hold);
 }
 
 static int sem_list_open(unsigned directory, struct ipcfs_lister **out)
@@ -175,33 +115,17 @@ static int sem_list_open(unsigned directory, struct ipcfs_lister **out)
 
 int sysv_sem_of_ref(const struct ipcfs_ref *ref, struct semid_ds *out)
 {
-    int id = ref->hold ? ref->hold->id : sysv_id_of_ref(&table, ref);
-    if (id < 0)
-        return id;
-    int error = sysv_sem_state(id, out);
-    return error ? error : id;
+    return sysv_of_ref(&table, ref, out);
 }
 
 static int sem_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
 {
-    struct semid_ds state;
-    int id = sysv_sem_of_ref(ref, &state);
-    return id < 0 ? id : make_hold(id, out);
-}
-
-static void sem_release(struct ipcfs_hold *hold)
-{
-    free(hold);
+    return sysv_hold(&table, ref, out);
 }
 
 static int sem_stat(const struct ipcfs_ref *ref, struct statx *out)
 {
-    struct semid_ds state;
-    int id = sysv_sem_of_ref(ref, &state);
-    if (id < 0)
-        return id;
-    fill_stat(id, &state, out);
-    return 0;
+    return sysv_stat_object(&table, ref, out);
 }
 
 static int sem_members(const struct ipcfs_ref *ref)
@@ -220,11 +144,6 @@ static int sem_open_set(const struct ipcfs_ref *ref, int flags, struct ipcfs_fil
 }
 
 /* ---- creating and removing ---- */
-
-static void remove_set(int id)
-{
-    (void)semctl(id, 0, IPC_RMID);
-}
 
 static void explain_failure(int error, uint64_t nsems, struct text *reason)
 {
@@ -259,97 +178,59 @@ static int make_set(key_t key, const struct ipcfs_wish *wish)
     return -error;
 }
 
-/* What create() hands out. With −ENOENT the set has vanished, and it is to be tried again. */
-static int fill_created(int id, bool made, struct ipcfs_created *out)
+static int make(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    struct semid_ds state;
-    int error = sysv_sem_state(id, &state);
-    if (error)
-        return error == -ESTALE ? -ENOENT : error;
-    *out = (struct ipcfs_created){.made = made};
-    fill_found(id, &state, &out->found);
-    error = make_hold(id, &out->hold);
-    if (error && made)
-        remove_set(id);
-    return error;
+    int id = make_set(key, wish);
+    return id < 0 ? id : sysv_hand_out(&table, id, wish->flags, true, out);
 }
 
-static int create_by_key(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
+/* A directory is not opened by its creation. */
+static int open_nothing(int id, const struct ipc_perm *perm, int flags, bool made, struct ipcfs_file **out)
 {
-    for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
-        int id = make_set(key, wish);
-        bool made = id >= 0;
-        if (id == -EEXIST && !(wish->flags & O_EXCL))
-            id = id_of_key(key);
-        int error = id < 0 ? id : fill_created(id, made, out);
-        if (error != -ENOENT)
-            return error;
-    }
-    return -ESTALE;
+    (void)id;
+    (void)perm;
+    (void)flags;
+    (void)made;
+    (void)out;
+    return 0;
 }
 
-static int refuse(const struct ipcfs_wish *wish, int error, const char *reason)
-{
-    if (wish->reason)
-        text_string(wish->reason, reason);
-    return error;
-}
-
-static int find_by_id(const struct ipcfs_wish *wish, struct ipcfs_created *out)
-{
-    struct semid_ds state;
-    int id = find_set(SYSV_BY_ID, wish->name, &state);
-    int error = id < 0 ? id : -EEXIST;
-    if (id >= 0 && !(wish->flags & O_EXCL))
-        error = fill_created(id, false, out);
-    if (error == -ENOENT)
-        return refuse(wish, -EPERM, "ids are given by the kernel: create a key, in by-key");
-    return error;
-}
+/* The directory's x bits are not the set's. */
+static const struct sysv_table table = {
+    .type = S_IFDIR,
+    .mode_bits = 0666,
+    .noun = "set",
+    .highest = highest_index,
+    .look = look,
+    .set = set,
+    .remove = remove_set,
+    .get = get,
+    .stat = fill_stat,
+    .hold = sysv_hold_new,
+    .release = sysv_release,
+    .make = make,
+    .open = open_nothing,
+};
 
 static int sem_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    key_t key = IPC_PRIVATE;
-    if (wish->directory == SYSV_BY_ID)
-        return find_by_id(wish, out);
-    if (!sysv_parse_key(wish->name, &key))
-        return refuse(wish, -EINVAL, "a key is 0x and 1 to 8 hexadecimal digits");
-    if (key == IPC_PRIVATE)
-        return refuse(wish, -EINVAL, "key 0 is IPC_PRIVATE, by which no set is found");
-    return create_by_key(key, wish, out);
+    return sysv_create(&table, wish, out);
 }
 
 static void sem_uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
 {
     (void)directory;
     (void)name;
-    if (created->made)
-        remove_set((int)created->found.id.number);
+    sysv_uncreate(&table, created);
 }
 
 static int sem_remove(unsigned directory, const char *name)
 {
-    struct semid_ds state;
-    int id = find_set(directory, name, &state);
-    if (id < 0)
-        return id;
-    return semctl(id, 0, IPC_RMID) < 0 ? sysv_sem_error(id, errno, -ENOENT) : 0;
+    return sysv_remove(&table, directory, name);
 }
 
 /* ---- changes ---- */
 
-static bool is_to_now(const struct timespec times[2])
-{
-    for (int i = 0; i < 2; i++)
-        if (times[i].tv_nsec != UTIME_NOW && times[i].tv_nsec != UTIME_OMIT)
-            return false;
-    return true;
-}
-
-/*
- * Owner and mode by one IPC_SET, which always sets the time of change to now: all that can be set of times, and enough
- * for touch(1). The directory's x bits are not the set's.
- */
 static int sem_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)
 {
     struct semid_ds state;
@@ -358,15 +239,8 @@ static int sem_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, cons
         return id;
     if (change->mask & IPCFS_CHANGE_SIZE)
         return file ? -EINVAL : -EISDIR; /* as of any directory */
-    if (change->mask & IPCFS_CHANGE_TIMES && !is_to_now(change->times))
-        return -EPERM;
-    if (change->mask & IPCFS_CHANGE_UID)
-        state.sem_perm.uid = change->uid;
-    if (change->mask & IPCFS_CHANGE_GID)
-        state.sem_perm.gid = change->gid;
-    if (change->mask & IPCFS_CHANGE_MODE)
-        state.sem_perm.mode = change->mode & 0666;
-    return semctl(id, 0, IPC_SET, (union semun){.buf = &state}) < 0 ? sysv_sem_error(id, errno, -ESTALE) : 0;
+    int error = sysv_check_times(change);
+    return error ? error : sysv_set_attributes(&table, id, &state, change);
 }
 
 /* ---- what ctl/ shows: backends/sysv_sem_show.c ---- */
@@ -431,7 +305,7 @@ const struct ipcfs_backend ipcfs_sysv_sem_backend = {
     .rename = refuse_rename,
     .link = refuse_link,
     .hold = sem_hold,
-    .release = sem_release,
+    .release = sysv_release,
     .stat = sem_stat,
     .change = sem_change,
     .members = sem_members,

@@ -2,6 +2,7 @@
 #include "sysv_shm.h"
 
 #include "refuse.h"
+#include "sysv_object.h"
 #include "sysv_shm_file.h"
 #include "sysv_shm_list.h"
 #include "sysv_shm_make.h"
@@ -9,13 +10,9 @@
 #include "sysv_shm_rss.h"
 #include "sysv_shm_show.h"
 
-#include "ipcfs/cleanup.h"
-
 #include <errno.h>
 #include <sys/stat.h>
-
-/* How often create() goes round when a key keeps appearing and vanishing under it. */
-enum { CREATE_ATTEMPTS = 64 };
+#include <unistd.h>
 
 /* ---- the kernel's table ---- */
 
@@ -36,53 +33,47 @@ static int highest_index(void)
     return sysv_shm_limits(&limits);
 }
 
-/* Of whatever has the index that `id` is or has. */
-static int state_at(int id, struct shmid_ds *out)
+static int look(int id, void *state)
 {
-    int found = shmctl(id, SHM_STAT_ANY, out);
-    if (found >= 0)
-        return found;
-    return errno == EINVAL || errno == EIDRM ? -ESTALE : -errno;
+    return shmctl(id, SHM_STAT_ANY, state);
 }
 
-static int permissions_at(int index, struct ipc_perm *perm)
+static int set(int id, void *state)
 {
-    struct shmid_ds state;
-    int id = state_at(index, &state);
-    if (id >= 0)
-        *perm = state.shm_perm;
-    return id;
+    return shmctl(id, IPC_SET, state);
+}
+
+static int remove_segment(int id)
+{
+    return shmctl(id, IPC_RMID, NULL);
 }
 
 /* Without permission bits in its flags shmget(2) asks for no permission, and 0 is no size to be compared. */
-int sysv_shm_of_key(key_t key)
+static int get(key_t key)
 {
-    int id = shmget(key, 0, 0);
-    return id < 0 ? -errno : id;
+    return shmget(key, 0, 0);
 }
 
-static const struct sysv_table table = {
-    .type = S_IFREG, .highest = highest_index, .at = permissions_at, .of_key = sysv_shm_of_key};
+static const struct sysv_table table;
+
+int sysv_shm_of_key(key_t key)
+{
+    return sysv_of_key(&table, key);
+}
 
 int sysv_shm_state(int id, struct shmid_ds *out)
 {
-    int found = state_at(id, out);
-    if (found < 0)
-        return found;
-    return found == id ? 0 : -ESTALE;
+    return sysv_state(&table, id, out);
 }
 
 int sysv_shm_error(int id, int error, int gone)
 {
-    struct shmid_ds state;
-    if (error == EIDRM || (error == EINVAL && sysv_shm_state(id, &state) == -ESTALE))
-        return gone;
-    return -error;
+    return sysv_error(&table, id, error, gone);
 }
 
 int sysv_shm_set(int id, struct shmid_ds *state)
 {
-    return shmctl(id, IPC_SET, state) < 0 ? sysv_shm_error(id, errno, -ESTALE) : 0;
+    return sysv_set(&table, id, state);
 }
 
 bool sysv_shm_is_same(const struct ipc_perm *then, const struct ipc_perm *now)
@@ -98,8 +89,7 @@ unsigned sysv_shm_wanted(int flags)
 
 static int shm_start(void)
 {
-    int highest = highest_index(); /* −ENOSYS: a kernel without System V IPC */
-    return highest < 0 ? highest : 0;
+    return sysv_start(&table);
 }
 
 static void shm_stop(void)
@@ -126,66 +116,31 @@ static int shm_stat_system(struct statvfs *out)
         error = sysv_shm_usage(&usage);
     if (error)
         return error;
-    unsigned long used = (unsigned)usage.used_ids;
-    fsfilcnt_t left = limits.shmmni > used ? limits.shmmni - used : 0;
-    unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
-    *out = (struct statvfs){
-        .f_bsize = page,
-        .f_frsize = page,
-        .f_files = limits.shmmni,
-        .f_ffree = left,
-        .f_favail = left,
-        .f_namemax = SYSV_NAME_ROOM - 1,
-    };
+    sysv_stat_system(limits.shmmni, (unsigned)usage.used_ids, out);
+    out->f_bsize = (unsigned long)sysconf(_SC_PAGESIZE);
+    out->f_frsize = out->f_bsize;
     fill_blocks(&limits, &usage, out);
     return 0;
 }
 
 /* ---- finding and listing ---- */
 
-static struct statx_timestamp timestamp(time_t time)
-{
-    return (struct statx_timestamp){.tv_sec = time};
-}
-
 /* A time that never was is that of the creation, as far as it is known. Who writes through an attachment leaves no time,
  * so the end of the last attachment is the last time when something may have been written. */
-static void fill_stat(int id, const struct shmid_ds *state, struct statx *out)
+static void fill_stat(int id, const void *of_segment, struct statx *out)
 {
+    const struct shmid_ds *state = of_segment;
     sysv_stat(id, &state->shm_perm, out);
     out->stx_size = state->shm_segsz;
     out->stx_blocks = state->shm_segsz / 512 + (state->shm_segsz % 512 != 0);
-    out->stx_atime = timestamp(state->shm_atime ? state->shm_atime : state->shm_ctime);
-    out->stx_mtime = timestamp(state->shm_dtime ? state->shm_dtime : state->shm_ctime);
-    out->stx_ctime = timestamp(state->shm_ctime);
-}
-
-static void fill_found(int id, const struct shmid_ds *state, struct ipcfs_found *out)
-{
-    out->id = sysv_object_id(id);
-    fill_stat(id, state, &out->stat);
-}
-
-/* The id of the segment that a name means, and its state. −ENOENT. */
-static int find_segment(unsigned directory, const char *name, struct shmid_ds *state)
-{
-    int id = sysv_id_of_name(&table, directory, name);
-    if (id < 0)
-        return id;
-    int error = sysv_shm_state(id, state);
-    if (error)
-        return error == -ESTALE ? -ENOENT : error;
-    return id;
+    out->stx_atime.tv_sec = state->shm_atime ? state->shm_atime : state->shm_ctime;
+    out->stx_mtime.tv_sec = state->shm_dtime ? state->shm_dtime : state->shm_ctime;
+    out->stx_ctime.tv_sec = state->shm_ctime;
 }
 
 static int shm_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
 {
-    struct shmid_ds state;
-    int id = find_segment(directory, name, &state);
-    if (id < 0)
-        return id;
-    fill_found(id, &state, out);
-    return hold ? sysv_shm_hold_new(id, &state.shm_perm, hold) : 0;
+    return sysv_find(&table, directory, name, out, hold);
 }
 
 static int shm_list_open(unsigned directory, struct ipcfs_lister **out)
@@ -201,11 +156,7 @@ int sysv_shm_of_ref(const struct ipcfs_ref *ref, struct shmid_ds *out)
         return sysv_shm_of_hold(ref->hold, out);
     if (sysv_shm_is_pending_id(ref->id))
         return -ESTALE;
-    int id = sysv_id_of_ref(&table, ref);
-    if (id < 0)
-        return id;
-    int error = sysv_shm_state(id, out);
-    return error ? error : id;
+    return sysv_of_ref(&table, ref, out);
 }
 
 static int shm_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
@@ -232,42 +183,6 @@ static int shm_stat(const struct ipcfs_ref *ref, struct statx *out)
 
 /* ---- creating and removing ---- */
 
-/* What create() hands out of a segment that is there. With −ENOENT it has vanished, and it is to be tried again. */
-static int open_existing(int id, int flags, struct ipcfs_created *out)
-{
-    struct shmid_ds state;
-    int error = sysv_shm_state(id, &state);
-    if (error)
-        return error == -ESTALE ? -ENOENT : error;
-    *out = (struct ipcfs_created){0};
-    fill_found(id, &state, &out->found);
-    error = sysv_shm_hold_new(id, &state.shm_perm, &out->hold);
-    if (error)
-        return error;
-    error = sysv_shm_file_new(id, &state.shm_perm, flags, &out->file);
-    if (error)
-        sysv_shm_release(TAKE_PTR(out->hold));
-    return error == -ESTALE ? -ENOENT : error;
-}
-
-/* What create() hands out of a segment that it has just made. */
-static int open_made(int id, int flags, struct ipcfs_created *out)
-{
-    struct shmid_ds state;
-    int error = sysv_shm_state(id, &state);
-    if (error)
-        return error;
-    *out = (struct ipcfs_created){.made = true};
-    fill_found(id, &state, &out->found);
-    error = sysv_shm_hold_new(id, &state.shm_perm, &out->hold);
-    if (error)
-        return error;
-    error = sysv_shm_file_later(id, &state.shm_perm, flags, &out->file);
-    if (error)
-        sysv_shm_release(TAKE_PTR(out->hold));
-    return error;
-}
-
 /* With its size and all: by a line written to ctl/sysv/shm/create. */
 static int make_now(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
@@ -276,12 +191,7 @@ static int make_now(key_t key, const struct ipcfs_wish *wish, struct ipcfs_creat
     if (error)
         return error;
     int id = sysv_shm_make(&order, wish->reason);
-    if (id < 0)
-        return id;
-    error = open_made(id, wish->flags, out);
-    if (error)
-        sysv_shm_unmake(id);
-    return error;
+    return id < 0 ? id : sysv_hand_out(&table, id, wish->flags, true, out);
 }
 
 static int promise(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
@@ -295,50 +205,39 @@ static int promise(key_t key, const struct ipcfs_wish *wish, struct ipcfs_create
     return sysv_shm_pending_open(pending, wish->flags, &out->hold, &out->file);
 }
 
-static int create_by_key(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
+static int make(key_t key, const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    int error = -ENOENT;
-    for (int attempt = 0; error == -ENOENT && attempt < CREATE_ATTEMPTS; attempt++) {
-        int id = sysv_shm_of_key(key);
-        if (id == -ENOENT)
-            error = wish->options ? make_now(key, wish, out) : promise(key, wish, out);
-        else
-            error = id < 0 ? id : -EEXIST;
-        if (error == -EEXIST && !(wish->flags & O_EXCL))
-            error = id < 0 ? -ENOENT : open_existing(id, wish->flags, out);
-    }
-    return error == -ENOENT ? -ESTALE : error;
+    int id = sysv_shm_of_key(key);
+    if (id != -ENOENT)
+        return id < 0 ? id : -EEXIST;
+    return wish->options ? make_now(key, wish, out) : promise(key, wish, out);
 }
 
-static int refuse(const struct ipcfs_wish *wish, int error, const char *reason)
+/* What was made just now is attached when it is used for the first time. */
+static int open_segment(int id, const struct ipc_perm *perm, int flags, bool made, struct ipcfs_file **out)
 {
-    if (wish->reason)
-        text_string(wish->reason, reason);
-    return error;
+    return made ? sysv_shm_file_later(id, perm, flags, out) : sysv_shm_file_new(id, perm, flags, out);
 }
 
-static int open_by_id(const struct ipcfs_wish *wish, struct ipcfs_created *out)
-{
-    struct shmid_ds state;
-    int id = find_segment(SYSV_BY_ID, wish->name, &state);
-    int error = id < 0 ? id : -EEXIST;
-    if (id >= 0 && !(wish->flags & O_EXCL))
-        error = open_existing(id, wish->flags, out);
-    if (error == -ENOENT)
-        return refuse(wish, -EPERM, "ids are given by the kernel: create a key, in by-key");
-    return error;
-}
+static const struct sysv_table table = {
+    .type = S_IFREG,
+    .mode_bits = 0777,
+    .noun = "segment",
+    .highest = highest_index,
+    .look = look,
+    .set = set,
+    .remove = remove_segment,
+    .get = get,
+    .stat = fill_stat,
+    .hold = sysv_shm_hold_new,
+    .release = sysv_shm_release,
+    .make = make,
+    .open = open_segment,
+};
 
 static int shm_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
-    key_t key = IPC_PRIVATE;
-    if (wish->directory == SYSV_BY_ID)
-        return open_by_id(wish, out);
-    if (!sysv_parse_key(wish->name, &key))
-        return refuse(wish, -EINVAL, "a key is 0x and 1 to 8 hexadecimal digits");
-    if (key == IPC_PRIVATE)
-        return refuse(wish, -EINVAL, "key 0 is IPC_PRIVATE, by which no segment is found");
-    return create_by_key(key, wish, out);
+    return sysv_create(&table, wish, out);
 }
 
 /* A promise has made nothing yet: its file, which alone could, has been used by nobody. */
@@ -346,17 +245,13 @@ static void shm_uncreate(unsigned directory, const char *name, const struct ipcf
 {
     (void)directory;
     (void)name;
-    if (created->made && !sysv_shm_is_pending_id(created->found.id))
-        sysv_shm_unmake((int)created->found.id.number);
+    if (!sysv_shm_is_pending_id(created->found.id))
+        sysv_uncreate(&table, created);
 }
 
 static int shm_remove(unsigned directory, const char *name)
 {
-    struct shmid_ds state;
-    int id = find_segment(directory, name, &state);
-    if (id < 0)
-        return id;
-    return shmctl(id, IPC_RMID, NULL) < 0 ? sysv_shm_error(id, errno, -ENOENT) : 0;
+    return sysv_remove(&table, directory, name);
 }
 
 /* ---- changes ---- */
@@ -372,26 +267,6 @@ static int check_size(const struct shmid_ds *state, const struct ipcfs_file *fil
     return size >= 0 && (uintmax_t)size == state->shm_segsz ? 0 : -EINVAL;
 }
 
-static bool is_to_now(const struct timespec times[2])
-{
-    for (int i = 0; i < 2; i++)
-        if (times[i].tv_nsec != UTIME_NOW && times[i].tv_nsec != UTIME_OMIT)
-            return false;
-    return true;
-}
-
-/* Owner and mode by one IPC_SET, which always sets the time of change to now: all that can be set of times. */
-static int set_attributes(int id, struct shmid_ds *state, const struct ipcfs_change *change)
-{
-    if (change->mask & IPCFS_CHANGE_UID)
-        state->shm_perm.uid = change->uid;
-    if (change->mask & IPCFS_CHANGE_GID)
-        state->shm_perm.gid = change->gid;
-    if (change->mask & IPCFS_CHANGE_MODE)
-        state->shm_perm.mode = change->mode & 0777;
-    return sysv_shm_set(id, state);
-}
-
 static int change_segment(const struct ipcfs_ref *ref, const struct ipcfs_file *file,
                           const struct ipcfs_change *change)
 {
@@ -403,14 +278,15 @@ static int change_segment(const struct ipcfs_ref *ref, const struct ipcfs_file *
     if (change->mask & IPCFS_CHANGE_SIZE)
         error = check_size(&state, file, change->size);
     if (!error && change->mask & ~(unsigned)IPCFS_CHANGE_SIZE)
-        error = set_attributes(id, &state, change);
+        error = sysv_set_attributes(&table, id, &state, change);
     return error;
 }
 
 static int shm_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)
 {
-    if (change->mask & IPCFS_CHANGE_TIMES && !is_to_now(change->times))
-        return -EPERM;
+    int error = sysv_check_times(change);
+    if (error)
+        return error;
     if (change->mask & IPCFS_CHANGE_SIZE && file && !sysv_shm_file_may_write(file))
         return -EINVAL;
     struct sysv_shm_pending *unmade = ref->hold ? sysv_shm_unmade(ref->hold) : NULL;

@@ -3,7 +3,7 @@
 #ifndef IPCFS_BACKENDS_SYSV_SHM_LIST_H
 #define IPCFS_BACKENDS_SYSV_SHM_LIST_H
 
-#include "sysv.h"
+#include "sysv_object.h"
 
 int sysv_shm_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out);
 

@@ -112,11 +112,6 @@ int sysv_shm_make(const struct sysv_shm_order *order, struct text *reason)
     return -error;
 }
 
-void sysv_shm_unmake(int id)
-{
-    (void)shmctl(id, IPC_RMID, NULL);
-}
-
 static int set_mode(int id, struct shmid_ds *state, mode_t mode)
 {
     if ((state->shm_perm.mode & 0777) == mode)
@@ -147,6 +142,6 @@ int sysv_shm_make_attached(const struct sysv_shm_order *order, struct ipc_perm *
         return id;
     }
     *out = NULL;
-    sysv_shm_unmake(id);
+    (void)shmctl(id, IPC_RMID, NULL);
     return error;
 }

@@ -28,7 +28,5 @@ int sysv_shm_make(const struct sysv_shm_order *order, struct text *reason);
 /* As that, attached, for reading and writing whatever the mode: a file has the rights it was created with. */
 int sysv_shm_make_attached(const struct sysv_shm_order *order, struct ipc_perm *perm,
                            struct sysv_shm_attachment **out);
-/* IPC_RMID. */
-void sysv_shm_unmake(int id);
 
 #endif
