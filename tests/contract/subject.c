@@ -136,9 +136,11 @@ static bool remove_first(void)
     return some;
 }
 
+/* A segment that is attached somewhere, by mistake, is removed and still there. */
 void remove_all_objects(void)
 {
-    while (remove_first())
+    enum { ROUNDS_MAX = 20000 };
+    for (int i = 0; i < ROUNDS_MAX && remove_first(); i++)
         ;
 }
 

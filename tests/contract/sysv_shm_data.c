@@ -30,7 +30,7 @@ static struct ipcfs_created open_way(bool descriptor)
 static void check_coherence(struct ipcfs_file *file, char *native)
 {
     char buffer[64];
-    memcpy(native + 1000, "from native", 11);
+    memcpy(native + 1000, "from native", sizeof "from native");
     assert_int_equal(read_at(file, buffer, 11, 1000), 11);
     assert_memory_equal(buffer, "from native", 11);
     assert_int_equal(write_at(file, "from file", 9, 4090), 9); /* over two pages */

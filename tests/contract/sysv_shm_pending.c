@@ -194,6 +194,25 @@ static void test_reader(void **state)
     let_go(&object);
 }
 
+/* Once it is made, the kernel may carry what comes. */
+static void test_backing_of_a_promise(void **state)
+{
+    (void)state;
+    char byte = 0;
+    struct ipcfs_created object = promise(O_RDWR, 0600);
+    assert_int_equal(back(&object), -EOPNOTSUPP);
+    assert_int_equal(set_size(&object, object.file, SIZE), 0);
+    int fd = back(&object);
+    assert_true(fd >= 0);
+    assert_int_equal(write_at(object.file, "b", 1, 77), 1);
+    assert_int_equal(pread(fd, &byte, 1, 77), 1);
+    assert_int_equal(byte, 'b');
+    close(fd);
+    assert_int_equal(nattch_of(id_of_key(0x2a)), 1);
+    let_go(&object);
+    assert_int_equal(nattch_of(id_of_key(0x2a)), 0);
+}
+
 static void test_removed_after_it_was_made(void **state)
 {
     (void)state;
@@ -287,9 +306,10 @@ static void test_existing_is_not_taken(void **state)
         id = native_segment(0x2a, SIZE, modes[i]);
         act_as_user(USER);
         int size_error = set_size(&object, object.file, SIZE);
+        int wrong_size_error = set_size(&object, object.file, 1);
         ssize_t written = write_at(object.file, "x", 1, 0);
         act_as_user(0);
-        assert_true(size_error == -EACCES && written == -EACCES);
+        assert_true(size_error == -EACCES && wrong_size_error == -EACCES && written == -EACCES);
         assert_int_equal(segment_state(id).shm_lpid, 0);
         remove_segment(id);
         act_as_user(USER);
@@ -491,6 +511,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_write_makes_it),
     TEST(test_append_makes_it),
     TEST(test_reader),
+    TEST(test_backing_of_a_promise),
     TEST(test_removed_after_it_was_made),
     TEST(test_every_mode_of_a_user),
     TEST(test_existing_is_taken),
