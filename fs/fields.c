@@ -119,10 +119,13 @@ static void json_release(struct json_object **object)
 }
 #define AUTO_JSON __attribute__((cleanup(json_release))) struct json_object
 
-/* Gives `value` to the object; also when it fails the value is no longer the caller's. */
-static int json_set(struct json_object *object, const char *key, struct json_object *value)
+/* The names of fields are constant, and each is there once: nothing has to be copied or looked for. */
+enum { FIELD_KEY = JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_KEY_IS_CONSTANT };
+
+/* Gives `value` to the object; also when it fails the value is no longer the caller's. `options`: of json-c. */
+static int json_set(struct json_object *object, const char *key, unsigned options, struct json_object *value)
 {
-    if (value && json_object_object_add(object, key, value) == 0)
+    if (value && json_object_object_add_ex(object, key, value, options) == 0)
         return 0;
     json_object_put(value);
     return -ENOMEM;
@@ -159,14 +162,14 @@ static int set_name_hex(struct json_object *object, const char *field, const cha
     AUTO_TEXT hex = {0};
     for (const char *byte = bytes; *byte; byte++)
         text_printf(&hex, "%02x", (unsigned char)*byte);
-    return json_set(object, key, json_text(&hex));
+    return json_set(object, key, JSON_C_OBJECT_ADD_KEY_IS_NEW, json_text(&hex));
 }
 
 static int set_name(struct json_object *object, const char *field, const char *bytes)
 {
     AUTO_TEXT name = {0};
     bool replaced = to_utf8(&name, bytes);
-    int error = json_set(object, field, json_text(&name));
+    int error = json_set(object, field, FIELD_KEY, json_text(&name));
     return error || !replaced ? error : set_name_hex(object, field, bytes);
 }
 
@@ -211,10 +214,11 @@ static int set_value(struct json_object *object, const struct ipcfs_field *field
                      const struct ipcfs_value *value)
 {
     if (!value->known)
-        return json_object_object_add(object, field->name, NULL) ? -ENOMEM : 0; /* NULL is json-c's null */
+        return json_object_object_add_ex(object, field->name, NULL, FIELD_KEY) ? -ENOMEM
+                                                                               : 0; /* json-c's null */
     if (field->type == IPCFS_NAME)
         return set_name(object, field->name, value->string);
-    return json_set(object, field->name, json_value(field->type, value));
+    return json_set(object, field->name, FIELD_KEY, json_value(field->type, value));
 }
 
 /* Of the fields that are no tables. NULL without memory. */
@@ -251,7 +255,7 @@ static int set_tables(struct json_object *object, const struct ipcfs_field *fiel
     for (size_t i = 0; fields[i].name; i++) {
         if (fields[i].type != IPCFS_TABLE || !values[i].known)
             continue;
-        int error = json_set(object, fields[i].name, json_table(values[i].table));
+        int error = json_set(object, fields[i].name, FIELD_KEY, json_table(values[i].table));
         if (error)
             return error;
     }

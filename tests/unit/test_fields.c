@@ -429,12 +429,15 @@ MAY_FAIL(struct json_object *, json_object_new_double_s, (double number, const c
 MAY_FAIL(const char *, json_object_to_json_string_length,
          (struct json_object * object, int flags, size_t *length), (object, flags, length))
 
-int __real_json_object_object_add(struct json_object *object, const char *key, struct json_object *value);
-int __wrap_json_object_object_add(struct json_object *object, const char *key, struct json_object *value);
+int __real_json_object_object_add_ex(struct json_object *object, const char *key, struct json_object *value,
+                                     unsigned options);
+int __wrap_json_object_object_add_ex(struct json_object *object, const char *key, struct json_object *value,
+                                     unsigned options);
 
-int __wrap_json_object_object_add(struct json_object *object, const char *key, struct json_object *value)
+int __wrap_json_object_object_add_ex(struct json_object *object, const char *key, struct json_object *value,
+                                     unsigned options)
 {
-    return failing_shall_fail() ? -1 : __real_json_object_object_add(object, key, value);
+    return failing_shall_fail() ? -1 : __real_json_object_object_add_ex(object, key, value, options);
 }
 
 int __real_json_object_array_add(struct json_object *array, struct json_object *value);
