@@ -250,8 +250,11 @@ static int msg_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry
                            struct ipcfs_value *values)
 {
     (void)lister;
-    struct ipcfs_ref ref = {.name = entry->name};
-    return msg_render(&ref, values);
+    struct msqid_ds state;
+    int error = sysv_msg_state((int)entry->number, &state);
+    if (!error)
+        sysv_msg_show_state((int)entry->number, &state, values);
+    return error;
 }
 
 static int msg_limits(const struct caller *caller, struct ipcfs_value *values)

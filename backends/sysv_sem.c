@@ -17,6 +17,7 @@
 
 int sysv_sem_info(struct seminfo *out)
 {
+    *out = (struct seminfo){0};
     int highest = semctl(0, 0, SEM_INFO, (union semun){.info = out});
     return highest < 0 ? -errno : highest;
 }

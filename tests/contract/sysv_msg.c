@@ -451,6 +451,27 @@ static void test_many(void **state)
     assert_int_equal(count_objects(), 0);
 }
 
+/* By the object that was listed: its name in by-key/ is none in by-id/. */
+static void test_list_render(void **state)
+{
+    (void)state;
+    int id = native_queue(0x2a, 0600);
+    for (unsigned directory = BY_ID; directory <= BY_KEY; directory++) {
+        struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+        struct ipcfs_lister *lister = NULL;
+        struct ipcfs_entry entry;
+        assert_int_equal(kind->list_open(directory, &lister), 0);
+        assert_int_equal(kind->list_next(lister, &entry), 1);
+        assert_int_equal(kind->list_render(lister, &entry, values), 0);
+        assert_true(values[0].known && values[0].number == (uint64_t)id && values[1].number == 0x2a);
+        if (directory == BY_KEY) {
+            native_remove(id);
+            assert_int_equal(kind->list_render(lister, &entry, values), -ESTALE);
+        }
+        kind->list_close(lister);
+    }
+}
+
 static void test_invented_positions(void **state)
 {
     (void)state;
@@ -684,6 +705,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_creator),
     TEST(test_creator_of_mode_zero),
     TEST(test_many),
+    TEST(test_list_render),
     TEST(test_invented_positions),
     TEST(test_render),
     TEST(test_limits),
