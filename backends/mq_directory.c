@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "mq_directory.h"
 
+#include "fd_directory.h"
 #include "fd_path.h"
 #include "ipcfs/cleanup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/mount.h>
 #include <stdio.h>
@@ -123,7 +123,7 @@ struct ipcfs_objid mq_id(const struct statx *stat)
 
 int mq_check_search(void)
 {
-    return faccessat(directory_fd, ".", X_OK, AT_EACCESS) < 0 ? -errno : 0;
+    return fd_directory_check_search(directory_fd);
 }
 
 /* ---- the directory itself ---- */
@@ -145,7 +145,7 @@ int mq_stat_directory(unsigned directory, struct ipcfs_directory *out)
 
 int mq_stat_system(struct statvfs *out)
 {
-    return fstatvfs(directory_fd, out) < 0 ? -errno : 0;
+    return fd_directory_stat_system(directory_fd, out);
 }
 
 /* ---- walks ---- */
@@ -200,17 +200,11 @@ static int read_entries(DIR *directory, struct ipcfs_lister *lister)
 
 static int read_directory(struct ipcfs_lister *lister)
 {
-    /*
-     * By the descriptor: to list a directory takes the right to read it, but not to search it, as "." would.
-     */
-    AUTO_FD fd = open(fd_path(directory_fd).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    DIR *directory = fdopendir(fd);
-    if (!directory)
-        return -errno;
-    fd = -1; /* the DIR owns it now */
-    int error = read_entries(directory, lister);
+    DIR *directory = NULL;
+    int error = fd_directory_open(directory_fd, &directory);
+    if (error)
+        return error;
+    error = read_entries(directory, lister);
     closedir(directory);
     return error;
 }

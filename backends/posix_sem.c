@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "posix_sem.h"
 
+#include "fd_directory.h"
 #include "fd_path.h"
 #include "posix_sem_directory.h"
 #include "posix_sem_files.h"
@@ -8,7 +9,6 @@
 #include "posix_sem_show.h"
 #include "refuse.h"
 #include "sem_word.h"
-#include "shm_directory.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -50,7 +50,7 @@ static int make_nameless(mode_t mode, unsigned value)
     memset(&content, 0, sizeof content);
     if (sem_init(&content, 1, value) < 0)
         return -errno;
-    AUTO_FD fd = openat(posix_sem_directory_fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode & 0666);
+    AUTO_FD fd = openat(posix_sem_tmpfs()->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode & 0666);
     if (fd < 0)
         return -errno;
     ssize_t count = pwrite(fd, &content, sizeof content, 0);
@@ -66,7 +66,7 @@ static int make_object(const struct ipcfs_wish *wish, const char *file_name, uns
     AUTO_FD fd = make_nameless(wish->mode, value);
     if (fd < 0)
         return fd;
-    int error = shm_stat_at(fd, "", &out->found.stat);
+    int error = tmpfs_stat_at(fd, "", &out->found.stat);
     if (error)
         return error;
     AUTO_FD path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
@@ -75,21 +75,13 @@ static int make_object(const struct ipcfs_wish *wish, const char *file_name, uns
     AUTO_FREE struct ipcfs_hold *hold = malloc(sizeof *hold);
     if (!hold)
         return -ENOMEM;
-    if (linkat(AT_FDCWD, fd_path(fd).text, posix_sem_directory_fd(), file_name, AT_SYMLINK_FOLLOW) < 0)
+    if (linkat(AT_FDCWD, fd_path(fd).text, posix_sem_tmpfs()->fd, file_name, AT_SYMLINK_FOLLOW) < 0)
         return -errno;
-    (void)shm_stat_at(fd, "", &out->found.stat); /* again, for what the name has changed */
+    (void)tmpfs_stat_at(fd, "", &out->found.stat); /* again, for what the name has changed */
     hold->fd = TAKE_FD(path_fd);
     out->hold = TAKE_PTR(hold);
     out->made = true;
     return 0;
-}
-
-/* What open(2) with O_NOFOLLOW, as sem_open(3) does it, answers where the name is not a regular file. */
-static int refusal_of_type(mode_t mode)
-{
-    if (S_ISLNK(mode))
-        return -ELOOP;
-    return S_ISDIR(mode) ? -EISDIR : -EEXIST;
 }
 
 /* The object that is there. −ENOENT where there is nothing. */
@@ -97,8 +89,8 @@ static int open_existing(const char *name, struct ipcfs_created *out)
 {
     AUTO_FD fd = posix_sem_path_descriptor(name, &out->found.stat);
     if (fd < 0)
-        return fd == -ESTALE ? refusal_of_type(out->found.stat.stx_mode) : fd;
-    return posix_sem_make_hold(&fd, &out->hold);
+        return fd == -ESTALE ? tmpfs_refusal(out->found.stat.stx_mode) : fd;
+    return tmpfs_make_hold(&fd, &out->hold);
 }
 
 static int make_or_open(const struct ipcfs_wish *wish, const char *file_name, unsigned value,
@@ -111,7 +103,7 @@ static int make_or_open(const struct ipcfs_wish *wish, const char *file_name, un
         if (error != -EEXIST || wish->flags & O_EXCL)
             return error;
         struct statx stat;
-        if (shm_stat_at(posix_sem_directory_fd(), file_name, &stat) == 0 && !posix_sem_is_object(&stat))
+        if (tmpfs_stat_at(posix_sem_tmpfs()->fd, file_name, &stat) == 0 && !posix_sem_is_object(&stat))
             return error;
     }
     return -ESTALE;
@@ -139,7 +131,7 @@ static int create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
         error = make_or_open(wish, path.text, value, out);
     if (error)
         return error;
-    out->found.id = shm_object_id(&out->found.stat);
+    out->found.id = tmpfs_object_id(&out->found.stat);
     posix_sem_present(&out->found.stat);
     return 0;
 }
@@ -148,11 +140,8 @@ static void uncreate(unsigned directory, const char *name, const struct ipcfs_cr
 {
     (void)directory;
     struct posix_sem_path path;
-    struct statx named;
-    if (created->made && posix_sem_path(name, &path) == 0 &&
-        shm_stat_at(posix_sem_directory_fd(), path.text, &named) == 0 &&
-        ipcfs_same_object(shm_object_id(&named), created->found.id))
-        (void)unlinkat(posix_sem_directory_fd(), path.text, 0);
+    if (created->made && posix_sem_path(name, &path) == 0)
+        tmpfs_remove_if(posix_sem_tmpfs(), path.text, created->found.id);
 }
 
 /* ---- changes ---- */
@@ -167,7 +156,7 @@ static int remove_name(unsigned directory, const char *name)
         error = posix_sem_name_stat(name, &stat); /* what is not shown is not removed either */
     if (error)
         return error;
-    return unlinkat(posix_sem_directory_fd(), path.text, 0) < 0 ? -errno : 0;
+    return unlinkat(posix_sem_tmpfs()->fd, path.text, 0) < 0 ? -errno : 0;
 }
 
 /* The right to search is not the file's: it follows from the others. */
@@ -184,7 +173,7 @@ static int change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const st
     if (change->mask & IPCFS_CHANGE_SIZE)
         return -EISDIR;
     if (ref->hold) {
-        int error = posix_sem_check_search();
+        int error = fd_directory_check_search(posix_sem_tmpfs()->fd);
         return error ? error : apply_change(ref->hold->fd, change);
     }
     struct statx stat;
@@ -220,9 +209,9 @@ const struct ipcfs_backend ipcfs_posix_sem_backend = {
     .stat_system = posix_sem_stat_system,
     .find = posix_sem_find,
     .list_open = posix_sem_list_open,
-    .list_seek = posix_sem_list_seek,
+    .list_seek = tmpfs_list_seek,
     .list_next = posix_sem_list_next,
-    .list_close = posix_sem_list_close,
+    .list_close = tmpfs_list_close,
     .list_render = posix_sem_list_render,
     .create = create,
     .uncreate = uncreate,
@@ -230,7 +219,7 @@ const struct ipcfs_backend ipcfs_posix_sem_backend = {
     .rename = refuse_rename,
     .link = refuse_link,
     .hold = posix_sem_hold,
-    .release = posix_sem_release,
+    .release = tmpfs_release,
     .stat = posix_sem_stat,
     .change = change,
     .members = refuse_members,

@@ -3,7 +3,7 @@
 #ifndef IPCFS_BACKENDS_POSIX_SEM_DIRECTORY_H
 #define IPCFS_BACKENDS_POSIX_SEM_DIRECTORY_H
 
-#include "ipcfs/backend.h"
+#include "tmpfs.h"
 
 #include <limits.h>
 
@@ -17,14 +17,10 @@ void posix_sem_stop(void);
 int posix_sem_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int posix_sem_stat_system(struct statvfs *out);
 int posix_sem_list_open(unsigned directory, struct ipcfs_lister **out);
-int posix_sem_list_seek(struct ipcfs_lister *lister, uint64_t position);
 int posix_sem_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
-void posix_sem_list_close(struct ipcfs_lister *lister);
 
-/* A descriptor of the directory, from start to stop. */
-int posix_sem_directory_fd(void);
-/* Whether the calling thread may search it: 0, or −EACCES. */
-int posix_sem_check_search(void);
+/* From start to stop. */
+const struct tmpfs *posix_sem_tmpfs(void);
 
 /* The name of the file. −ENAMETOOLONG; −ENOENT for what can not be a name in a directory. */
 struct posix_sem_path {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "posix_sem_object.h"
 
+#include "fd_directory.h"
 #include "fd_path.h"
 #include "posix_sem_directory.h"
-#include "shm_directory.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -25,20 +25,10 @@ int posix_sem_path_descriptor(const char *name, struct statx *stat)
     int error = posix_sem_path(name, &path);
     if (error)
         return error;
-    AUTO_FD fd = openat(posix_sem_directory_fd(), path.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    error = shm_stat_at(fd, "", stat);
-    if (error)
-        return error;
-    if (!posix_sem_is_object(stat))
+    AUTO_FD fd = tmpfs_path_descriptor(posix_sem_tmpfs(), path.text, stat);
+    if (fd >= 0 && !posix_sem_is_object(stat))
         return -ESTALE;
     return TAKE_FD(fd);
-}
-
-static bool is_meant(const struct ipcfs_ref *ref, const struct statx *stat)
-{
-    return ref->id.number == 0 || ipcfs_same_object(shm_object_id(stat), ref->id);
 }
 
 int posix_sem_resolve(const struct ipcfs_ref *ref, struct statx *stat)
@@ -46,19 +36,9 @@ int posix_sem_resolve(const struct ipcfs_ref *ref, struct statx *stat)
     AUTO_FD fd = posix_sem_path_descriptor(ref->name, stat);
     if (fd < 0)
         return fd == -ENOENT ? -ESTALE : fd;
-    if (!is_meant(ref, stat))
+    if (!tmpfs_is_meant(ref, stat))
         return -ESTALE;
     return TAKE_FD(fd);
-}
-
-int posix_sem_make_hold(int *fd, struct ipcfs_hold **out)
-{
-    struct ipcfs_hold *hold = malloc(sizeof *hold);
-    if (!hold)
-        return -ENOMEM;
-    hold->fd = TAKE_FD(*fd);
-    *out = hold;
-    return 0;
 }
 
 static int find_and_hold(const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
@@ -66,7 +46,7 @@ static int find_and_hold(const char *name, struct ipcfs_found *out, struct ipcfs
     AUTO_FD fd = posix_sem_path_descriptor(name, &out->stat);
     if (fd < 0)
         return fd == -ESTALE ? -ENOENT : fd;
-    return posix_sem_make_hold(&fd, hold);
+    return tmpfs_make_hold(&fd, hold);
 }
 
 int posix_sem_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
@@ -75,7 +55,7 @@ int posix_sem_find(unsigned directory, const char *name, struct ipcfs_found *out
     int error = hold ? find_and_hold(name, out, hold) : posix_sem_name_stat(name, &out->stat);
     if (error)
         return error;
-    out->id = shm_object_id(&out->stat);
+    out->id = tmpfs_object_id(&out->stat);
     posix_sem_present(&out->stat);
     return 0;
 }
@@ -84,13 +64,7 @@ int posix_sem_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
 {
     struct statx stat;
     AUTO_FD fd = posix_sem_resolve(ref, &stat);
-    return fd < 0 ? fd : posix_sem_make_hold(&fd, out);
-}
-
-void posix_sem_release(struct ipcfs_hold *hold)
-{
-    close(hold->fd);
-    free(hold);
+    return fd < 0 ? fd : tmpfs_make_hold(&fd, out);
 }
 
 static int stat_by_name(const struct ipcfs_ref *ref, struct statx *out)
@@ -98,12 +72,12 @@ static int stat_by_name(const struct ipcfs_ref *ref, struct statx *out)
     int error = posix_sem_name_stat(ref->name, out);
     if (error)
         return error == -ENOENT ? -ESTALE : error;
-    return is_meant(ref, out) ? 0 : -ESTALE;
+    return tmpfs_is_meant(ref, out) ? 0 : -ESTALE;
 }
 
 int posix_sem_stat(const struct ipcfs_ref *ref, struct statx *out)
 {
-    int error = ref->hold ? shm_stat_at(ref->hold->fd, "", out) : stat_by_name(ref, out);
+    int error = ref->hold ? tmpfs_stat_at(ref->hold->fd, "", out) : stat_by_name(ref, out);
     if (!error)
         posix_sem_present(out);
     return error;
@@ -125,7 +99,7 @@ int posix_sem_open_file(const struct ipcfs_ref *ref, int access)
 {
     struct statx stat;
     if (ref->hold) {
-        int error = posix_sem_check_search();
+        int error = fd_directory_check_search(posix_sem_tmpfs()->fd);
         return error ? error : open_path_descriptor(ref->hold->fd, access);
     }
     AUTO_FD fd = posix_sem_resolve(ref, &stat);

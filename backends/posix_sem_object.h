@@ -3,20 +3,12 @@
 #ifndef IPCFS_BACKENDS_POSIX_SEM_OBJECT_H
 #define IPCFS_BACKENDS_POSIX_SEM_OBJECT_H
 
-#include "ipcfs/backend.h"
-
-struct ipcfs_hold {
-    int fd; /* O_PATH */
-};
+#include "tmpfs.h"
 
 /* Slots of the kind's table. */
 int posix_sem_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold);
 int posix_sem_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out);
-void posix_sem_release(struct ipcfs_hold *hold);
 int posix_sem_stat(const struct ipcfs_ref *ref, struct statx *out);
-
-/* A hold on an O_PATH descriptor, which it takes. 0 or −ENOMEM. */
-int posix_sem_make_hold(int *fd, struct ipcfs_hold **out);
 
 /* Makes of a file's attributes those of the directory that the semaphore is here. */
 void posix_sem_present(struct statx *stat);

@@ -4,8 +4,7 @@
 #include "posix_sem_directory.h"
 #include "posix_sem_object.h"
 #include "sem_word.h"
-#include "shm.h"
-#include "shm_directory.h"
+#include "tmpfs.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -89,7 +88,7 @@ int posix_sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     uint64_t word = 0;
     bool known = false;
     /* The attributes first: to read the file may change its atime, where the caller is not its owner. */
-    int error = shm_stat_at(path_fd, "", &stat);
+    int error = tmpfs_stat_at(path_fd, "", &stat);
     if (!error)
         error = read_word(path_fd, &word, &known);
     if (error)
@@ -153,7 +152,7 @@ static int count_semaphores(struct ipcfs_value *out)
         return more;
     while ((more = posix_sem_list_next(lister, &entry)) == 1)
         count++;
-    posix_sem_list_close(lister);
+    tmpfs_list_close(lister);
     *out = ipcfs_number(count);
     return more;
 }

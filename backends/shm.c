@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shm.h"
 
+#include "fd_directory.h"
 #include "fd_lock.h"
 #include "fd_path.h"
 #include "refuse.h"
@@ -20,65 +21,30 @@ enum { SHM_OPEN_FLAGS = O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC };
 /* How often create() goes round when a name keeps appearing and vanishing under it. */
 enum { SHM_CREATE_ATTEMPTS = 64 };
 
-struct ipcfs_hold {
-    int fd; /* O_PATH */
-};
-
 struct ipcfs_file {
     int fd; /* of the caller's access mode */
 };
 
 /* ---- reaching an object ---- */
 
-/* An O_PATH descriptor of the regular file `name`; tells its attributes. −ESTALE for any other kind of file. */
-static int path_descriptor(const char *name, struct statx *stat)
-{
-    *stat = (struct statx){0};
-    AUTO_FD fd = openat(shm_directory_fd(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int error = shm_stat_at(fd, "", stat);
-    if (error)
-        return error;
-    if (!shm_is_object(stat))
-        return -ESTALE;
-    return TAKE_FD(fd);
-}
-
-/* Whether the file of those attributes is the object that `ref` means. */
-static bool is_meant(const struct ipcfs_ref *ref, const struct statx *stat)
-{
-    return ref->id.number == 0 || ipcfs_same_object(shm_object_id(stat), ref->id);
-}
-
 /* A new O_PATH descriptor of the object that `ref` means, by its name. */
 static int resolve(const struct ipcfs_ref *ref, struct statx *stat)
 {
-    AUTO_FD fd = path_descriptor(ref->name, stat);
+    AUTO_FD fd = tmpfs_path_descriptor(shm_tmpfs(), ref->name, stat);
     if (fd < 0)
         return fd == -ENOENT ? -ESTALE : fd;
-    if (!is_meant(ref, stat))
+    if (!tmpfs_is_meant(ref, stat))
         return -ESTALE;
     return TAKE_FD(fd);
-}
-
-static int make_hold(int *fd, struct ipcfs_hold **out)
-{
-    struct ipcfs_hold *hold = malloc(sizeof *hold);
-    if (!hold)
-        return -ENOMEM;
-    hold->fd = TAKE_FD(*fd);
-    *out = hold;
-    return 0;
 }
 
 static int find_and_hold(const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
 {
-    AUTO_FD fd = path_descriptor(name, &out->stat);
+    AUTO_FD fd = tmpfs_path_descriptor(shm_tmpfs(), name, &out->stat);
     if (fd < 0)
         return fd == -ESTALE ? -ENOENT : fd;
-    out->id = shm_object_id(&out->stat);
-    return make_hold(&fd, hold);
+    out->id = tmpfs_object_id(&out->stat);
+    return tmpfs_make_hold(&fd, hold);
 }
 
 static int shm_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
@@ -90,12 +56,12 @@ static int shm_find(unsigned directory, const char *name, struct ipcfs_found *ou
         return -ENOENT;
     if (hold)
         return find_and_hold(name, out, hold);
-    int error = shm_stat_at(shm_directory_fd(), name, &out->stat);
+    int error = tmpfs_stat_at(shm_tmpfs()->fd, name, &out->stat);
     if (error)
         return error;
-    if (!shm_is_object(&out->stat))
+    if (!tmpfs_is_file(shm_tmpfs(), &out->stat))
         return -ENOENT;
-    out->id = shm_object_id(&out->stat);
+    out->id = tmpfs_object_id(&out->stat);
     return 0;
 }
 
@@ -105,23 +71,17 @@ static int shm_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
     AUTO_FD fd = resolve(ref, &stat);
     if (fd < 0)
         return fd;
-    return make_hold(&fd, out);
-}
-
-static void shm_release(struct ipcfs_hold *hold)
-{
-    close(hold->fd);
-    free(hold);
+    return tmpfs_make_hold(&fd, out);
 }
 
 static int shm_stat(const struct ipcfs_ref *ref, struct statx *out)
 {
     if (ref->hold)
-        return shm_stat_at(ref->hold->fd, "", out);
-    int error = shm_stat_at(shm_directory_fd(), ref->name, out);
+        return tmpfs_stat_at(ref->hold->fd, "", out);
+    int error = tmpfs_stat_at(shm_tmpfs()->fd, ref->name, out);
     if (error)
         return error == -ENOENT ? -ESTALE : error;
-    if (!shm_is_object(out) || !is_meant(ref, out))
+    if (!tmpfs_is_file(shm_tmpfs(), out) || !tmpfs_is_meant(ref, out))
         return -ESTALE;
     return 0;
 }
@@ -146,15 +106,9 @@ static int open_path_descriptor(int path_fd, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-/* Whether the calling thread may search /dev/shm: an object reached by a hold is still reached through there. */
-static int check_search(void)
-{
-    return faccessat(shm_directory_fd(), ".", X_OK, AT_EACCESS) < 0 ? -errno : 0;
-}
-
 static int shm_open_object(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
 {
-    int error = check_search();
+    int error = fd_directory_check_search(shm_tmpfs()->fd);
     if (error)
         return error;
     AUTO_FD fd = open_path_descriptor(ref->hold->fd, flags);
@@ -165,7 +119,7 @@ static int shm_open_object(const struct ipcfs_ref *ref, int flags, struct ipcfs_
 
 static int shm_may_execute(const struct ipcfs_ref *ref)
 {
-    int error = check_search();
+    int error = fd_directory_check_search(shm_tmpfs()->fd);
     if (!error && faccessat(AT_FDCWD, fd_path(ref->hold->fd).text, X_OK, AT_EACCESS) < 0)
         error = -errno;
     return error;
@@ -184,44 +138,29 @@ static int shm_backing(const struct ipcfs_ref *ref)
     return open_path_descriptor(ref->hold->fd, O_RDONLY);
 }
 
-/* What open(2) with O_NOFOLLOW, as shm_open(3) does it, answers where the name is not a regular file. */
-static int refusal_of_type(mode_t mode)
-{
-    if (S_ISLNK(mode))
-        return -ELOOP;
-    return S_ISDIR(mode) ? -EISDIR : -EEXIST;
-}
-
-static void remove_if_same(const char *name, struct ipcfs_objid id)
-{
-    struct statx named;
-    if (shm_stat_at(shm_directory_fd(), name, &named) == 0 && ipcfs_same_object(shm_object_id(&named), id))
-        (void)unlinkat(shm_directory_fd(), name, 0);
-}
-
 static void shm_uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
 {
     (void)directory;
     if (created->made)
-        remove_if_same(name, created->found.id);
+        tmpfs_remove_if(shm_tmpfs(), name, created->found.id);
 }
 
 /* A new object. −EEXIST where there is something of the name. */
 static int make_object(const char *name, int flags, mode_t mode, int *path_fd, struct ipcfs_created *out)
 {
-    AUTO_FD fd = openat(shm_directory_fd(), name,
+    AUTO_FD fd = openat(shm_tmpfs()->fd, name,
                         (flags & SHM_OPEN_FLAGS) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
     out->made = true;
-    int error = shm_stat_at(fd, "", &out->found.stat);
+    int error = tmpfs_stat_at(fd, "", &out->found.stat);
     if (error)
         return error;
-    out->found.id = shm_object_id(&out->found.stat);
+    out->found.id = tmpfs_object_id(&out->found.stat);
     *path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
     if (*path_fd < 0) {
         error = -errno;
-        remove_if_same(name, out->found.id);
+        tmpfs_remove_if(shm_tmpfs(), name, out->found.id);
         return error;
     }
     return TAKE_FD(fd);
@@ -230,16 +169,16 @@ static int make_object(const char *name, int flags, mode_t mode, int *path_fd, s
 /* The object that is there. −ENOENT where there is nothing. */
 static int open_existing(const char *name, int flags, int *path_fd, struct ipcfs_created *out)
 {
-    AUTO_FD path = path_descriptor(name, &out->found.stat);
+    AUTO_FD path = tmpfs_path_descriptor(shm_tmpfs(), name, &out->found.stat);
     if (path < 0)
-        return path == -ESTALE ? refusal_of_type(out->found.stat.stx_mode) : path;
+        return path == -ESTALE ? tmpfs_refusal(out->found.stat.stx_mode) : path;
     AUTO_FD fd = open_path_descriptor(path, flags);
     if (fd < 0)
         return fd;
-    int error = shm_stat_at(path, "", &out->found.stat); /* again: O_TRUNC may have changed it */
+    int error = tmpfs_stat_at(path, "", &out->found.stat); /* again: O_TRUNC may have changed it */
     if (error)
         return error;
-    out->found.id = shm_object_id(&out->found.stat);
+    out->found.id = tmpfs_object_id(&out->found.stat);
     *path_fd = TAKE_FD(path);
     return TAKE_FD(fd);
 }
@@ -266,12 +205,12 @@ static int shm_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
     AUTO_FD fd = make_or_open(wish->name, wish->flags, wish->mode, &path_fd, out);
     if (fd < 0)
         return fd;
-    int error = make_hold(&path_fd, &out->hold);
+    int error = tmpfs_make_hold(&path_fd, &out->hold);
     if (!error)
         error = make_file(&fd, &out->file);
     if (error) {
         if (out->hold)
-            shm_release(TAKE_PTR(out->hold));
+            tmpfs_release(TAKE_PTR(out->hold));
         shm_uncreate(wish->directory, wish->name, out);
     }
     return error;
@@ -320,7 +259,7 @@ static int shm_remove(unsigned directory, const char *name)
     int error = check_object(directory, name);
     if (error)
         return error;
-    return unlinkat(shm_directory_fd(), name, 0) < 0 ? -errno : 0;
+    return unlinkat(shm_tmpfs()->fd, name, 0) < 0 ? -errno : 0;
 }
 
 static int shm_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
@@ -332,7 +271,7 @@ static int shm_rename(unsigned directory, const char *name, unsigned to_director
     int error = check_object(directory, name);
     if (error)
         return error;
-    return renameat2(shm_directory_fd(), name, shm_directory_fd(), to_name, flags) < 0 ? -errno : 0;
+    return renameat2(shm_tmpfs()->fd, name, shm_tmpfs()->fd, to_name, flags) < 0 ? -errno : 0;
 }
 
 static int shm_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
@@ -345,7 +284,7 @@ static int shm_link(const struct ipcfs_ref *ref, unsigned directory, const char 
     int path_fd = ref->hold ? ref->hold->fd : fd;
     if (path_fd < 0)
         return path_fd;
-    if (linkat(AT_FDCWD, fd_path(path_fd).text, shm_directory_fd(), name, AT_SYMLINK_FOLLOW) < 0)
+    if (linkat(AT_FDCWD, fd_path(path_fd).text, shm_tmpfs()->fd, name, AT_SYMLINK_FOLLOW) < 0)
         return -errno;
     return 0;
 }
@@ -374,7 +313,7 @@ static int apply_change(int path_fd, const struct ipcfs_file *file, const struct
 static int shm_change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const struct ipcfs_change *change)
 {
     if (ref->hold) {
-        int error = file ? 0 : check_search();
+        int error = file ? 0 : fd_directory_check_search(shm_tmpfs()->fd);
         return error ? error : apply_change(ref->hold->fd, file, change);
     }
     struct statx stat;
@@ -477,9 +416,9 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .stat_system = shm_stat_system,
     .find = shm_find,
     .list_open = shm_list_open,
-    .list_seek = shm_list_seek,
+    .list_seek = tmpfs_list_seek,
     .list_next = shm_list_next,
-    .list_close = shm_list_close,
+    .list_close = tmpfs_list_close,
     .list_render = shm_list_render,
     .create = shm_create,
     .uncreate = shm_uncreate,
@@ -487,7 +426,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .rename = shm_rename,
     .link = shm_link,
     .hold = shm_hold,
-    .release = shm_release,
+    .release = tmpfs_release,
     .stat = shm_stat,
     .change = shm_change,
     .members = refuse_members,

@@ -15,8 +15,6 @@
 
 #include "ipcfs/backend.h"
 
-#define IPCFS_SHM_DIRECTORY "/dev/shm"
-
 extern const struct ipcfs_backend ipcfs_shm_backend;
 
 #endif

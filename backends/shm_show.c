@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shm_show.h"
 
-#include "shm.h"
+#include "tmpfs.h"
 
 #include <errno.h>
 #include <stdio.h>
