@@ -5,6 +5,7 @@
 #include "posix_sem_object.h"
 #include "sem_word.h"
 #include "tmpfs.h"
+#include "tmpfs_show.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -26,6 +27,7 @@ enum {
     FIELD_CTIME,
     FIELD_BTIME,
 };
+_Static_assert(FIELD_BTIME - FIELD_MODE == TMPFS_BTIME, "in the order of tmpfs_show_attributes()");
 
 const struct ipcfs_field posix_sem_fields[] = {
     [FIELD_NAME] = {"name", IPCFS_NAME, "", "its name, without the leading slash of sem_open"},
@@ -43,29 +45,6 @@ const struct ipcfs_field posix_sem_fields[] = {
     [FIELD_BTIME] = {"btime", IPCFS_TIME, "", "creation"},
     {0},
 };
-
-static struct ipcfs_value time_value(const struct statx *stat, unsigned bit,
-                                     const struct statx_timestamp *time)
-{
-    return (struct ipcfs_value){
-        .known = stat->stx_mask & bit,
-        .time = {.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec},
-    };
-}
-
-static void show_attributes(const char *name, const struct statx *stat, struct ipcfs_value *values)
-{
-    values[FIELD_NAME] = ipcfs_string(name);
-    values[FIELD_MODE] = ipcfs_number(stat->stx_mode & 07777);
-    values[FIELD_UID] = ipcfs_number(stat->stx_uid);
-    values[FIELD_GID] = ipcfs_number(stat->stx_gid);
-    values[FIELD_NLINK] = ipcfs_number(stat->stx_nlink);
-    values[FIELD_INO] = ipcfs_number(stat->stx_ino);
-    values[FIELD_ATIME] = time_value(stat, STATX_ATIME, &stat->stx_atime);
-    values[FIELD_MTIME] = time_value(stat, STATX_MTIME, &stat->stx_mtime);
-    values[FIELD_CTIME] = time_value(stat, STATX_CTIME, &stat->stx_ctime);
-    values[FIELD_BTIME] = time_value(stat, STATX_BTIME, &stat->stx_btime);
-}
 
 /* −EACCES: not for the caller to know. −EAGAIN: somebody has a lease. −EIDRM: cut off. Then the word is not known. */
 static int read_word(int path_fd, uint64_t *word, bool *known)
@@ -93,7 +72,8 @@ int posix_sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
         error = read_word(path_fd, &word, &known);
     if (error)
         return error;
-    show_attributes(ref->name, &stat, values);
+    values[FIELD_NAME] = ipcfs_string(ref->name);
+    tmpfs_show_attributes(&stat, values + FIELD_MODE);
     values[FIELD_VALUE] = (struct ipcfs_value){.known = known, .number = sem_word_value(word)};
     values[FIELD_WAITERS] = (struct ipcfs_value){.known = known, .number = sem_word_waiters(word)};
     return 0;
@@ -121,6 +101,8 @@ enum {
     LIMIT_INODES_USED,
     LIMIT_INODES_AVAILABLE,
 };
+_Static_assert(LIMIT_INODES_AVAILABLE - LIMIT_SIZE == TMPFS_INODES_AVAILABLE,
+               "in the order of tmpfs_show_limits()");
 
 const struct ipcfs_field posix_sem_limit_fields[] = {
     [LIMIT_VALUE_MAX] = {"value_max", IPCFS_UNSIGNED, "", "the largest value (SEM_VALUE_MAX)"},
@@ -157,23 +139,6 @@ static int count_semaphores(struct ipcfs_value *out)
     return more;
 }
 
-/* tmpfs says 0 of everything where it was mounted without a limit (size=0, nr_inodes=0). */
-static void show_system(const struct statvfs *system, struct ipcfs_value *values)
-{
-    for (int i = LIMIT_SIZE; i <= LIMIT_INODES_AVAILABLE; i++)
-        values[i] = (struct ipcfs_value){.known = false};
-    if (system->f_blocks) {
-        values[LIMIT_SIZE] = ipcfs_number(system->f_blocks * system->f_frsize);
-        values[LIMIT_USED] = ipcfs_number((system->f_blocks - system->f_bfree) * system->f_frsize);
-        values[LIMIT_AVAILABLE] = ipcfs_number(system->f_bavail * system->f_frsize);
-    }
-    if (system->f_files) {
-        values[LIMIT_INODES] = ipcfs_number(system->f_files);
-        values[LIMIT_INODES_USED] = ipcfs_number(system->f_files - system->f_ffree);
-        values[LIMIT_INODES_AVAILABLE] = ipcfs_number(system->f_favail);
-    }
-}
-
 int posix_sem_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -186,6 +151,6 @@ int posix_sem_limits(const struct caller *caller, struct ipcfs_value *values)
     values[LIMIT_VALUE_MAX] = ipcfs_number(SEM_VALUE_MAX);
     values[LIMIT_NAME_MAX] = ipcfs_number(POSIX_SEM_NAME_MAX);
     values[LIMIT_PATH] = ipcfs_string(IPCFS_SHM_DIRECTORY);
-    show_system(&system, values);
+    tmpfs_show_limits(&system, values + LIMIT_SIZE);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "shm_show.h"
 
 #include "tmpfs.h"
+#include "tmpfs_show.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum {
     FIELD_CTIME,
     FIELD_BTIME,
 };
+_Static_assert(FIELD_BTIME - FIELD_MODE == TMPFS_BTIME, "in the order of tmpfs_show_attributes()");
 
 const struct ipcfs_field shm_fields[] = {
     [FIELD_NAME] = {"name", IPCFS_NAME, "", "its name, without the leading slash of shm_open"},
@@ -37,29 +39,12 @@ const struct ipcfs_field shm_fields[] = {
     {0},
 };
 
-static struct ipcfs_value time_value(const struct statx *stat, unsigned bit,
-                                     const struct statx_timestamp *time)
-{
-    return (struct ipcfs_value){
-        .known = stat->stx_mask & bit,
-        .time = {.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec},
-    };
-}
-
 void shm_show_state(const char *name, const struct statx *stat, struct ipcfs_value *values)
 {
     values[FIELD_NAME] = ipcfs_string(name);
     values[FIELD_SIZE] = ipcfs_number(stat->stx_size);
     values[FIELD_ALLOCATED] = ipcfs_number(stat->stx_blocks * 512);
-    values[FIELD_MODE] = ipcfs_number(stat->stx_mode & 07777);
-    values[FIELD_UID] = ipcfs_number(stat->stx_uid);
-    values[FIELD_GID] = ipcfs_number(stat->stx_gid);
-    values[FIELD_NLINK] = ipcfs_number(stat->stx_nlink);
-    values[FIELD_INO] = ipcfs_number(stat->stx_ino);
-    values[FIELD_ATIME] = time_value(stat, STATX_ATIME, &stat->stx_atime);
-    values[FIELD_MTIME] = time_value(stat, STATX_MTIME, &stat->stx_mtime);
-    values[FIELD_CTIME] = time_value(stat, STATX_CTIME, &stat->stx_ctime);
-    values[FIELD_BTIME] = time_value(stat, STATX_BTIME, &stat->stx_btime);
+    tmpfs_show_attributes(stat, values + FIELD_MODE);
 }
 
 enum {
@@ -72,6 +57,8 @@ enum {
     LIMIT_INODES_AVAILABLE,
     LIMIT_NAME_MAX,
 };
+_Static_assert(LIMIT_INODES_AVAILABLE - LIMIT_SIZE == TMPFS_INODES_AVAILABLE,
+               "in the order of tmpfs_show_limits()");
 
 const struct ipcfs_field shm_limit_fields[] = {
     [LIMIT_PATH] = {"path", IPCFS_STRING, "",
@@ -89,17 +76,7 @@ const struct ipcfs_field shm_limit_fields[] = {
 void shm_show_limits(const struct statvfs *system, struct ipcfs_value *values)
 {
     values[LIMIT_PATH] = ipcfs_string(IPCFS_SHM_DIRECTORY);
-    /* tmpfs says 0 of everything where it was mounted without a limit (size=0, nr_inodes=0). */
-    if (system->f_blocks) {
-        values[LIMIT_SIZE] = ipcfs_number(system->f_blocks * system->f_frsize);
-        values[LIMIT_USED] = ipcfs_number((system->f_blocks - system->f_bfree) * system->f_frsize);
-        values[LIMIT_AVAILABLE] = ipcfs_number(system->f_bavail * system->f_frsize);
-    }
-    if (system->f_files) {
-        values[LIMIT_INODES] = ipcfs_number(system->f_files);
-        values[LIMIT_INODES_USED] = ipcfs_number(system->f_files - system->f_ffree);
-        values[LIMIT_INODES_AVAILABLE] = ipcfs_number(system->f_favail);
-    }
+    tmpfs_show_limits(system, values + LIMIT_SIZE);
     values[LIMIT_NAME_MAX] = ipcfs_number(system->f_namemax);
 }
 

@@ -3,6 +3,7 @@
 
 #include "sysv_msg.h"
 #include "sysv_msg_data.h"
+#include "sysv_show.h"
 
 #include "ipcfs/number.h"
 
@@ -13,14 +14,7 @@
 /* ---- state ---- */
 
 enum {
-    FIELD_ID,
-    FIELD_KEY,
-    FIELD_MODE,
-    FIELD_UID,
-    FIELD_GID,
-    FIELD_CUID,
-    FIELD_CGID,
-    FIELD_CBYTES,
+    FIELD_CBYTES = SYSV_FIELDS,
     FIELD_QNUM,
     FIELD_QBYTES,
     FIELD_LSPID,
@@ -31,13 +25,13 @@ enum {
 };
 
 const struct ipcfs_field sysv_msg_fields[] = {
-    [FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
-    [FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
-    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
-    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
-    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
-    [FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
-    [FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
+    [SYSV_FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
+    [SYSV_FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
+    [SYSV_FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
+    [SYSV_FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [SYSV_FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [SYSV_FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
+    [SYSV_FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
     [FIELD_CBYTES] = {"cbytes", IPCFS_UNSIGNED, "bytes", "text of all messages queued"},
     [FIELD_QNUM] = {"qnum", IPCFS_UNSIGNED, "", "messages queued"},
     [FIELD_QBYTES] = {"qbytes", IPCFS_UNSIGNED, "bytes", "cbytes at which senders wait"},
@@ -49,29 +43,17 @@ const struct ipcfs_field sysv_msg_fields[] = {
     {0},
 };
 
-/* 0: it never happened. */
-static struct ipcfs_value time_value(time_t time)
-{
-    return (struct ipcfs_value){.known = time != 0, .time = {.tv_sec = time}};
-}
-
 void sysv_msg_show_state(int id, const struct msqid_ds *state, struct ipcfs_value *values)
 {
-    values[FIELD_ID] = ipcfs_number((uint64_t)id);
-    values[FIELD_KEY] = ipcfs_number((uint32_t)state->msg_perm.__key);
-    values[FIELD_MODE] = ipcfs_number(state->msg_perm.mode & 0777);
-    values[FIELD_UID] = ipcfs_number(state->msg_perm.uid);
-    values[FIELD_GID] = ipcfs_number(state->msg_perm.gid);
-    values[FIELD_CUID] = ipcfs_number(state->msg_perm.cuid);
-    values[FIELD_CGID] = ipcfs_number(state->msg_perm.cgid);
+    sysv_show_object(id, &state->msg_perm, values);
     values[FIELD_CBYTES] = ipcfs_number(state->__msg_cbytes);
     values[FIELD_QNUM] = ipcfs_number(state->msg_qnum);
     values[FIELD_QBYTES] = ipcfs_number(state->msg_qbytes);
     values[FIELD_LSPID] = ipcfs_number((uint64_t)state->msg_lspid);
     values[FIELD_LRPID] = ipcfs_number((uint64_t)state->msg_lrpid);
-    values[FIELD_STIME] = time_value(state->msg_stime);
-    values[FIELD_RTIME] = time_value(state->msg_rtime);
-    values[FIELD_CTIME] = time_value(state->msg_ctime);
+    values[FIELD_STIME] = sysv_time_value(state->msg_stime);
+    values[FIELD_RTIME] = sysv_time_value(state->msg_rtime);
+    values[FIELD_CTIME] = sysv_time_value(state->msg_ctime);
 }
 
 /* ---- limits ---- */

@@ -3,33 +3,27 @@
 
 #include "sysv_sem.h"
 #include "sysv_sem_values.h"
+#include "sysv_show.h"
 
 #include <errno.h>
 
 /* ---- state ---- */
 
 enum {
-    FIELD_ID,
-    FIELD_KEY,
-    FIELD_MODE,
-    FIELD_UID,
-    FIELD_GID,
-    FIELD_CUID,
-    FIELD_CGID,
-    FIELD_NSEMS,
+    FIELD_NSEMS = SYSV_FIELDS,
     FIELD_OTIME,
     FIELD_CTIME,
     FIELD_SEMAPHORE,
 };
 
 const struct ipcfs_field sysv_sem_fields[] = {
-    [FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
-    [FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
-    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
-    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
-    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
-    [FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
-    [FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
+    [SYSV_FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
+    [SYSV_FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
+    [SYSV_FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
+    [SYSV_FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [SYSV_FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [SYSV_FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
+    [SYSV_FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
     [FIELD_NSEMS] = {"nsems", IPCFS_UNSIGNED, "", "semaphores in the set"},
     [FIELD_OTIME] = {"otime", IPCFS_TIME, "", "last semop"},
     [FIELD_CTIME] = {"ctime", IPCFS_TIME, "", "creation, or last change of owner, mode or by SETVAL, SETALL"},
@@ -47,24 +41,12 @@ static const struct ipcfs_field columns[] = {
     {0},
 };
 
-/* 0: it never happened. */
-static struct ipcfs_value time_value(time_t time)
-{
-    return (struct ipcfs_value){.known = time != 0, .time = {.tv_sec = time}};
-}
-
 void sysv_sem_show_state(int id, const struct semid_ds *state, struct ipcfs_value *values)
 {
-    values[FIELD_ID] = ipcfs_number((uint64_t)id);
-    values[FIELD_KEY] = ipcfs_number((uint32_t)state->sem_perm.__key);
-    values[FIELD_MODE] = ipcfs_number(state->sem_perm.mode & 0777);
-    values[FIELD_UID] = ipcfs_number(state->sem_perm.uid);
-    values[FIELD_GID] = ipcfs_number(state->sem_perm.gid);
-    values[FIELD_CUID] = ipcfs_number(state->sem_perm.cuid);
-    values[FIELD_CGID] = ipcfs_number(state->sem_perm.cgid);
+    sysv_show_object(id, &state->sem_perm, values);
     values[FIELD_NSEMS] = ipcfs_number(state->sem_nsems);
-    values[FIELD_OTIME] = time_value(state->sem_otime);
-    values[FIELD_CTIME] = time_value(state->sem_ctime);
+    values[FIELD_OTIME] = sysv_time_value(state->sem_otime);
+    values[FIELD_CTIME] = sysv_time_value(state->sem_ctime);
     values[FIELD_SEMAPHORE] = (struct ipcfs_value){.known = false};
 }
 

@@ -4,20 +4,14 @@
 #include "sysv_shm.h"
 #include "sysv_shm_lock.h"
 #include "sysv_shm_rss.h"
+#include "sysv_show.h"
 
 #include <unistd.h>
 
 /* ---- state ---- */
 
 enum {
-    FIELD_ID,
-    FIELD_KEY,
-    FIELD_MODE,
-    FIELD_UID,
-    FIELD_GID,
-    FIELD_CUID,
-    FIELD_CGID,
-    FIELD_SIZE,
+    FIELD_SIZE = SYSV_FIELDS,
     FIELD_NATTCH,
     FIELD_CPID,
     FIELD_LPID,
@@ -30,13 +24,13 @@ enum {
 };
 
 const struct ipcfs_field sysv_shm_fields[] = {
-    [FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
-    [FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
-    [FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
-    [FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
-    [FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
-    [FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
-    [FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
+    [SYSV_FIELD_ID] = {"id", IPCFS_UNSIGNED, "", "identifier, its name in by-id/"},
+    [SYSV_FIELD_KEY] = {"key", IPCFS_KEY, "", "key, its name in by-key/; 0x00000000: IPC_PRIVATE, none"},
+    [SYSV_FIELD_MODE] = {"mode", IPCFS_MODE, "", "permission bits"},
+    [SYSV_FIELD_UID] = {"uid", IPCFS_UNSIGNED, "", "owner"},
+    [SYSV_FIELD_GID] = {"gid", IPCFS_UNSIGNED, "", "owning group"},
+    [SYSV_FIELD_CUID] = {"cuid", IPCFS_UNSIGNED, "", "creator"},
+    [SYSV_FIELD_CGID] = {"cgid", IPCFS_UNSIGNED, "", "creator's group"},
     [FIELD_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "length, given at its creation"},
     [FIELD_NATTCH] = {"nattch", IPCFS_UNSIGNED, "", "attachments; one of them is ours while it is open here"},
     [FIELD_CPID] = {"cpid", IPCFS_UNSIGNED, "", "process that created it; 0: none that is visible"},
@@ -52,12 +46,6 @@ const struct ipcfs_field sysv_shm_fields[] = {
     {0},
 };
 
-/* 0: it never happened. */
-static struct ipcfs_value time_value(time_t time)
-{
-    return (struct ipcfs_value){.known = time != 0, .time = {.tv_sec = time}};
-}
-
 static const char *flags_of(unsigned mode)
 {
     if (mode & SHM_DEST)
@@ -68,13 +56,7 @@ static const char *flags_of(unsigned mode)
 void sysv_shm_show_state(int id, const struct shmid_ds *state, const struct sysv_shm_rss *rss,
                          struct ipcfs_value *values)
 {
-    values[FIELD_ID] = ipcfs_number((uint64_t)id);
-    values[FIELD_KEY] = ipcfs_number((uint32_t)state->shm_perm.__key);
-    values[FIELD_MODE] = ipcfs_number(state->shm_perm.mode & 0777);
-    values[FIELD_UID] = ipcfs_number(state->shm_perm.uid);
-    values[FIELD_GID] = ipcfs_number(state->shm_perm.gid);
-    values[FIELD_CUID] = ipcfs_number(state->shm_perm.cuid);
-    values[FIELD_CGID] = ipcfs_number(state->shm_perm.cgid);
+    sysv_show_object(id, &state->shm_perm, values);
     values[FIELD_SIZE] = ipcfs_number(state->shm_segsz);
     values[FIELD_NATTCH] = ipcfs_number(state->shm_nattch);
     values[FIELD_CPID] = ipcfs_number((uint64_t)state->shm_cpid);
@@ -82,9 +64,9 @@ void sysv_shm_show_state(int id, const struct shmid_ds *state, const struct sysv
     values[FIELD_FLAGS] = ipcfs_string(flags_of(state->shm_perm.mode));
     values[FIELD_RSS] = (struct ipcfs_value){.known = rss, .number = rss ? rss->rss : 0};
     values[FIELD_SWAP] = (struct ipcfs_value){.known = rss, .number = rss ? rss->swap : 0};
-    values[FIELD_ATIME] = time_value(state->shm_atime);
-    values[FIELD_DTIME] = time_value(state->shm_dtime);
-    values[FIELD_CTIME] = time_value(state->shm_ctime);
+    values[FIELD_ATIME] = sysv_time_value(state->shm_atime);
+    values[FIELD_DTIME] = sysv_time_value(state->shm_dtime);
+    values[FIELD_CTIME] = sysv_time_value(state->shm_ctime);
 }
 
 /* ---- limits ---- */
