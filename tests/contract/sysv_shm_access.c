@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -341,6 +342,7 @@ static pid_t start_user(uid_t uid, rlim_t limit)
         if (setrlimit(RLIMIT_MEMLOCK, &limits) || setgroups(0, NULL) || setresgid(uid, uid, uid) ||
             setresuid(uid, uid, uid))
             _exit(99);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the uid, whose change takes it off */
         for (;;)
             (void)raise(SIGSTOP);
     }
