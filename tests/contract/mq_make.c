@@ -111,7 +111,7 @@ static struct ipcfs_value limit_as(uid_t uid, pid_t pid, const char *name)
     int error = kind->limits(&caller, values);
     act_as_root();
     assert_int_equal(error, 0);
-    return *value_of(kind->limit_fields, values, name);
+    return *find_value(kind->limit_fields, values, name);
 }
 
 static uint64_t limit_number(uid_t uid, pid_t pid, const char *name)

@@ -158,7 +158,7 @@ static struct ipcfs_value shown(const struct ipcfs_ref *ref, const char *name)
     struct ipcfs_value values[IPCFS_FIELDS_MAX];
     memset(values, 1, sizeof values); /* known, if nobody says otherwise */
     assert_int_equal(kind->render(ref, values), 0);
-    return *value_of(kind->fields, values, name);
+    return *find_value(kind->fields, values, name);
 }
 
 static void must_show(const struct ipcfs_ref *ref, const char *name, uint64_t expected)

@@ -3,7 +3,6 @@
 
 #include <grp.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,16 +85,6 @@ void kill_and_wait(pid_t pid)
 {
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
-
-const struct ipcfs_value *value_of(const struct ipcfs_field *fields, const struct ipcfs_value *values,
-                                   const char *name)
-{
-    for (size_t i = 0; fields[i].name; i++)
-        if (strcmp(fields[i].name, name) == 0)
-            return &values[i];
-    fail_msg("no field %s", name);
-    return NULL;
 }
 
 mqd_t native_open(const char *name, int flags)

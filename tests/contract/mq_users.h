@@ -26,10 +26,6 @@ int end_of(pid_t pid);
 int run_as(uid_t uid, rlim_t limit, int (*run)(void));
 void kill_and_wait(pid_t pid);
 
-/* The value of that name in an array parallel to `fields`. */
-const struct ipcfs_value *value_of(const struct ipcfs_field *fields, const struct ipcfs_value *values,
-                                   const char *name);
-
 mqd_t native_open(const char *name, int flags);
 
 #endif

@@ -165,6 +165,35 @@ struct ipcfs_ref ref_by_hold(const struct ipcfs_created *object, const char *nam
     return (struct ipcfs_ref){.id = object->found.id, .name = name, .hold = object->hold};
 }
 
+void check_slots(void)
+{
+    static const char none[sizeof(void *)];
+    const char *slots = (const char *)kind;
+    for (size_t i = 0; i + sizeof none <= offsetof(struct ipcfs_backend, messages); i += sizeof none)
+        if (memcmp(slots + i, none, sizeof none) == 0)
+            fail_msg("slot %zu is empty", i / sizeof none);
+}
+
+const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const struct ipcfs_value *values,
+                                     const char *name)
+{
+    for (size_t i = 0; fields[i].name; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return &values[i];
+    fail_msg("no field %s", name);
+    return NULL;
+}
+
+void must_be_shown(const struct ipcfs_field *fields, const struct ipcfs_value *values, const char *name,
+                   uint64_t expected)
+{
+    const struct ipcfs_value *value = find_value(fields, values, name);
+    assert_true(value->known);
+    if (value->number != expected)
+        fail_msg("%s is %llu instead of %llu", name, (unsigned long long)value->number,
+                 (unsigned long long)expected);
+}
+
 int count_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");

@@ -60,6 +60,15 @@ mode_t shown_mode(mode_t given);
 struct ipcfs_ref ref_by_name(const struct ipcfs_found *found, const char *name);
 struct ipcfs_ref ref_by_hold(const struct ipcfs_created *object, const char *name);
 
+/* Of the table of the kind: up to `messages` it has nothing but pointers, to data and to functions, and none is empty. */
+void check_slots(void);
+
+/* The value of that name in an array parallel to `fields`; and it is known, and that number. */
+const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const struct ipcfs_value *values,
+                                     const char *name);
+void must_be_shown(const struct ipcfs_field *fields, const struct ipcfs_value *values, const char *name,
+                   uint64_t expected);
+
 /* Descriptors this process has open. */
 int count_descriptors(void);
 

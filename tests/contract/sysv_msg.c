@@ -2,7 +2,6 @@
 /* System V message queues beside native users: names, identity, creation, walks, and what ctl/ shows. */
 #include "sysv_msg_subject.h"
 
-#include "failing.h"
 #include "fields.h"
 
 #include <errno.h>
@@ -12,18 +11,12 @@
 #include <sched.h>
 #include <unistd.h>
 
-enum { MANY = 4000 };
-
 /* ---- tables ---- */
 
 static void test_tables(void **state)
 {
     (void)state;
-    static const char none[sizeof(void *)];
-    const char *slots = (const char *)kind;
-    for (size_t i = 0; i + sizeof none <= offsetof(struct ipcfs_backend, messages); i += sizeof none)
-        if (memcmp(slots + i, none, sizeof none) == 0)
-            fail_msg("slot %zu is empty", i / sizeof none);
+    check_slots();
     assert_true(kind->messages);
     assert_string_equal(kind->directories[BY_ID], "sysv/msg/by-id");
     assert_string_equal(kind->directories[BY_KEY], "sysv/msg/by-key");
@@ -39,12 +32,7 @@ static void test_tables(void **state)
 static void test_directories(void **state)
 {
     (void)state;
-    for (unsigned i = 0; kind->directories[i]; i++) {
-        struct ipcfs_directory directory;
-        memset(&directory, 0x7F, sizeof directory);
-        assert_int_equal(kind->stat_directory(i, &directory), 0);
-        assert_true(directory.uid == 0 && directory.gid == 0 && !directory.sticky && directory.open_to_all);
-    }
+    check_naming_directories();
 }
 
 static void test_system(void **state)
@@ -61,18 +49,6 @@ static void test_system(void **state)
 }
 
 /* ---- names ---- */
-
-static int find_in(unsigned directory, const char *name)
-{
-    struct ipcfs_found found;
-    struct ipcfs_hold *hold = NULL;
-    int error = kind->find(directory, name, &found, NULL);
-    assert_int_equal(kind->find(directory, name, &found, &hold), error);
-    if (error)
-        return error;
-    kind->release(hold);
-    return (int)found.id.number;
-}
 
 static void test_names_of_a_native_queue(void **state)
 {
@@ -101,57 +77,17 @@ static void test_highest_key(void **state)
     assert_int_equal(find_in(BY_KEY, "0xFFFFFFFF"), id);
 }
 
-/* Other ways to write the id of a queue that is there. */
-static void check_writings(int id)
-{
-    static const char *const around[][2] = {{"0", ""}, {"+", ""}, {" ", ""}, {"-", ""}, {"0x", ""},
-                                            {"", " "}, {"", "."}, {"", "a"}, {"", "\n"}};
-    for (size_t i = 0; i < ARRAY_LENGTH(around); i++) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "%s%d%s", around[i][0], id, around[i][1]);
-        assert_int_equal(find_in(BY_ID, name), -ENOENT);
-        assert_int_equal(kind->remove(BY_ID, name), -ENOENT);
-    }
-}
-
 static void test_wrong_names(void **state)
 {
     (void)state;
-    static const char *const ids[] = {"", "a", ".", "..", "1/", "2147483648", "18446744073709551616", "99"};
-    static const char *const keys[] = {"",      "0x",    "2a",          "0X2a",   "x2a",
-                                       "0x2g",  "0x2a ", " 0x2a",       "42",     ".",
-                                       "0x-2a", "0x+2a", "0x00000002a", "0x0x2a", "0x2b"};
-    int id = native_queue(0x2a, 0600);
-    assert_true(id < 99);
-    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++)
-        assert_int_equal(find_in(BY_ID, ids[i]), -ENOENT);
-    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
-        assert_int_equal(find_in(BY_KEY, keys[i]), -ENOENT);
-    check_writings(id);
-    assert_int_equal(kind->remove(BY_KEY, "0x2b"), -ENOENT);
-    assert_int_equal(count_objects(), 1);
+    check_wrong_names(native_queue(0x2a, 0600));
 }
 
 /* IPC_PRIVATE is not looked for: msgget(2) would make a queue. */
 static void test_private_queue(void **state)
 {
     (void)state;
-    char name[16];
-    int id = native_queue(IPC_PRIVATE, 0600);
-    struct ipcfs_created object = {0};
-    assert_int_equal(find_in(BY_KEY, "0x0"), -ENOENT);
-    assert_int_equal(find_in(BY_KEY, "0x00000000"), -ENOENT);
-    assert_int_equal(kind->remove(BY_KEY, "0x0"), -ENOENT);
-    assert_int_equal(try_create_key("0x0", O_RDWR, 0600, &object), -EINVAL);
-    assert_int_equal(count_objects(), 1);
-    (void)snprintf(name, sizeof name, "%d", id);
-    assert_int_equal(find_in(BY_ID, name), id);
-    assert_int_equal(find_object(name).stat.stx_nlink, 1);
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    assert_int_equal(kind->list_open(BY_KEY, &lister), 0);
-    assert_int_equal(kind->list_next(lister, &entry), 0);
-    kind->list_close(lister);
+    check_private_object(native_queue(IPC_PRIVATE, 0600));
 }
 
 /* ---- identity ---- */
@@ -286,41 +222,11 @@ static void test_uncreate(void **state)
     let_go(&object);
 }
 
-static int create_because(unsigned directory, const char *name, const struct ipcfs_value *options,
-                          const char *expected)
-{
-    AUTO_TEXT reason = {0};
-    struct ipcfs_created object = {0};
-    const struct ipcfs_wish wish = {.directory = directory,
-                                    .name = name,
-                                    .flags = O_RDWR | O_CREAT,
-                                    .mode = 0600,
-                                    .caller = &self,
-                                    .options = options,
-                                    .reason = &reason};
-    int error = kind->create(&wish, &object);
-    if (error && *expected)
-        text_bytes(&reason, "", 1);
-    if (error && *expected && !strstr(reason.data, expected))
-        fail_msg("create(\"%s\"): \"%s\" is not in \"%s\"", name, expected, reason.data);
-    if (!error)
-        let_go(&object);
-    return error;
-}
-
 static void test_create_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", ".", "a", "42", "0x", "0x123456789", "0x2a\n", "0X2A"};
-    struct ipcfs_created object = {0};
-    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
-        assert_int_equal(create_because(BY_KEY, wrong[i], NULL, "hexadecimal"), -EINVAL);
-        assert_int_equal(try_create_key(wrong[i], O_RDWR, 0600, &object), -EINVAL);
-    }
-    assert_int_equal(create_because(BY_KEY, "0x00", NULL, "IPC_PRIVATE"), -EINVAL);
-    assert_int_equal(create_because(BY_ID, "77", NULL, "by-key"), -EPERM);
-    assert_int_equal(create_because(BY_ID, "a", NULL, "by-key"), -EPERM);
-    assert_int_equal(try_create("77", O_RDWR | O_EXCL, 0600, &object), -EPERM);
+    const struct ipcfs_value options[] = {{.known = true, .number = 1000}};
+    check_create_refused(options);
     long msgmni = set_kernel("msgmni", 1);
     (void)native_queue(0x1, 0600);
     int error = create_because(BY_KEY, "0x2", NULL, "kernel.msgmni (1)");
@@ -412,27 +318,14 @@ static void test_creator_of_mode_zero(void **state)
 
 /* ---- walks ---- */
 
-static void check_walk(unsigned directory, const int *ids, int removed)
+static int key_of_row(struct ipcfs_lister *lister, const struct ipcfs_entry *entry)
 {
-    static unsigned char seen[MANY];
-    memset(seen, 0, sizeof seen);
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    assert_int_equal(kind->list_open(directory, &lister), 0);
-    while (kind->list_next(lister, &entry) == 1) {
-        int key = native_state((int)entry.number).msg_perm.__key;
-        assert_true(key >= 1 && key <= MANY && ids[key - 1] == (int)entry.number);
-        assert_int_equal(find_in(directory, entry.name), entry.number);
-        assert_true(entry.next != 0 && entry.type == S_IFREG);
-        if (directory == BY_KEY)
-            assert_int_equal(strlen(entry.name), 10);
-        seen[key - 1]++;
-        if (key % 7 == 0) /* taken up again by position */
-            assert_int_equal(kind->list_seek(lister, entry.next), 0);
-    }
-    kind->list_close(lister);
-    for (int i = 0; i < MANY; i++)
-        assert_int_equal(seen[i], i != removed);
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    assert_int_equal(kind->list_render(lister, entry, values), 0);
+    must_be_shown(kind->fields, values, "id", entry->number);
+    int key = native_state((int)entry->number).msg_perm.__key;
+    must_be_shown(kind->fields, values, "key", (uint64_t)key);
+    return key;
 }
 
 static void test_many(void **state)
@@ -441,10 +334,10 @@ static void test_many(void **state)
     static int ids[MANY];
     for (int i = 0; i < MANY; i++)
         ids[i] = native_queue(i + 1, 0600);
-    check_walk(BY_ID, ids, -1);
+    check_walk(BY_ID, ids, -1, key_of_row);
     native_remove(ids[MANY / 2]);
-    check_walk(BY_ID, ids, MANY / 2);
-    check_walk(BY_KEY, ids, MANY / 2);
+    check_walk(BY_ID, ids, MANY / 2, key_of_row);
+    check_walk(BY_KEY, ids, MANY / 2, key_of_row);
     for (int i = 0; i < MANY; i++)
         if (i != MANY / 2)
             native_remove(ids[i]);
@@ -492,42 +385,23 @@ static void test_invented_positions(void **state)
 
 /* ---- what ctl/ shows ---- */
 
-static const struct ipcfs_value *value_of(const struct ipcfs_field *fields, const struct ipcfs_value *values,
-                                          const char *name)
-{
-    for (size_t i = 0; fields[i].name; i++)
-        if (strcmp(fields[i].name, name) == 0)
-            return &values[i];
-    fail_msg("no field %s", name);
-    return NULL;
-}
-
-static void must_show(const struct ipcfs_value *values, const char *name, uint64_t expected)
-{
-    const struct ipcfs_value *value = value_of(kind->fields, values, name);
-    assert_true(value->known);
-    if (value->number != expected)
-        fail_msg("%s is %llu instead of %llu", name, (unsigned long long)value->number,
-                 (unsigned long long)expected);
-}
-
 static void check_rendered(const struct ipcfs_value *values, int id, const struct msqid_ds *native)
 {
-    must_show(values, "id", (uint64_t)id);
-    must_show(values, "key", 0x8000002aU);
-    must_show(values, "mode", 0640);
-    must_show(values, "uid", 12);
-    must_show(values, "gid", 34);
-    must_show(values, "cuid", 0);
-    must_show(values, "cgid", 0);
-    must_show(values, "cbytes", 7);
-    must_show(values, "qnum", 2);
-    must_show(values, "qbytes", 4000);
-    must_show(values, "lspid", (uint64_t)getpid());
-    must_show(values, "lrpid", 0);
-    assert_int_equal(value_of(kind->fields, values, "stime")->time.tv_sec, native->msg_stime);
-    assert_int_equal(value_of(kind->fields, values, "ctime")->time.tv_sec, native->msg_ctime);
-    assert_false(value_of(kind->fields, values, "rtime")->known);
+    must_be_shown(kind->fields, values, "id", (uint64_t)id);
+    must_be_shown(kind->fields, values, "key", 0x8000002aU);
+    must_be_shown(kind->fields, values, "mode", 0640);
+    must_be_shown(kind->fields, values, "uid", 12);
+    must_be_shown(kind->fields, values, "gid", 34);
+    must_be_shown(kind->fields, values, "cuid", 0);
+    must_be_shown(kind->fields, values, "cgid", 0);
+    must_be_shown(kind->fields, values, "cbytes", 7);
+    must_be_shown(kind->fields, values, "qnum", 2);
+    must_be_shown(kind->fields, values, "qbytes", 4000);
+    must_be_shown(kind->fields, values, "lspid", (uint64_t)getpid());
+    must_be_shown(kind->fields, values, "lrpid", 0);
+    assert_int_equal(find_value(kind->fields, values, "stime")->time.tv_sec, native->msg_stime);
+    assert_int_equal(find_value(kind->fields, values, "ctime")->time.tv_sec, native->msg_ctime);
+    assert_false(find_value(kind->fields, values, "rtime")->known);
 }
 
 static void test_render(void **state)
@@ -559,13 +433,6 @@ static void test_render(void **state)
     assert_int_equal(stat.stx_atime.tv_sec, native.msg_ctime);
 }
 
-static void must_limit(const struct ipcfs_value *values, const char *name, uint64_t expected)
-{
-    const struct ipcfs_value *value = value_of(kind->limit_fields, values, name);
-    assert_true(value->known);
-    assert_int_equal(value->number, expected);
-}
-
 static void test_limits(void **state)
 {
     (void)state;
@@ -583,14 +450,14 @@ static void test_limits(void **state)
     (void)set_kernel("msgmax", msgmax);
     (void)set_kernel("msgmnb", msgmnb);
     assert_int_equal(error, 0);
-    must_limit(values, "msgmni", 10);
-    must_limit(values, "queues", 2);
-    must_limit(values, "queues_left", 8);
-    must_limit(values, "msgmax", 1111);
-    must_limit(values, "msgmnb", 2222);
-    must_limit(values, "messages", 2);
-    must_limit(values, "bytes", 5);
-    assert_string_equal(value_of(kind->limit_fields, values, "create_limit")->string, "kernel.msgmni");
+    must_be_shown(kind->limit_fields, values, "msgmni", 10);
+    must_be_shown(kind->limit_fields, values, "queues", 2);
+    must_be_shown(kind->limit_fields, values, "queues_left", 8);
+    must_be_shown(kind->limit_fields, values, "msgmax", 1111);
+    must_be_shown(kind->limit_fields, values, "msgmnb", 2222);
+    must_be_shown(kind->limit_fields, values, "messages", 2);
+    must_be_shown(kind->limit_fields, values, "bytes", 5);
+    assert_string_equal(find_value(kind->limit_fields, values, "create_limit")->string, "kernel.msgmni");
 }
 
 /* ---- what cannot be ---- */
@@ -670,20 +537,8 @@ static void test_out_of_memory(void **state)
     static int (*const operations[])(void) = {find_hold_and_open, create_key_0x2, create_existing, walk,
                                               peek};
     native_send(native_queue(1, 0600), 1, "message");
-    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
-        bool failed = true;
-        long live = failing_live();
-        for (unsigned number = 1; failed; number++) {
-            failing_arm(number);
-            int error = operations[i]();
-            failed = failing_disarm();
-            if (error != (failed ? -ENOMEM : 0))
-                fail_msg("operation %zu, failure %u: %s", i, number, strerror(-error));
-            assert_int_equal(failing_live(), live);
-            assert_int_equal(count_objects(), 1);
-            assert_true(failed || number > 1);
-        }
-    }
+    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++)
+        assert_true(fail_each_allocation(operations[i], 1, NULL) > 0);
 }
 
 static const struct CMUnitTest tests[] = {

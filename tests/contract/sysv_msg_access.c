@@ -3,74 +3,11 @@
 #include "sysv_msg_subject.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    OWNER = 1000,
-    OWNING_GROUP = 2000,
-    CREATOR = 1100,
-    CREATING_GROUP = 2100,
-    STRANGER = 1,
-    OTHER_GROUP = 9
-};
-enum { MODES = 01000, MANY_GROUPS = 200 };
-
 /* ---- the permission check beside the kernel's ---- */
-
-struct identity {
-    const char *what;
-    uid_t uid;
-    gid_t gid;
-    size_t group_count;
-    gid_t last_group;   /* of the supplementary ones */
-    bool without_power; /* gives CAP_IPC_OWNER up */
-};
-
-static const struct identity identities[] = {
-    {"owner", OWNER, OTHER_GROUP, 0, 0, false},
-    {"creator", CREATOR, OTHER_GROUP, 0, 0, false},
-    {"owner in the group", OWNER, OWNING_GROUP, 0, 0, false},
-    {"group", STRANGER, OWNING_GROUP, 0, 0, false},
-    {"creator's group", STRANGER, CREATING_GROUP, 0, 0, false},
-    {"supplementary group", STRANGER, OTHER_GROUP, 1, OWNING_GROUP, false},
-    {"creator's as supplementary group", STRANGER, OTHER_GROUP, 3, CREATING_GROUP, false},
-    {"the last of many groups", STRANGER, OTHER_GROUP, MANY_GROUPS, OWNING_GROUP, false},
-    {"many groups", STRANGER, OTHER_GROUP, MANY_GROUPS, OTHER_GROUP, false},
-    {"stranger", STRANGER, OTHER_GROUP, 0, 0, false},
-    {"root", 0, 0, 0, 0, false},
-    {"root without power", 0, 0, 0, 0, true},
-};
-
-static int give_up_power(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-    if (syscall(SYS_capget, &header, data))
-        return -1;
-    data[0].effective &= ~(1U << CAP_IPC_OWNER);
-    return (int)syscall(SYS_capset, &header, data);
-}
-
-/* Effective ids, as the FUSE side puts them on. */
-static int become(const struct identity *identity)
-{
-    gid_t groups[MANY_GROUPS];
-    for (size_t i = 0; i < identity->group_count; i++)
-        groups[i] = (gid_t)(100 + i); /* the kernel sorts them */
-    if (identity->group_count)
-        groups[identity->group_count - 1] = identity->last_group;
-    if (setgroups(identity->group_count, groups) || setegid(identity->gid))
-        return -1;
-    if (identity->without_power && give_up_power())
-        return -1;
-    return seteuid(identity->uid);
-}
 
 /* qbytes is 0, so that nothing can be sent, and the queue is empty: only the permission makes a
  * difference. */
@@ -142,16 +79,7 @@ static void test_every_mode_and_identity(void **state)
     int ids[MODES];
     for (unsigned mode = 0; mode < MODES; mode++)
         ids[mode] = make_queue_of_mode(mode);
-    for (size_t i = 0; i < ARRAY_LENGTH(identities); i++) {
-        int status = 0;
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0)
-            _exit(compare_all_modes(ids, &identities[i]));
-        assert_int_equal(waitpid(child, &status, 0), child);
-        if (status)
-            fail_msg("%s: status %#x", identities[i].what, (unsigned)status);
-    }
+    compare_for_every_identity(ids, compare_all_modes);
 }
 
 /* ---- permission is the file's, once it is open ---- */
@@ -232,20 +160,9 @@ static void test_change_attributes(void **state)
 {
     (void)state;
     struct ipcfs_created object = new_queue();
-    const struct ipcfs_change both = {
-        .mask = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID, .mode = S_IFREG | 06755, .uid = 1234, .gid = 99};
-    const struct ipcfs_change group = {.mask = IPCFS_CHANGE_GID, .mode = 0, .uid = 98, .gid = 4321};
-    for (int by_hold = 0; by_hold < 2; by_hold++) {
-        struct ipcfs_ref ref = key_ref(&object, by_hold);
-        unsigned long qbytes = native_state(id_of(&object)).msg_qbytes;
-        assert_int_equal(kind->change(&ref, NULL, &both), 0);
-        assert_int_equal(kind->change(&ref, object.file, &group), 0);
-        struct msqid_ds native = native_state(id_of(&object));
-        assert_true(native.msg_perm.uid == 1234 && native.msg_perm.gid == 4321);
-        assert_int_equal(native.msg_perm.mode & 07777, 0755); /* there are no more bits */
-        assert_int_equal(native.msg_qbytes, qbytes);
-        assert_true(native.msg_perm.cuid == 0 && native.msg_perm.cgid == 0);
-    }
+    unsigned long qbytes = native_state(id_of(&object)).msg_qbytes;
+    check_change_attributes(&object, S_IFREG | 06755, 0755, look_at_queue); /* there are no more bits */
+    assert_int_equal(native_state(id_of(&object)).msg_qbytes, qbytes);
     let_go(&object);
 }
 
@@ -253,19 +170,7 @@ static void test_change_times(void **state)
 {
     (void)state;
     struct ipcfs_created object = new_queue();
-    struct ipcfs_ref ref = key_ref(&object, true);
-    struct ipcfs_change change = {
-        .mask = IPCFS_CHANGE_TIMES | IPCFS_CHANGE_MODE, .mode = 0640, .times = {{1000, 0}, {0, UTIME_NOW}}};
-    assert_int_equal(kind->change(&ref, NULL, &change), -EPERM);
-    assert_int_equal(native_state(id_of(&object)).msg_perm.mode & 0777, 0600);
-    change.mask = IPCFS_CHANGE_TIMES;
-    change.times[0] = (struct timespec){0, UTIME_OMIT};
-    time_t before = native_state(id_of(&object)).msg_ctime;
-    for (int i = 0; i < 300 && native_state(id_of(&object)).msg_ctime == before; i++) {
-        assert_int_equal(kind->change(&ref, NULL, &change), 0); /* as touch(1) */
-        usleep(10000);
-    }
-    assert_true(native_state(id_of(&object)).msg_ctime > before);
+    check_change_times(&object, look_at_queue);
     let_go(&object);
 }
 

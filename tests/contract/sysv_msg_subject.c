@@ -2,11 +2,8 @@
 #include "sysv_msg_subject.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 int native_queue(key_t key, int mode)
 {
@@ -43,50 +40,20 @@ struct msqid_ds native_state(int id)
     return state;
 }
 
+struct native_look look_at_queue(int id)
+{
+    struct msqid_ds state = native_state(id);
+    return (struct native_look){.perm = state.msg_perm, .ctime = state.msg_ctime};
+}
+
 void native_remove(int id)
 {
     assert_int_equal(msgctl(id, IPC_RMID, NULL), 0);
 }
 
-int try_create_key(const char *name, int flags, mode_t mode, struct ipcfs_created *out)
-{
-    const struct ipcfs_wish wish = {
-        .directory = BY_KEY, .name = name, .flags = flags | O_CREAT, .mode = mode, .caller = &self};
-    return kind->create(&wish, out);
-}
-
-struct ipcfs_created create_key(const char *name, int flags, mode_t mode)
-{
-    struct ipcfs_created object = {0};
-    int error = try_create_key(name, flags, mode, &object);
-    if (error)
-        fail_msg("create(\"%s\", %#o): %s", name, (unsigned)flags, strerror(-error));
-    return object;
-}
-
-int id_of(const struct ipcfs_created *object)
-{
-    return (int)object->found.id.number;
-}
-
 struct ipcfs_created new_queue(void)
 {
     return create_key("0x2a", O_RDWR | O_EXCL, 0600);
-}
-
-struct ipcfs_ref key_ref(const struct ipcfs_created *object, bool by_hold)
-{
-    return (struct ipcfs_ref){
-        .id = object->found.id, .directory = BY_KEY, .name = "0x2a", .hold = by_hold ? object->hold : NULL};
-}
-
-const struct ipcfs_verb *find_verb(const char *name)
-{
-    const struct ipcfs_verb *verb = kind->verbs;
-    while (verb->name && strcmp(verb->name, name) != 0)
-        verb++;
-    assert_non_null(verb->name);
-    return verb;
 }
 
 int write_qbytes(const struct ipcfs_ref *ref, const char *line, size_t length, struct text *reason)
@@ -141,32 +108,4 @@ void must_receive(struct ipcfs_file *file, const char *expected)
     if (count < 0)
         fail_msg("\"%s\" did not come: %s", expected, strerror((int)-count));
     assert_string_equal(text, expected);
-}
-
-long set_kernel(const char *name, long value)
-{
-    char path[64];
-    long before = -1;
-    (void)snprintf(path, sizeof path, "/proc/sys/kernel/%s", name);
-    FILE *file = fopen(path, "r+e");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%ld", &before), 1); // NOLINT(cert-err34-c): the kernel writes a number
-    rewind(file);
-    assert_true(fprintf(file, "%ld", value) > 0);
-    assert_int_equal(fclose(file), 0);
-    return before;
-}
-
-void as_user(uid_t uid, gid_t gid, int (*function)(void *), void *data)
-{
-    int status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
-            _exit(99);
-        _exit(function(data));
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
 }

@@ -3,11 +3,9 @@
 #ifndef IPCFS_TESTS_CONTRACT_SYSV_MSG_SUBJECT_H
 #define IPCFS_TESTS_CONTRACT_SYSV_MSG_SUBJECT_H
 
-#include "subject.h"
+#include "sysv_common.h"
 
 #include <sys/msg.h>
-
-enum { BY_ID, BY_KEY };
 
 struct native_message {
     long type;
@@ -20,18 +18,12 @@ void native_send(int id, long type, const char *text);
 /* Takes a message that must be there: its type and text. */
 struct native_message native_receive(int id, long type);
 struct msqid_ds native_state(int id);
+struct native_look look_at_queue(int id);
 void native_remove(int id);
 
-/* create() in by-key. */
-int try_create_key(const char *name, int flags, mode_t mode, struct ipcfs_created *out);
-struct ipcfs_created create_key(const char *name, int flags, mode_t mode);
-int id_of(const struct ipcfs_created *object);
 /* A new queue and a file of it that may do both. */
 struct ipcfs_created new_queue(void);
 
-/* Reference to a queue as the FUSE side makes it. */
-struct ipcfs_ref key_ref(const struct ipcfs_created *object, bool by_hold);
-const struct ipcfs_verb *find_verb(const char *name);
 /* The verb's write(); `reason` may be NULL. */
 int write_qbytes(const struct ipcfs_ref *ref, const char *line, size_t length, struct text *reason);
 /* A file of type/N. */
@@ -41,11 +33,5 @@ struct ipcfs_file *open_type(const struct ipcfs_created *object, int64_t type, i
 ssize_t receive(struct ipcfs_file *file, char *buffer, size_t size);
 ssize_t send_text(struct ipcfs_file *file, const char *text);
 void must_receive(struct ipcfs_file *file, const char *expected);
-
-/* Sets kernel.NAME of the private name space; tells what it was. */
-long set_kernel(const char *name, long value);
-
-/* Runs `function` in a child process that has that identity for good; its result must be 0. */
-void as_user(uid_t uid, gid_t gid, int (*function)(void *), void *data);
 
 #endif

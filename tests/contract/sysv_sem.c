@@ -2,7 +2,6 @@
 /* System V semaphore sets beside native users: names, identity, creation, walks, and what ctl/ shows. */
 #include "sysv_sem_subject.h"
 
-#include "failing.h"
 #include "fields.h"
 
 #include <errno.h>
@@ -12,8 +11,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-enum { MANY = 4000 };
 
 /* ---- tables ---- */
 
@@ -34,11 +31,7 @@ static void check_verbs(const struct ipcfs_verb *verb)
 static void test_tables(void **state)
 {
     (void)state;
-    static const char none[sizeof(void *)];
-    const char *slots = (const char *)kind;
-    for (size_t i = 0; i + sizeof none <= offsetof(struct ipcfs_backend, messages); i += sizeof none)
-        if (memcmp(slots + i, none, sizeof none) == 0)
-            fail_msg("slot %zu is empty", i / sizeof none);
+    check_slots();
     assert_false(kind->messages);
     assert_true(ipcfs_is_directory(kind));
     assert_string_equal(kind->directories[BY_ID], "sysv/sem/by-id");
@@ -51,12 +44,7 @@ static void test_tables(void **state)
 static void test_directories(void **state)
 {
     (void)state;
-    for (unsigned i = 0; kind->directories[i]; i++) {
-        struct ipcfs_directory directory;
-        memset(&directory, 0x7F, sizeof directory);
-        assert_int_equal(kind->stat_directory(i, &directory), 0);
-        assert_true(directory.uid == 0 && directory.gid == 0 && !directory.sticky && directory.open_to_all);
-    }
+    check_naming_directories();
 }
 
 static void test_system(void **state)
@@ -72,18 +60,6 @@ static void test_system(void **state)
 }
 
 /* ---- names ---- */
-
-static int find_in(unsigned directory, const char *name)
-{
-    struct ipcfs_found found;
-    struct ipcfs_hold *hold = NULL;
-    int error = kind->find(directory, name, &found, NULL);
-    assert_int_equal(kind->find(directory, name, &found, &hold), error);
-    if (error)
-        return error;
-    kind->release(hold);
-    return (int)found.id.number;
-}
 
 static void test_names_of_a_native_set(void **state)
 {
@@ -144,38 +120,14 @@ static void test_times(void **state)
 static void test_wrong_names(void **state)
 {
     (void)state;
-    static const char *const ids[] = {"", "a", ".", "..", "1/", "2147483648", "99", "00", "+0", " 0", "-0"};
-    static const char *const keys[] = {"",  "0x", "2a",    "0X2a",  "0x2g",        "0x2a ",  "42",
-                                       ".", " 0", "0x-2a", "0x+2a", "0x00000002a", "0x0x2a", "0x2b"};
-    int id = native_set(0x2a, 1, 0600);
-    assert_true(id < 99 || id > 1000);
-    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++)
-        assert_int_equal(find_in(BY_ID, ids[i]), -ENOENT);
-    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
-        assert_int_equal(find_in(BY_KEY, keys[i]), -ENOENT);
-        assert_int_equal(kind->remove(BY_KEY, keys[i]), -ENOENT);
-    }
-    assert_int_equal(count_objects(), 1);
+    check_wrong_names(native_set(0x2a, 1, 0600));
 }
 
 /* IPC_PRIVATE is not looked for: semget(2) would make a set. */
 static void test_private_set(void **state)
 {
     (void)state;
-    char name[16];
-    int id = native_set(IPC_PRIVATE, 1, 0600);
-    struct ipcfs_created object = {0};
-    assert_int_equal(find_in(BY_KEY, "0x0"), -ENOENT);
-    assert_int_equal(kind->remove(BY_KEY, "0x0"), -ENOENT);
-    assert_int_equal(try_create_key("0x0", O_EXCL, 0600, &object), -EINVAL);
-    assert_int_equal(count_objects(), 1);
-    (void)snprintf(name, sizeof name, "%d", id);
-    assert_int_equal(find_in(BY_ID, name), id);
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    assert_int_equal(kind->list_open(BY_KEY, &lister), 0);
-    assert_int_equal(kind->list_next(lister, &entry), 0);
-    kind->list_close(lister);
+    check_private_object(native_set(IPC_PRIVATE, 1, 0600));
 }
 
 /* ---- identity ---- */
@@ -311,43 +263,18 @@ static void test_uncreate(void **state)
     let_go(&object);
 }
 
-static int create_because(unsigned directory, const char *name, uint64_t nsems, const char *expected)
+static int create_of(const char *name, uint64_t nsems, const char *expected)
 {
-    AUTO_TEXT reason = {0};
-    struct ipcfs_created object = {0};
     const struct ipcfs_value options[] = {{.known = true, .number = nsems}};
-    const struct ipcfs_wish wish = {.directory = directory,
-                                    .name = name,
-                                    .flags = O_CREAT,
-                                    .mode = 0600,
-                                    .caller = &self,
-                                    .options = options,
-                                    .reason = &reason};
-    int error = kind->create(&wish, &object);
-    if (!error) {
-        let_go(&object);
-        return 0;
-    }
-    text_bytes(&reason, "", 1);
-    if (!strstr(reason.data, expected))
-        fail_msg("create(\"%s\"): \"%s\" is not in \"%s\"", name, expected, reason.data);
-    return error;
+    return create_because(BY_KEY, name, options, expected);
 }
 
 static void test_create_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", ".", "a", "42", "0x", "0x123456789", "0x2a\n", "0X2A"};
-    struct ipcfs_created object = {0};
-    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
-        assert_int_equal(create_because(BY_KEY, wrong[i], 1, "hexadecimal"), -EINVAL);
-        assert_int_equal(try_create_key(wrong[i], 0, 0600, &object), -EINVAL);
-    }
-    assert_int_equal(create_because(BY_KEY, "0x00", 1, "IPC_PRIVATE"), -EINVAL);
-    assert_int_equal(create_because(BY_ID, "7777", 1, "by-key"), -EPERM);
-    assert_int_equal(create_because(BY_ID, "a", 1, "by-key"), -EPERM);
-    assert_int_equal(create_because(BY_KEY, "0x2a", 0, "nsems=0"), -EINVAL);
-    assert_int_equal(try_create("7777", O_EXCL, 0600, &object), -EPERM);
+    const struct ipcfs_value options[] = {{.known = true, .number = 1}};
+    check_create_refused(options);
+    assert_int_equal(create_of("0x2a", 0, "nsems=0"), -EINVAL);
     assert_int_equal(count_objects(), 0);
 }
 
@@ -355,14 +282,14 @@ static void test_create_over_a_limit(void **state)
 {
     (void)state;
     set_kernel_sem("10 15 500 2");
-    assert_int_equal(create_because(BY_KEY, "0x1", 11, "over semmsl (10)"), -EINVAL);
-    assert_int_equal(create_because(BY_KEY, "0x1", UINT64_MAX, "over semmsl (10)"), -EINVAL);
-    assert_int_equal(create_because(BY_KEY, "0x1", (UINT64_C(1) << 32) + 1, "over semmsl (10)"), -EINVAL);
-    assert_int_equal(create_because(BY_KEY, "0x1", 10, ""), 0);
-    assert_int_equal(create_because(BY_KEY, "0x2", 6, "over semmns (15) of kernel.sem, 10 are"), -ENOSPC);
-    assert_int_equal(create_because(BY_KEY, "0x2", 5, ""), 0);
+    assert_int_equal(create_of("0x1", 11, "over semmsl (10)"), -EINVAL);
+    assert_int_equal(create_of("0x1", UINT64_MAX, "over semmsl (10)"), -EINVAL);
+    assert_int_equal(create_of("0x1", (UINT64_C(1) << 32) + 1, "over semmsl (10)"), -EINVAL);
+    assert_int_equal(create_of("0x1", 10, ""), 0);
+    assert_int_equal(create_of("0x2", 6, "over semmns (15) of kernel.sem, 10 are"), -ENOSPC);
+    assert_int_equal(create_of("0x2", 5, ""), 0);
     set_kernel_sem("10 150 500 2");
-    assert_int_equal(create_because(BY_KEY, "0x3", 1, "semmni (2) of kernel.sem"), -ENOSPC);
+    assert_int_equal(create_of("0x3", 1, "semmni (2) of kernel.sem"), -ENOSPC);
     reset_kernel_sem();
     assert_int_equal(count_objects(), 2);
     assert_int_equal(native_set_state(semget(1, 0, 0)).sem_nsems, 10);
@@ -391,29 +318,15 @@ static void test_creator(void **state)
 
 /* ---- walks ---- */
 
-static void check_walk(unsigned directory, const int *ids, int removed)
+static int key_of_row(struct ipcfs_lister *lister, const struct ipcfs_entry *entry)
 {
-    static unsigned char seen[MANY];
-    memset(seen, 0, sizeof seen);
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    assert_int_equal(kind->list_open(directory, &lister), 0);
-    while (kind->list_next(lister, &entry) == 1) {
-        struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
-        assert_int_equal(kind->list_render(lister, &entry, values), 0);
-        assert_int_equal(values[0].number, entry.number);
-        assert_false(values[fields_count(kind->fields) - 1].known);
-        int key = (int)values[1].number;
-        assert_true(key >= 1 && key <= MANY && ids[key - 1] == (int)entry.number);
-        assert_int_equal(find_in(directory, entry.name), entry.number);
-        assert_true(entry.next != 0 && entry.type == S_IFDIR);
-        seen[key - 1]++;
-        if (key % 7 == 0) /* taken up again by position */
-            assert_int_equal(kind->list_seek(lister, entry.next), 0);
-    }
-    kind->list_close(lister);
-    for (int i = 0; i < MANY; i++)
-        assert_int_equal(seen[i], i != removed);
+    struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
+    assert_int_equal(kind->list_render(lister, entry, values), 0);
+    must_be_shown(kind->fields, values, "id", entry->number);
+    assert_false(values[fields_count(kind->fields) - 1].known);
+    int key = native_set_state((int)entry->number).sem_perm.__key;
+    must_be_shown(kind->fields, values, "key", (uint64_t)key);
+    return key;
 }
 
 static void test_many(void **state)
@@ -422,10 +335,10 @@ static void test_many(void **state)
     static int ids[MANY];
     for (int i = 0; i < MANY; i++)
         ids[i] = native_set(i + 1, 1, 0600);
-    check_walk(BY_ID, ids, -1);
+    check_walk(BY_ID, ids, -1, key_of_row);
     native_set_remove(ids[MANY / 2]);
-    check_walk(BY_ID, ids, MANY / 2);
-    check_walk(BY_KEY, ids, MANY / 2);
+    check_walk(BY_ID, ids, MANY / 2, key_of_row);
+    check_walk(BY_KEY, ids, MANY / 2, key_of_row);
     for (int i = 0; i < MANY; i++)
         if (i != MANY / 2)
             native_set_remove(ids[i]);
@@ -448,26 +361,6 @@ static void test_list_render_of_what_is_gone(void **state)
 
 /* ---- what ctl/ shows ---- */
 
-static const struct ipcfs_value *value_in(const struct ipcfs_field *fields, const struct ipcfs_value *values,
-                                          const char *name)
-{
-    for (size_t i = 0; fields[i].name; i++)
-        if (strcmp(fields[i].name, name) == 0)
-            return &values[i];
-    fail_msg("no field %s", name);
-    return NULL;
-}
-
-static void must_have(const struct ipcfs_field *fields, const struct ipcfs_value *values, const char *name,
-                      uint64_t expected)
-{
-    const struct ipcfs_value *value = value_in(fields, values, name);
-    assert_true(value->known);
-    if (value->number != expected)
-        fail_msg("%s is %llu instead of %llu", name, (unsigned long long)value->number,
-                 (unsigned long long)expected);
-}
-
 static void test_render(void **state)
 {
     (void)state;
@@ -482,12 +375,12 @@ static void test_render(void **state)
         uint64_t number;
     } expected[] = {{"key", 0x8000002aU}, {"mode", 0640}, {"uid", 12}, {"gid", 34},
                     {"cuid", 0},          {"cgid", 0},    {"nsems", 3}};
-    must_have(kind->fields, values, "id", (uint64_t)id);
+    must_be_shown(kind->fields, values, "id", (uint64_t)id);
     for (size_t i = 0; i < ARRAY_LENGTH(expected); i++)
-        must_have(kind->fields, values, expected[i].name, expected[i].number);
-    assert_false(value_in(kind->fields, values, "otime")->known);
-    assert_int_equal(value_in(kind->fields, values, "ctime")->time.tv_sec, native_set_state(id).sem_ctime);
-    assert_int_equal(value_in(kind->fields, values, "semaphore")->table->rows, 3);
+        must_be_shown(kind->fields, values, expected[i].name, expected[i].number);
+    assert_false(find_value(kind->fields, values, "otime")->known);
+    assert_int_equal(find_value(kind->fields, values, "ctime")->time.tv_sec, native_set_state(id).sem_ctime);
+    assert_int_equal(find_value(kind->fields, values, "semaphore")->table->rows, 3);
     ipcfs_values_release(kind->fields, values);
 }
 
@@ -557,15 +450,15 @@ static void test_limits(void **state)
     set_kernel_sem("100 50 20 10");
     assert_int_equal(kind->limits(&self, values), 0);
     for (size_t i = 0; i < ARRAY_LENGTH(expected); i++)
-        must_have(kind->limit_fields, values, expected[i].name, expected[i].number);
-    assert_string_equal(value_in(kind->limit_fields, values, "create_limit")->string, "kernel.sem semmni");
+        must_be_shown(kind->limit_fields, values, expected[i].name, expected[i].number);
+    assert_string_equal(find_value(kind->limit_fields, values, "create_limit")->string, "kernel.sem semmni");
     set_kernel_sem("100 8 20 10");
     assert_int_equal(kind->limits(&self, values), 0);
-    must_have(kind->limit_fields, values, "sets_left", 1);
-    assert_string_equal(value_in(kind->limit_fields, values, "create_limit")->string, "kernel.sem semmns");
+    must_be_shown(kind->limit_fields, values, "sets_left", 1);
+    assert_string_equal(find_value(kind->limit_fields, values, "create_limit")->string, "kernel.sem semmns");
     set_kernel_sem("100 5 20 1"); /* below what exists */
     assert_int_equal(kind->limits(&self, values), 0);
-    must_have(kind->limit_fields, values, "sets_left", 0);
+    must_be_shown(kind->limit_fields, values, "sets_left", 0);
     reset_kernel_sem();
 }
 
@@ -658,6 +551,11 @@ static int render_all(void)
     return error;
 }
 
+static void check_subject(void)
+{
+    assert_int_equal(native_value(id_of(&subject), 0), 1);
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -667,19 +565,8 @@ static void test_out_of_memory(void **state)
     subject = new_set(2, 0600);
     native_put(id_of(&subject), 0, 1);
     for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
-        bool failed = true;
-        long live = failing_live();
-        for (unsigned number = 1; failed; number++) {
-            failing_arm(number);
-            int error = operations[i]();
-            failed = failing_disarm();
-            if (error != (failed ? -ENOMEM : 0))
-                fail_msg("operation %zu, failure %u: %s", i, number, strerror(-error));
-            assert_int_equal(failing_live(), live);
-            assert_int_equal(count_objects(), 1);
-            assert_int_equal(native_value(id_of(&subject), 0), 1);
-            assert_true(failed || number > 1 || operations[i] == write_values);
-        }
+        unsigned failures = fail_each_allocation(operations[i], 1, check_subject);
+        assert_true(failures > 0 || operations[i] == write_values);
     }
     let_go(&subject);
 }

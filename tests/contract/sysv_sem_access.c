@@ -3,47 +3,10 @@
 #include "sysv_sem_subject.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    OWNER = 1000,
-    OWNING_GROUP = 2000,
-    CREATOR = 1100,
-    CREATING_GROUP = 2100,
-    STRANGER = 1,
-    OTHER_GROUP = 9
-};
-enum { MODES = 0777 + 1 };
-
 /* ---- every file beside the kernel's own call ---- */
-
-struct identity {
-    const char *what;
-    uid_t uid;
-    gid_t gid;
-    gid_t group; /* 0: no supplementary one */
-};
-
-static const struct identity identities[] = {
-    {"owner", OWNER, OTHER_GROUP, 0},
-    {"creator", CREATOR, OTHER_GROUP, 0},
-    {"owner in the group", OWNER, OWNING_GROUP, 0},
-    {"group", STRANGER, OWNING_GROUP, 0},
-    {"creator's group", STRANGER, CREATING_GROUP, 0},
-    {"supplementary group", STRANGER, OTHER_GROUP, OWNING_GROUP},
-    {"stranger", STRANGER, OTHER_GROUP, 0},
-    {"root", 0, 0, 0},
-};
-
-static int become(const struct identity *identity)
-{
-    if (setgroups(identity->group ? 1 : 0, &identity->group) || setegid(identity->gid))
-        return -1;
-    return seteuid(identity->uid);
-}
 
 /* The value of semaphore 0 is 0: one that takes waits, unless it may not. */
 static bool kernel_allows_write(int id)
@@ -153,16 +116,7 @@ static void test_every_mode_and_identity(void **state)
     int ids[MODES];
     for (int mode = 0; mode < MODES; mode++)
         ids[mode] = make_set_of_mode(mode);
-    for (size_t i = 0; i < ARRAY_LENGTH(identities); i++) {
-        int status = 0;
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0)
-            _exit(compare_all_modes(ids, &identities[i]));
-        assert_int_equal(waitpid(child, &status, 0), child);
-        if (status)
-            fail_msg("%s: status %#x", identities[i].what, (unsigned)status);
-    }
+    compare_for_every_identity(ids, compare_all_modes);
 }
 
 /* ---- permission is the file's, once it is open ---- */
@@ -207,19 +161,9 @@ static void test_change_attributes(void **state)
 {
     (void)state;
     struct ipcfs_created object = new_set(1, 0600);
-    const struct ipcfs_change both = {
-        .mask = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID, .mode = S_IFDIR | 07755, .uid = 1234, .gid = 99};
-    const struct ipcfs_change group = {.mask = IPCFS_CHANGE_GID, .mode = 0, .uid = 98, .gid = 4321};
-    for (int by_hold = 0; by_hold < 2; by_hold++) {
-        struct ipcfs_ref ref = key_ref(&object, by_hold);
-        assert_int_equal(kind->change(&ref, NULL, &both), 0);
-        assert_int_equal(kind->change(&ref, NULL, &group), 0);
-        struct semid_ds native = native_set_state(id_of(&object));
-        assert_true(native.sem_perm.uid == 1234 && native.sem_perm.gid == 4321);
-        assert_int_equal(native.sem_perm.mode & 07777, 0644); /* without the directory's x */
-        assert_int_equal(stat_object(&ref).stx_mode, S_IFDIR | 0755);
-        assert_true(native.sem_perm.cuid == 0 && native.sem_perm.cgid == 0);
-    }
+    struct ipcfs_ref ref = key_ref(&object, false);
+    check_change_attributes(&object, S_IFDIR | 07755, 0644, look_at_set); /* without the directory's x */
+    assert_int_equal(stat_object(&ref).stx_mode, S_IFDIR | 0755);
     let_go(&object);
 }
 
@@ -241,19 +185,7 @@ static void test_change_times(void **state)
 {
     (void)state;
     struct ipcfs_created object = new_set(1, 0600);
-    struct ipcfs_ref ref = key_ref(&object, true);
-    struct ipcfs_change change = {
-        .mask = IPCFS_CHANGE_TIMES | IPCFS_CHANGE_MODE, .mode = 0640, .times = {{1000, 0}, {0, UTIME_NOW}}};
-    assert_int_equal(kind->change(&ref, NULL, &change), -EPERM);
-    assert_int_equal(native_set_state(id_of(&object)).sem_perm.mode & 0777, 0600);
-    change.mask = IPCFS_CHANGE_TIMES;
-    change.times[0] = (struct timespec){0, UTIME_OMIT};
-    time_t before = native_set_state(id_of(&object)).sem_ctime;
-    for (int i = 0; i < 300 && native_set_state(id_of(&object)).sem_ctime == before; i++) {
-        assert_int_equal(kind->change(&ref, NULL, &change), 0); /* as touch(1) */
-        usleep(10000);
-    }
-    assert_true(native_set_state(id_of(&object)).sem_ctime > before);
+    check_change_times(&object, look_at_set);
     let_go(&object);
 }
 

@@ -27,6 +27,12 @@ struct semid_ds native_set_state(int id)
     return state;
 }
 
+struct native_look look_at_set(int id)
+{
+    struct semid_ds state = native_set_state(id);
+    return (struct native_look){.perm = state.sem_perm, .ctime = state.sem_ctime};
+}
+
 void native_set_change(int id, uid_t uid, gid_t gid, int mode)
 {
     struct semid_ds state = native_set_state(id);

@@ -3,7 +3,7 @@
 #ifndef IPCFS_TESTS_CONTRACT_SYSV_SEM_SUBJECT_H
 #define IPCFS_TESTS_CONTRACT_SYSV_SEM_SUBJECT_H
 
-#include "sysv_msg_subject.h"
+#include "sysv_common.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +12,7 @@
 /* Natively, each failing the test where it fails. */
 int native_set(key_t key, int nsems, int mode);
 struct semid_ds native_set_state(int id);
+struct native_look look_at_set(int id);
 void native_set_change(int id, uid_t uid, gid_t gid, int mode);
 void native_set_remove(int id);
 /* GETVAL, GETNCNT, GETZCNT, GETPID. */

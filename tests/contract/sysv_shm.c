@@ -2,7 +2,6 @@
 /* System V shared memory beside native users: names, identity, creation with options, walks, and what ctl/ shows. */
 #include "sysv_shm_subject.h"
 
-#include "failing.h"
 #include "fields.h"
 
 #include <errno.h>
@@ -12,18 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MANY = 4000, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 /* ---- tables ---- */
 
 static void test_tables(void **state)
 {
     (void)state;
-    static const char none[sizeof(void *)];
-    const char *slots = (const char *)kind;
-    for (size_t i = 0; i + sizeof none <= offsetof(struct ipcfs_backend, messages); i += sizeof none)
-        if (memcmp(slots + i, none, sizeof none) == 0)
-            fail_msg("slot %zu is empty", i / sizeof none);
+    check_slots();
     assert_true(kind->fixed_size && !kind->messages && !kind->range_locks);
     assert_string_equal(kind->directories[BY_ID], "sysv/shm/by-id");
     assert_string_equal(kind->directories[BY_KEY], "sysv/shm/by-key");
@@ -51,18 +46,6 @@ static void test_system(void **state)
 }
 
 /* ---- names ---- */
-
-static int find_in(unsigned directory, const char *name)
-{
-    struct ipcfs_found found;
-    struct ipcfs_hold *hold = NULL;
-    int error = kind->find(directory, name, &found, NULL);
-    assert_int_equal(kind->find(directory, name, &found, &hold), error);
-    if (error)
-        return error;
-    kind->release(hold);
-    return (int)found.id.number;
-}
 
 static void test_names_of_a_native_segment(void **state)
 {
@@ -94,16 +77,7 @@ static void test_names_of_a_native_segment(void **state)
 static void test_private_segment(void **state)
 {
     (void)state;
-    char name[16];
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    int id = native_segment(IPC_PRIVATE, 1, 0600);
-    (void)snprintf(name, sizeof name, "%d", id);
-    assert_int_equal(find_object(name).stat.stx_nlink, 1);
-    assert_int_equal(kind->list_open(BY_KEY, &lister), 0);
-    assert_int_equal(kind->list_next(lister, &entry), 0);
-    kind->list_close(lister);
-    assert_int_equal(kind->remove(BY_ID, name), 0);
+    check_private_object(native_segment(IPC_PRIVATE, 1, 0600));
 }
 
 static void test_times(void **state)
@@ -301,19 +275,15 @@ static void test_create_of_huge_pages(void **state)
 static void test_wrong_names(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", ".", "a", "42", "0x", "0x123456789", "0x2a\n", "0X2A", "0x0"};
-    struct ipcfs_created object = {0};
     struct options options = with_size(SIZE);
-    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
-        AUTO_TEXT reason = {0};
-        assert_int_equal(try_create_key(wrong[i], O_RDWR, 0600, &object), -EINVAL);
-        assert_int_equal(try_options(BY_KEY, wrong[i], &options, &reason, &object), -EINVAL);
-        assert_true(reason.length > 0);
-    }
-    assert_int_equal(try_create("77", O_RDWR, 0600, &object), -EPERM);
-    AUTO_TEXT reason = {0};
-    assert_int_equal(try_options(BY_ID, "77", &options, &reason, &object), -EPERM);
-    assert_true(reason.length > 0);
+    check_create_refused(&options.size);
+    check_wrong_names(native_segment(0x2a, SIZE, 0600));
+}
+
+static void test_directories(void **state)
+{
+    (void)state;
+    check_naming_directories();
 }
 
 /* ---- what ctl/ shows ---- */
@@ -423,7 +393,7 @@ static void test_limits(void **state)
 
 /* ---- walks ---- */
 
-static void check_row(struct ipcfs_lister *lister, const struct ipcfs_entry *entry)
+static int key_of_row(struct ipcfs_lister *lister, const struct ipcfs_entry *entry)
 {
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
     struct shmid_ds native = segment_state((int)entry->number);
@@ -431,27 +401,7 @@ static void check_row(struct ipcfs_lister *lister, const struct ipcfs_entry *ent
     assert_int_equal(shown(values, "id"), entry->number);
     assert_int_equal(shown(values, "key"), native.shm_perm.__key);
     assert_int_equal(shown(values, "rss"), native.shm_perm.__key % 100 ? 0 : PAGE);
-}
-
-static void check_walk(unsigned directory, const int *ids, int removed)
-{
-    static unsigned char seen[MANY];
-    memset(seen, 0, sizeof seen);
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    assert_int_equal(kind->list_open(directory, &lister), 0);
-    while (kind->list_next(lister, &entry) == 1) {
-        int key = segment_state((int)entry.number).shm_perm.__key;
-        assert_true(key >= 1 && key <= MANY && ids[key - 1] == (int)entry.number);
-        assert_true(entry.next != 0 && entry.type == S_IFREG);
-        check_row(lister, &entry);
-        seen[key - 1]++;
-        if (key % 7 == 0) /* taken up again by position */
-            assert_int_equal(kind->list_seek(lister, entry.next), 0);
-    }
-    kind->list_close(lister);
-    for (int i = 0; i < MANY; i++)
-        assert_int_equal(seen[i], i != removed);
+    return native.shm_perm.__key;
 }
 
 static void test_many(void **state)
@@ -466,10 +416,10 @@ static void test_many(void **state)
         address[0] = 1;
         native_detach(address);
     }
-    check_walk(BY_ID, ids, -1);
+    check_walk(BY_ID, ids, -1, key_of_row);
     remove_segment(ids[MANY / 2]);
-    check_walk(BY_ID, ids, MANY / 2);
-    check_walk(BY_KEY, ids, MANY / 2);
+    check_walk(BY_ID, ids, MANY / 2, key_of_row);
+    check_walk(BY_KEY, ids, MANY / 2, key_of_row);
     for (int i = 0; i < MANY; i++)
         if (i != MANY / 2)
             remove_segment(ids[i]);
@@ -583,27 +533,15 @@ static void test_out_of_memory(void **state)
     (void)native_segment(1, 1, 0600);
     for (int i = 1; i < 100; i++)
         (void)native_segment(IPC_PRIVATE, 1, 0600);
-    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
-        bool failed = true;
-        for (unsigned number = 1; failed; number++) {
-            int descriptors = count_descriptors();
-            long live = failing_live();
-            failing_arm(number);
-            int error = operations[i]();
-            failed = failing_disarm();
-            failures += failed;
-            assert_int_equal(error, failed ? -ENOMEM : 0);
-            assert_int_equal(failing_live(), live);
-            assert_int_equal(count_descriptors(), descriptors);
-            assert_int_equal(count_objects(), 100);
-        }
-    }
+    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++)
+        failures += fail_each_allocation(operations[i], 100, NULL);
     assert_true(failures >= 15);
     assert_int_equal(nattch_of(shmget(1, 0, 0)), 0);
 }
 
 static const struct CMUnitTest tests[] = {
     TEST(test_tables),
+    TEST(test_directories),
     TEST(test_system),
     TEST(test_names_of_a_native_segment),
     TEST(test_private_segment),

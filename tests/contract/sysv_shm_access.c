@@ -4,64 +4,14 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    OWNER = 1000,
-    OWNING_GROUP = 2000,
-    CREATOR = 1100,
-    CREATING_GROUP = 2100,
-    STRANGER = 1,
-    OTHER_GROUP = 9
-};
-enum { MODES = 01000 };
-
 /* ---- the permission check beside the kernel's ---- */
-
-struct identity {
-    const char *what;
-    uid_t uid;
-    gid_t gid;
-    gid_t supplementary;
-    bool without_power; /* gives CAP_IPC_OWNER up */
-};
-
-static const struct identity identities[] = {
-    {"owner", OWNER, OTHER_GROUP, OTHER_GROUP, false},
-    {"creator", CREATOR, OTHER_GROUP, OTHER_GROUP, false},
-    {"group", STRANGER, OWNING_GROUP, OTHER_GROUP, false},
-    {"creator's as supplementary group", STRANGER, OTHER_GROUP, CREATING_GROUP, false},
-    {"stranger", STRANGER, OTHER_GROUP, OTHER_GROUP, false},
-    {"root", 0, 0, 0, false},
-    {"root without power", 0, 0, 0, true},
-};
-
-static int give_up_power(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-    if (syscall(SYS_capget, &header, data))
-        return -1;
-    data[0].effective &= ~(1U << CAP_IPC_OWNER);
-    return (int)syscall(SYS_capset, &header, data);
-}
-
-/* Effective ids, as the FUSE side puts them on. */
-static int become(const struct identity *identity)
-{
-    if (setgroups(1, &identity->supplementary) || setegid(identity->gid))
-        return -1;
-    if (identity->without_power && give_up_power())
-        return -1;
-    return seteuid(identity->uid);
-}
 
 /* 0 or −errno of shmat(2). */
 static int native_error(int id, int flags)
@@ -136,23 +86,24 @@ static int make_segment_of_mode(unsigned mode)
     return id;
 }
 
+static int compare_closed(const int *ids, const struct identity *identity)
+{
+    return compare_all_modes(ids, identity, false);
+}
+
+static int compare_kept(const int *ids, const struct identity *identity)
+{
+    return compare_all_modes(ids, identity, true);
+}
+
 static void test_every_mode_and_identity(void **state)
 {
     (void)state;
     int ids[MODES];
     for (unsigned mode = 0; mode < MODES; mode++)
         ids[mode] = make_segment_of_mode(mode);
-    for (size_t i = 0; i < 2 * ARRAY_LENGTH(identities); i++) {
-        const struct identity *identity = &identities[i / 2];
-        int status = 0;
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0)
-            _exit(compare_all_modes(ids, identity, i % 2));
-        assert_int_equal(waitpid(child, &status, 0), child);
-        if (status)
-            fail_msg("%s: status %#x", identity->what, (unsigned)status);
-    }
+    compare_for_every_identity(ids, compare_closed);
+    compare_for_every_identity(ids, compare_kept);
 }
 
 /* ---- permission is the file's, once it is open ---- */
@@ -181,18 +132,7 @@ static void test_change_attributes(void **state)
 {
     (void)state;
     struct ipcfs_created object = open_segment(O_RDWR);
-    const struct ipcfs_change both = {
-        .mask = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID, .mode = S_IFREG | 06755, .uid = 1234, .gid = 99};
-    const struct ipcfs_change group = {.mask = IPCFS_CHANGE_GID, .mode = 0, .uid = 98, .gid = 4321};
-    for (int by_hold = 0; by_hold < 2; by_hold++) {
-        struct ipcfs_ref ref = key_ref(&object, by_hold);
-        assert_int_equal(kind->change(&ref, NULL, &both), 0);
-        assert_int_equal(kind->change(&ref, object.file, &group), 0);
-        struct shmid_ds native = segment_state(id_of(&object));
-        assert_true(native.shm_perm.uid == 1234 && native.shm_perm.gid == 4321);
-        assert_int_equal(native.shm_perm.mode & 07777, 0755);
-        assert_true(native.shm_perm.cuid == 0 && native.shm_perm.cgid == 0);
-    }
+    check_change_attributes(&object, S_IFREG | 06755, 0755, look_at_segment);
     let_go(&object);
 }
 
@@ -200,19 +140,7 @@ static void test_change_times(void **state)
 {
     (void)state;
     struct ipcfs_created object = open_segment(O_RDWR);
-    struct ipcfs_ref ref = key_ref(&object, true);
-    struct ipcfs_change change = {
-        .mask = IPCFS_CHANGE_TIMES | IPCFS_CHANGE_MODE, .mode = 0640, .times = {{1000, 0}, {0, UTIME_NOW}}};
-    assert_int_equal(kind->change(&ref, NULL, &change), -EPERM);
-    assert_int_equal(segment_state(id_of(&object)).shm_perm.mode & 0777, 0600);
-    change.mask = IPCFS_CHANGE_TIMES;
-    change.times[0] = (struct timespec){0, UTIME_OMIT};
-    time_t before = segment_state(id_of(&object)).shm_ctime;
-    for (int i = 0; i < 300 && segment_state(id_of(&object)).shm_ctime == before; i++) {
-        assert_int_equal(kind->change(&ref, NULL, &change), 0); /* as touch(1) */
-        usleep(10000);
-    }
-    assert_true(segment_state(id_of(&object)).shm_ctime > before);
+    check_change_times(&object, look_at_segment);
     let_go(&object);
 }
 

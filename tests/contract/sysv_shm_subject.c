@@ -23,6 +23,12 @@ struct shmid_ds segment_state(int id)
     return state;
 }
 
+struct native_look look_at_segment(int id)
+{
+    struct shmid_ds state = segment_state(id);
+    return (struct native_look){.perm = state.shm_perm, .ctime = state.shm_ctime};
+}
+
 unsigned long nattch_of(int id)
 {
     return segment_state(id).shm_nattch;
@@ -158,16 +164,6 @@ void act_as_user(uid_t uid)
     assert_int_equal(setegid(uid), 0);
     if (uid != 0)
         assert_int_equal(seteuid(uid), 0);
-}
-
-const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const struct ipcfs_value *values,
-                                     const char *name)
-{
-    for (size_t i = 0; fields[i].name; i++)
-        if (strcmp(fields[i].name, name) == 0)
-            return &values[i];
-    fail_msg("no field %s", name);
-    return NULL;
 }
 
 uint64_t number_of(const struct ipcfs_field *fields, const struct ipcfs_value *values, const char *name)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of System V shared memory share, beside what those of the queues have of all System V objects. */
+/* What the tests of System V shared memory share, beside what is of all System V objects. */
 #ifndef IPCFS_TESTS_CONTRACT_SYSV_SHM_SUBJECT_H
 #define IPCFS_TESTS_CONTRACT_SYSV_SHM_SUBJECT_H
 
-#include "sysv_msg_subject.h"
+#include "sysv_common.h"
 
 #include <sys/shm.h>
 
@@ -12,6 +12,7 @@ enum { SIZE = 5000, USER = 1234, OTHER_USER = 1235 };
 /* Natively, each failing the test where it fails. */
 int native_segment(key_t key, size_t size, int mode);
 struct shmid_ds segment_state(int id);
+struct native_look look_at_segment(int id);
 unsigned long nattch_of(int id);
 bool is_gone(int id);
 char *native_attach(int id);
@@ -46,7 +47,5 @@ void act_as_user(uid_t uid);
 
 /* The value of that name, which is known. */
 uint64_t number_of(const struct ipcfs_field *fields, const struct ipcfs_value *values, const char *name);
-const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const struct ipcfs_value *values,
-                                     const char *name);
 
 #endif
