@@ -249,12 +249,8 @@ static int msg_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
 static int msg_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
                            struct ipcfs_value *values)
 {
-    (void)lister;
-    struct msqid_ds state;
-    int error = sysv_msg_state((int)entry->number, &state);
-    if (!error)
-        sysv_msg_show_state((int)entry->number, &state, values);
-    return error;
+    sysv_msg_show_state((int)entry->number, &sysv_listed(lister)->msg, values);
+    return 0;
 }
 
 static int msg_limits(const struct caller *caller, struct ipcfs_value *values)

@@ -7,20 +7,10 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 
 /* How often create() goes round when a key keeps appearing and vanishing under it. */
 enum { CREATE_ATTEMPTS = 64 };
 
-/* A state of whatever kind. */
-union any_state {
-    struct ipc_perm perm;
-    struct msqid_ds msg;
-    struct semid_ds sem;
-    struct shmid_ds shm;
-};
 _Static_assert(offsetof(struct msqid_ds, msg_perm) == 0, "begins with the permissions");
 _Static_assert(offsetof(struct semid_ds, sem_perm) == 0, "begins with the permissions");
 _Static_assert(offsetof(struct shmid_ds, shm_perm) == 0, "begins with the permissions");
@@ -56,7 +46,7 @@ int sysv_state(const struct sysv_table *table, int id, void *state)
 
 int sysv_error(const struct sysv_table *table, int id, int error, int gone)
 {
-    union any_state state;
+    union sysv_state state;
     if (error == EIDRM || (error == EINVAL && sysv_state(table, id, &state) == -ESTALE))
         return gone;
     return -error;
@@ -109,7 +99,7 @@ int sysv_of_ref(const struct sysv_table *table, const struct ipcfs_ref *ref, voi
 
 int sysv_stat_object(const struct sysv_table *table, const struct ipcfs_ref *ref, struct statx *out)
 {
-    union any_state state;
+    union sysv_state state;
     int id = sysv_of_ref(table, ref, &state);
     if (id < 0)
         return id;
@@ -135,7 +125,7 @@ void sysv_release(struct ipcfs_hold *hold)
 
 int sysv_hold(const struct sysv_table *table, const struct ipcfs_ref *ref, struct ipcfs_hold **out)
 {
-    union any_state state;
+    union sysv_state state;
     int id = sysv_of_ref(table, ref, &state);
     return id < 0 ? id : table->hold(id, &state.perm, out);
 }
@@ -144,7 +134,7 @@ int sysv_hold(const struct sysv_table *table, const struct ipcfs_ref *ref, struc
 
 /* The id of the object that a name means, and its state. −ENOENT. */
 static int find_object(const struct sysv_table *table, unsigned directory, const char *name,
-                       union any_state *state)
+                       union sysv_state *state)
 {
     int id = id_of_name(table, directory, name);
     if (id < 0)
@@ -155,7 +145,7 @@ static int find_object(const struct sysv_table *table, unsigned directory, const
     return id;
 }
 
-static void fill_found(const struct sysv_table *table, int id, const union any_state *state,
+static void fill_found(const struct sysv_table *table, int id, const union sysv_state *state,
                        struct ipcfs_found *out)
 {
     out->id = sysv_object_id(id);
@@ -165,7 +155,7 @@ static void fill_found(const struct sysv_table *table, int id, const union any_s
 int sysv_find(const struct sysv_table *table, unsigned directory, const char *name, struct ipcfs_found *out,
               struct ipcfs_hold **hold)
 {
-    union any_state state;
+    union sysv_state state;
     int id = find_object(table, directory, name, &state);
     if (id < 0)
         return id;
@@ -175,7 +165,7 @@ int sysv_find(const struct sysv_table *table, unsigned directory, const char *na
 
 int sysv_remove(const struct sysv_table *table, unsigned directory, const char *name)
 {
-    union any_state state;
+    union sysv_state state;
     int id = find_object(table, directory, name, &state);
     if (id < 0)
         return id;
@@ -186,7 +176,7 @@ int sysv_remove(const struct sysv_table *table, unsigned directory, const char *
 
 int sysv_hand_out(const struct sysv_table *table, int id, int flags, bool made, struct ipcfs_created *out)
 {
-    union any_state state;
+    union sysv_state state;
     int error = sysv_state(table, id, &state);
     if (error)
         return error == -ESTALE ? -ENOENT : error;
@@ -227,7 +217,7 @@ static int create_by_key(const struct sysv_table *table, key_t key, const struct
 static int open_by_id(const struct sysv_table *table, const struct ipcfs_wish *wish,
                       struct ipcfs_created *out)
 {
-    union any_state state;
+    union sysv_state state;
     int id = find_object(table, SYSV_BY_ID, wish->name, &state);
     int error = id < 0 ? id : -EEXIST;
     if (id >= 0 && !(wish->flags & O_EXCL))
@@ -306,16 +296,16 @@ int sysv_walk_start(struct sysv_walk *walk, const struct sysv_table *table, unsi
 int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out)
 {
     while (walk->position < walk->end) {
-        union any_state state;
-        int id = state_at(walk->table, (int)walk->position++, &state);
-        if (id == -ESTALE || (id >= 0 && walk->directory == SYSV_BY_KEY && state.perm.__key == IPC_PRIVATE))
+        const struct ipc_perm *perm = &walk->state.perm;
+        int id = state_at(walk->table, (int)walk->position++, &walk->state);
+        if (id == -ESTALE || (id >= 0 && walk->directory == SYSV_BY_KEY && perm->__key == IPC_PRIVATE))
             continue;
         if (id < 0)
             return id;
         if (walk->directory == SYSV_BY_ID)
             (void)snprintf(walk->name, sizeof walk->name, "%d", id);
         else
-            (void)snprintf(walk->name, sizeof walk->name, "0x%08" PRIx32, (uint32_t)state.perm.__key);
+            (void)snprintf(walk->name, sizeof walk->name, "0x%08" PRIx32, (uint32_t)perm->__key);
         *out = (struct ipcfs_entry){.name = walk->name,
                                     .number = sysv_object_id(id).number,
                                     .next = walk->position,
@@ -348,6 +338,11 @@ int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position)
 int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
 {
     return sysv_walk_next(&lister->walk, out);
+}
+
+const union sysv_state *sysv_listed(const struct ipcfs_lister *lister)
+{
+    return &lister->walk.state;
 }
 
 void sysv_list_close(struct ipcfs_lister *lister)

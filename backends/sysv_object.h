@@ -10,6 +10,10 @@
 
 #include "sysv.h"
 
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+
 /*
  * A kind. A `state` is the kind's own structure: struct msqid_ds, semid_ds or shmid_ds. Each begins with the permissions,
  * a struct ipc_perm.
@@ -80,6 +84,14 @@ int sysv_check_times(const struct ipcfs_change *change);
 int sysv_set_attributes(const struct sysv_table *table, int id, void *state,
                         const struct ipcfs_change *change);
 
+/* A state of whatever kind. */
+union sysv_state {
+    struct ipc_perm perm;
+    struct msqid_ds msg;
+    struct semid_ds sem;
+    struct shmid_ds shm;
+};
+
 /*
  * A walk through the kernel's table, for a kind that keeps more with it than sysv_list_open() does. A position is the
  * index that comes next. Each as the slot of its name: list_open(), list_seek(), list_next().
@@ -90,6 +102,7 @@ struct sysv_walk {
     uint64_t position;
     uint64_t end;
     char name[SYSV_NAME_ROOM]; /* of the entry that was given last */
+    union sysv_state state;    /* and its state: list_render() need not ask again */
 };
 int sysv_walk_start(struct sysv_walk *walk, const struct sysv_table *table, unsigned directory);
 int sysv_walk_seek(struct sysv_walk *walk, uint64_t position);
@@ -100,5 +113,7 @@ int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ip
 int sysv_list_seek(struct ipcfs_lister *lister, uint64_t position);
 int sysv_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
 void sysv_list_close(struct ipcfs_lister *lister);
+/* The state of the entry that was given last. */
+const union sysv_state *sysv_listed(const struct ipcfs_lister *lister);
 
 #endif

@@ -259,12 +259,8 @@ static int sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
 static int sem_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
                            struct ipcfs_value *values)
 {
-    (void)lister;
-    struct semid_ds state;
-    int error = sysv_sem_state((int)entry->number, &state);
-    if (!error)
-        sysv_sem_show_state((int)entry->number, &state, values);
-    return error;
+    sysv_sem_show_state((int)entry->number, &sysv_listed(lister)->sem, values);
+    return 0;
 }
 
 static int sem_limits(const struct caller *caller, struct ipcfs_value *values)

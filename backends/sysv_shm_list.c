@@ -47,16 +47,15 @@ int sysv_shm_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
 int sysv_shm_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
                          struct ipcfs_value *values)
 {
-    struct shmid_ds state;
     int id = (int)entry->number;
-    int error = sysv_shm_state(id, &state);
-    if (!error && !lister->has_rss) {
-        error = sysv_shm_rss_read(&lister->rss);
-        lister->has_rss = !error;
+    if (!lister->has_rss) {
+        int error = sysv_shm_rss_read(&lister->rss);
+        if (error)
+            return error;
+        lister->has_rss = true;
     }
-    if (!error)
-        sysv_shm_show_state(id, &state, sysv_shm_rss_find(&lister->rss, id), values);
-    return error;
+    sysv_shm_show_state(id, &lister->walk.state.shm, sysv_shm_rss_find(&lister->rss, id), values);
+    return 0;
 }
 
 void sysv_shm_list_close(struct ipcfs_lister *lister)

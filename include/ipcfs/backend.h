@@ -239,7 +239,7 @@ struct ipcfs_backend {
     int (*list_seek)(struct ipcfs_lister *lister, uint64_t position);
     int (*list_next)(struct ipcfs_lister *lister, struct ipcfs_entry *out);
     void (*list_close)(struct ipcfs_lister *lister);
-    /* render() of the entry that list_next() has just given, or of what bears its name by now; but no tables. */
+    /* render() of the entry that list_next() has just given, as it was then or as it is now; but no tables. */
     int (*list_render)(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
                        struct ipcfs_value *values);
 
