@@ -55,7 +55,10 @@ void sysv_sem_show_state(int id, const struct semid_ds *state, struct ipcfs_valu
 static struct ipcfs_value told(int id, size_t semnum, int command)
 {
     int number = semctl(id, (int)semnum, command);
-    return number < 0 ? (struct ipcfs_value){.known = false} : ipcfs_number((unsigned)number);
+    struct ipcfs_value value = {.known = false};
+    if (number >= 0)
+        value = ipcfs_number((unsigned)number);
+    return value;
 }
 
 /* The values are all of one moment, the rest is of one after another. */

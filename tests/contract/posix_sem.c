@@ -78,7 +78,7 @@ static void test_native_peer(void **state)
         bool good = native != SEM_FAILED && sem_trywait(native) == 0 && sem_trywait(native) < 0 &&
                     errno == EAGAIN && sem_post(native) == 0 && sem_post(native) == 0 &&
                     sem_post(native) == 0;
-        _exit(!good);
+        _exit(good ? 0 : 1);
     }
     assert_int_equal(status_of(pid), 0);
     assert_int_equal(read_value(&ref), 3);

@@ -99,7 +99,7 @@ static void test_strange_contents(void **state)
         {0, 1, 0xFFFF, 0},
         {0, UINT32_MAX, UINT32_MAX, UINT32_MAX},
         {0, UINT32_MAX, 128, 99},
-        {5, 5, 1, 1 << 31},
+        {5, 5, 1, 1U << 31},
         {0, 0x12345678, 0x12345678, 1},
     };
     struct ipcfs_created object = make_sem("a", 0);

@@ -157,7 +157,7 @@ long take_one(struct ipcfs_file *file, bool block)
     ssize_t count = kind->try_read(file, text, kind->message_room(file), 0, 0, &wait);
     if (count < 0)
         return count == -EAGAIN && wait.source != IPCFS_WAIT_KEEPER ? -EPROTO : count;
-    return text[count - 1] == '\n' ? strtol(text, NULL, 10) : -EPROTO;
+    return count > 0 && text[count - 1] == '\n' ? strtol(text, NULL, 10) : -EPROTO;
 }
 
 int hold_one(struct ipcfs_file *file, bool block)
@@ -197,7 +197,7 @@ pid_t start_native_waiter(const char *name)
         return pid;
     (void)alarm(20);
     sem_t *semaphore = sem_open(name, 0);
-    _exit(semaphore == SEM_FAILED || sem_wait(semaphore) != 0);
+    _exit(semaphore == SEM_FAILED || sem_wait(semaphore) != 0 ? 1 : 0);
 }
 
 int status_of(pid_t pid)

@@ -199,7 +199,7 @@ static void contend_natively(struct tally *tally, unsigned number)
             atomic_fetch_add(&tally->wrong, 1);
         }
     }
-    _exit(semaphore == SEM_FAILED);
+    _exit(semaphore == SEM_FAILED ? 1 : 0);
 }
 
 static void *contend_by_wait(void *argument)

@@ -21,7 +21,7 @@ int native_set(key_t key, int nsems, int mode)
 
 struct semid_ds native_set_state(int id)
 {
-    struct semid_ds state;
+    struct semid_ds state = {0};
     if (semctl(id, 0, IPC_STAT, (union native_semun){.buf = &state}) < 0)
         fail_msg("semctl(%d): %s", id, strerror(errno));
     return state;

@@ -67,7 +67,7 @@ static void open_semaphore(void)
 
 static void create(char **values, int count)
 {
-    unsigned short all[SEMAPHORES_MAX];
+    unsigned short all[SEMAPHORES_MAX] = {0};
 
     if (posix) {
         sem = sem_open(path, O_CREAT | O_EXCL, 0600, (unsigned)strtoul(values[0], NULL, 0));
@@ -146,7 +146,7 @@ static int members(void)
 
 static void print_values(void)
 {
-    unsigned short all[SEMAPHORES_MAX];
+    unsigned short all[SEMAPHORES_MAX] = {0};
     int count = posix ? 0 : members();
 
     if (posix)
