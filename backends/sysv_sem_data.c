@@ -192,13 +192,16 @@ ssize_t sysv_sem_try_write(struct ipcfs_file *file, const char *data, size_t siz
 
 static const uint64_t command_lane = UINT64_C(1) << 63;
 
-/* FNV-1a (RFC 9923) over what the vector does. Equal ones wait for the same. */
+/* FNV-1a (RFC 9923) over what the vector does. Equal ones wait for the same; one that does not wait (IPC_NOWAIT) is not
+ * equal to one that does, and has nobody before it. */
 static uint64_t hash_vector(const struct sysv_sem_vector *vector)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < vector->count; i++) {
-        const uint16_t parts[] = {vector->operations[i].sem_num, (uint16_t)vector->operations[i].sem_op};
-        for (size_t j = 0; j < 2 * sizeof parts[0]; j++) {
+        const struct sembuf *operation = &vector->operations[i];
+        const uint16_t parts[] = {operation->sem_num, (uint16_t)operation->sem_op,
+                                  (uint16_t)operation->sem_flg};
+        for (size_t j = 0; j < sizeof parts; j++) {
             hash ^= (parts[j / 2] >> (8 * (j % 2))) & 0xFF;
             hash *= UINT64_C(0x100000001b3);
         }

@@ -171,4 +171,21 @@ def test_who_can_is_not_held_up():
         ok(status and 'Identifier removed' in out, f'{p.args}: {status}, {out}')
 
 
+def test_who_will_not_wait_does_not():
+    """Also beside those who wait with the very same operations."""
+    s = make_set(KEY, 0, 0)
+    before = metrics()
+    waiting = [shell(f'echo "0:-1 1:-1" > {SET}/op') for _ in range(2)]
+    wait_parked(before['ipcfs_parked'] + 2, 'both wait')
+    for line in ('0:-1n 1:-1', '0:-1 1:-1n', '0:-1n 1:-1n'):
+        begin = time.monotonic()
+        out, status = output(shell(f'echo "{line}" > {SET}/op'), 10)
+        ok(status and 'temporarily unavailable' in out, f'{line}: {status}, {out}')
+        ok(time.monotonic() - begin < SOON, f'{line} takes long')
+    s.op((0, 3), (1, 2))
+    eq([output(p)[1] for p in waiting], [0, 0], 'status of those who wait')
+    eq((output(shell(f'echo "0:-1n" > {SET}/op')), s.values()), (('', 0), [0, 0]), 'and takes what is there')
+    wait_settled(before, 'in the end')
+
+
 main(globals(), after=clean_semaphores, about_daemon=True)
