@@ -3,19 +3,22 @@
 
 usage: sysvshmmany.py SEGMENT-PROGRAM (segment.c)
 """
+import errno
 import json
 import os
 import random
 import signal
 import time
 
-from mounttest import ASAN, SEED, attempt, daemon_only, eq, get, in_child, join, main, metrics, ok
+from mounttest import ASAN, MNT, PASSTHROUGH, SEED, attempt, daemon_only, eq, get, in_child, join, main, metrics, ok
 from queues import IPC_CREAT, bash, wait_until
-from segments import (CTL_SHM, PAGE, SYSV, Mapping, Shm, all_shm, by_key, clean_segments, daemon_attachments, finish,
-                      make_shm, state)
+from segments import (CTL_SHM, PAGE, SHM_NORESERVE, SYSV, Mapping, Shm, all_shm, by_key, clean_segments,
+                      daemon_attachments, finish, make_shm, state)
 
 COUNT = 1000 if ASAN else 3000
 OPEN = 1000
+GIANTS, GIANT = 150, 1 << 40
+USER = 65534
 DAEMON = f'/proc/{os.environ.get("IPCFS_PID")}'
 
 
@@ -84,6 +87,56 @@ def test_many():
     for fd in fds:
         os.close(fd)
     wait_until(lambda: not all_shm(), 'all are gone')
+    back_to(before, 'at last')
+
+
+def open_giants(ready, go):
+    os.setgid(USER)
+    os.setuid(USER)
+    fds, refused = [], None
+    for i in range(GIANTS):
+        giant = make_shm(0x20000 + i, GIANT, flags=SHM_NORESERVE)
+        try:
+            fds.append(os.open(giant.path, os.O_RDWR))
+        except OSError as e:
+            refused = e
+    eq(os.pwrite(fds[0], b'end', GIANT - 3), 3, 'write to the end')
+    eq((os.pread(fds[0], 9, GIANT - 3), os.fstat(fds[0]).st_size), (b'end', GIANT), 'what is there')
+    os.write(ready, f'{len(fds)} {refused and refused.errno}'.encode())
+    os.read(go, 1)
+
+
+@daemon_only
+def test_giants():
+    """More than the daemon has addresses for, of nothing but addresses: nobody else is kept from anything."""
+    before = held()
+    ready, there = os.pipe()
+    go, begin = os.pipe()
+    pid = in_child(open_giants, there, go)
+    os.close(there)
+    count = os.read(ready, 99).decode()
+    print(f'  {count}: open, and why not more')
+    if PASSTHROUGH:
+        eq(count, f'{GIANTS} None', 'a user has them all open')
+    else:  # the daemon has no descriptors of what he opens
+        ok(count.endswith(str(errno.ENOMEM)) and 20 < int(count.split()[0]) < 64, 'a user has some of them open')
+    s = make_shm(0x9998, 1 << 29)
+    with open(s.path, 'rb+', 0) as f:
+        f.seek(PAGE)
+        f.write(b'hi')
+        eq(s.read(PAGE, 2), b'hi', 'another one is written')
+    os.mkdir(f'{MNT}/sem/beside')
+    with open(f'{MNT}/sem/beside/post', 'w') as f:
+        f.write('1')
+    os.rmdir(f'{MNT}/sem/beside')
+    os.unlink(s.path)
+    os.write(begin, b'x')
+    join([pid], 'the user', 30)
+    for i in range(GIANTS):
+        os.unlink(by_key(0x20000 + i))
+    wait_until(lambda: not all_shm(), 'all are gone')
+    for fd in (ready, go, begin):
+        os.close(fd)
     back_to(before, 'at last')
 
 
