@@ -13,7 +13,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { COMMAND_MAX = 64 * 1024 };
+/* A longer one is not kept while it waits: it is never echoed. */
+enum { COMMAND_MAX = 64 * 1024, KEPT_MAX = TRANSACTION_MAX + 1 };
 
 struct command {
     struct parked parked;
@@ -23,7 +24,7 @@ struct command {
     struct ipcfs_file *file; /* owned */
     bool too_long;           /* and not kept */
     size_t size;
-    char data[]; /* terminated */
+    char data[]; /* terminated; of a longer one than KEPT_MAX nothing, once it is prepared */
 };
 
 bool control_is_command(const struct handle *handle)
@@ -53,6 +54,8 @@ static const struct transaction_ops refusal_ops = {.refused = note_refusal};
 static const char *echo(struct command *command)
 {
     size_t length = command->size;
+    if (length > KEPT_MAX)
+        return "";
     if (length && command->data[length - 1] == '\n')
         command->data[--length] = '\0';
     return length <= TRANSACTION_MAX ? command->data : "";
@@ -83,7 +86,7 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
 {
     const struct command *command = (struct command *)waiter;
     const struct ipcfs_backend *backend = command->handle->node.kin.backend;
-    return backend->try_write(command->file, command->data, command->size, 0, 0, wait);
+    return backend->try_write(command->file, NULL, command->size, 0, 0, wait);
 }
 
 static ssize_t block(struct waiter *waiter)
@@ -135,6 +138,15 @@ static int prepare(struct command *command, fuse_req_t req, struct text *reason)
     return error == -ESTALE ? -ENOENT : error;
 }
 
+/* A user can have very many waiting. Not parked yet. */
+static struct command *without_data(struct command *command)
+{
+    if (command->size <= KEPT_MAX)
+        return command;
+    struct command *smaller = realloc(command, sizeof *command);
+    return smaller ? smaller : command;
+}
+
 /* The command in its line: answered now, or parked. */
 static void run(struct command *command, struct reply *reply, bool patient)
 {
@@ -179,7 +191,7 @@ void command_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, cons
     AUTO_TEXT reason = {0};
     int error = prepare(command, req, &reason);
     if (!error) {
-        run(command, reply, !(flags & O_NONBLOCK));
+        run(without_data(command), reply, !(flags & O_NONBLOCK));
         return;
     }
     say(command, error, &reason);

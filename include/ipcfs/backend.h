@@ -179,7 +179,8 @@ struct ipcfs_verb {
     /* The reference has a hold. `flags` as of open(2). TEXT may have it too: what is opened for writing has a file then,
      * so that not every write has to look for the object and ask for the right to it. */
     int (*open)(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out);
-    /* All of one write(2), newlines included. The reference has a hold. try_write() is then given the same bytes. */
+    /* All of one write(2), newlines included. The reference has a hold. try_write() is then given the
+     * same size, and NULL for the bytes: what it needs of them is in the file. */
     int (*prepare)(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written,
                    struct ipcfs_file **out);
 };

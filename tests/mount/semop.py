@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 
 from mounttest import ASAN, SEED, attempt, eq, in_child, join, main, metrics, ok
@@ -18,6 +19,7 @@ KEY = 0x0b
 SET = f'{SSEM}/by-key/{KEY:#010x}'
 SECONDS = 3 if not ASAN else 8
 SUM = 6
+MEASURE = os.environ['IPCFS_MEASURE'] == '1'
 
 
 def watch(seconds):
@@ -185,6 +187,33 @@ def test_who_will_not_wait_does_not():
     s.op((0, 3), (1, 2))
     eq([output(p)[1] for p in waiting], [0, 0], 'status of those who wait')
     eq((output(shell(f'echo "0:-1n" > {SET}/op')), s.values()), (('', 0), [0, 0]), 'and takes what is there')
+    wait_settled(before, 'in the end')
+
+
+def resident():
+    with open(f'/proc/{os.environ["IPCFS_PID"]}/status') as f:
+        return next(int(l.split()[1]) for l in f if l.startswith('VmRSS:'))
+
+
+def many_long_ones(count):
+    fd = os.open(f'{SET}/op', os.O_WRONLY)
+    threading.stack_size(65536)
+    for _ in range(count):
+        threading.Thread(target=attempt, args=(os.write, fd, b'0:-1'.ljust(65536)), daemon=True).start()
+    time.sleep(100)
+
+
+def test_long_ones_cost_little_while_they_wait():
+    """Thousands of lines that are nearly all blanks."""
+    make_set(KEY, 0, 0)
+    before, memory = metrics(), resident()
+    pid = in_child(many_long_ones, 1000)
+    wait_parked(before['ipcfs_parked'] + 1000, 'all wait')
+    grown = resident() - memory
+    print(f'  {grown} KiB for 1000')
+    ok(not MEASURE or grown < 16 * 1024, f'{grown} KiB for 1000 that wait')
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     wait_settled(before, 'in the end')
 
 
