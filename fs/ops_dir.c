@@ -75,6 +75,7 @@ struct filler {
     char *buffer;
     size_t size;
     size_t used;
+    int members; /* of the object, once that was asked; before −1 */
 };
 
 /* False where the entry has no room any more. */
@@ -131,7 +132,9 @@ static bool fill_member(struct handle *handle, struct filler *filler, uint64_t n
         files++;
     kin.type = NODE_MEMBER;
     kin.number = (int64_t)(number - files);
-    if (kin.number >= kin.backend->members(&handle->node.ref))
+    if (filler->members < 0)
+        filler->members = kin.backend->members(&handle->node.ref);
+    if (kin.number >= filler->members)
         return false; /* or there is no object any more: then the list ends */
     char name[24];
     (void)snprintf(name, sizeof name, "%" PRId64, kin.number);
@@ -250,7 +253,7 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
     AUTO_FREE char *buffer = malloc(size ? size : 1);
-    struct filler filler = {.req = req, .buffer = buffer, .size = size};
+    struct filler filler = {.req = req, .buffer = buffer, .size = size, .members = -1};
     int error = -EBADF;
     if (handle && handle->type == HANDLE_DIRECTORY && offset >= 0) {
         lock_take(&handle->lock);
