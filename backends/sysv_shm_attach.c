@@ -16,11 +16,6 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
-/* A mapping costs address space, which a user can have for nothing (SHM_NORESERVE). So one of more than LARGE bytes is cut
- * down to a page as soon as there is a descriptor; without one, all that are large may have LARGE_MAX together. */
-static const uint64_t LARGE = UINT64_C(1) << 30;
-static const uint64_t LARGE_MAX = UINT64_C(1) << 45;
-
 /* Without memory the element's handle has a NULL `tbl`. An id begins with its index, which no other segment has. */
 #define HASH_NONFATAL_OOM 1
 #define HASH_FUNCTION(key, length, result) ((void)(length), (result) = (unsigned)*(const int *)(key))
@@ -35,13 +30,11 @@ struct sysv_shm_attachment {
     bool writable;
     atomic_int fd;      /* −1: none. Once there is one it stays */
     bool no_descriptor; /* of huge pages. table_lock */
-    bool large;         /* and counted, as long as it is not cut. table_lock */
     UT_hash_handle by_id;
 };
 
 /* Nothing is taken under this one but a mapping_lock. */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t large_mapped;             /* how much large ones have. table_lock */
 static struct sysv_shm_attachment *table; /* by id: while attached, no other segment can have it */
 
 /* ---- mappings ---- */
@@ -86,43 +79,22 @@ static int check_segment(int id, const struct ipc_perm *then, unsigned wanted, s
     return wanted ? sysv_check_access(&state->shm_perm, wanted) : 0;
 }
 
-static void uncount_large(struct sysv_shm_attachment *attachment)
-{
-    if (attachment->large)
-        large_mapped -= attachment->size;
-    attachment->large = false;
-}
-
-static int count_large(struct sysv_shm_attachment *attachment, size_t size)
-{
-    attachment->size = size;
-    if (size <= LARGE)
-        return 0;
-    if (size > LARGE_MAX - large_mapped)
-        return -ENOMEM;
-    large_mapped += size;
-    attachment->large = true;
-    return 0;
-}
-
 /* A mapping of the segment that was found and no other; from here on the id means nothing else. */
 static int map_segment(const struct ipc_perm *then, unsigned wanted, struct sysv_shm_attachment *attachment)
 {
     struct shmid_ds state;
     int error = check_segment(attachment->id, then, wanted, &state);
     if (!error)
-        error = count_large(attachment, state.shm_segsz);
-    if (!error)
         error = map(attachment->id, wanted & SYSV_WRITE, &attachment->address, &attachment->writable);
     if (error)
         return error;
     error = check_segment(attachment->id, then, 0, &state);
-    if (!error && state.shm_segsz != attachment->size)
-        error = -ESTALE;
-    if (!error && madvise(attachment->address, attachment->size, MADV_DONTFORK) < 0)
+    if (!error && madvise(attachment->address, state.shm_segsz, MADV_DONTFORK) < 0)
         error = -errno;
     if (error)
         unmap(attachment->address);
+    else
+        attachment->size = state.shm_segsz;
     return error;
 }
 
@@ -171,31 +143,6 @@ int sysv_shm_descriptor(struct sysv_shm_attachment *attachment)
     return fd < 0 ? -errno : fd;
 }
 
-/* To wherever a page fits: where it was it would keep the next large mapping from going there. */
-static void move_page(struct sysv_shm_attachment *attachment, size_t page)
-{
-    void *place = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (place == MAP_FAILED)
-        return;
-    if (mremap(attachment->address, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
-        (void)munmap(place, page);
-    else
-        attachment->address = place;
-}
-
-/* One page keeps the segment attached. What is cut off counts as an attachment of its own that ends, so that it sets the
- * time of the last detach. Before anybody uses the mapping. */
-static void cut_mapping(struct sysv_shm_attachment *attachment)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (atomic_load(&attachment->fd) < 0 || !attachment->large)
-        return;
-    if (munmap(attachment->address + page, attachment->size - page) < 0)
-        return;
-    uncount_large(attachment);
-    move_page(attachment, page);
-}
-
 /* ---- the table ---- */
 
 static void free_attachment(struct sysv_shm_attachment *attachment)
@@ -230,13 +177,11 @@ static int attach_first(int id, const struct ipc_perm *then, unsigned wanted,
         return -ENOMEM;
     int error = map_segment(then, wanted, attachment);
     if (error) {
-        uncount_large(attachment);
         HASH_DELETE(by_id, table, attachment);
         free_attachment(attachment);
         return error;
     }
     (void)get_descriptor(attachment);
-    cut_mapping(attachment);
     *out = attachment;
     return 0;
 }
@@ -290,10 +235,8 @@ void sysv_shm_detach(struct sysv_shm_attachment *attachment)
         return;
     pthread_mutex_lock(&table_lock);
     bool last = --attachment->users == 0;
-    if (last) {
+    if (last)
         HASH_DELETE(by_id, table, attachment);
-        uncount_large(attachment);
-    }
     pthread_mutex_unlock(&table_lock);
     if (!last)
         return;
