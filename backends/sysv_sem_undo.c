@@ -112,10 +112,13 @@ static int value_of(const struct sysv_sem_held *held)
     return value < 0 ? 0 : value;
 }
 
-/* With the lock held. `followers`: how many of those who hold a unit took it later. */
+/* With the lock held. `followers`: how many of those who hold a unit took it later. That can be more than an adjustment can
+ * say, where a SETVAL came in between: then none of it is left for this one. */
 static void give_one(const struct sysv_sem_held *held, int followers)
 {
     int error = -EAGAIN;
+    if (followers >= SYSV_SEM_VALUE_MAX)
+        return;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         int value = value_of(held);
         error = give_if(held, value, followers + 1);

@@ -296,6 +296,27 @@ static void test_many(void **state)
     let_go(&object);
 }
 
+/* So many that took one later, with SETVAL in between, are more than any adjustment can say. */
+static void test_more_than_an_adjustment(void **state)
+{
+    (void)state;
+    enum { COUNT = 85000, EACH_TIME = 30000 };
+    static struct ipcfs_file *files[COUNT];
+    struct ipcfs_created object = new_set(1, 0600);
+    for (int i = 0; i < COUNT; i++) {
+        if (i % EACH_TIME == 0)
+            native_put(id_of(&object), 0, EACH_TIME);
+        files[i] = held(&object);
+    }
+    const int left = value(&object);
+    kind->close(files[0]);
+    assert_int_equal(value(&object), left);
+    for (int i = COUNT; i-- > 1;)
+        kind->close(files[i]);
+    assert_int_equal(value(&object), left + COUNT % EACH_TIME);
+    let_go(&object);
+}
+
 /* kernel.sem may allow less in one semop than it takes to look. */
 static void test_with_few_operations(void **state)
 {
@@ -347,6 +368,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_heights),
     TEST(test_at_the_highest_value),
     TEST(test_many),
+    TEST(test_more_than_an_adjustment),
     TEST(test_with_few_operations),
     TEST(test_set_is_gone),
 };
