@@ -47,17 +47,7 @@ static void stop_kinds(const struct ipcfs_backend **kinds)
     free(kinds);
 }
 
-/* A handle has at most three descriptors (its object's, one to be told of changes, one that its line may wait by); a
- * user's share leaves half of all to others, some of it for his locks. */
-static unsigned handle_share(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 4U * 1000 * 1000)
-        return 1000 * 1000;
-    return (unsigned)(limit.rlim_cur / 6);
-}
-
-/* ---- fs.fuse.* of sysctl ---- */
+/* ---- shares ---- */
 
 static unsigned read_sysctl(const char *path)
 {
@@ -70,6 +60,21 @@ static unsigned read_sysctl(const char *path)
     (void)fclose(file);
     return value;
 }
+
+/* A handle has at most three descriptors (its object's, one to be told of changes, one that its line may wait by), and one
+ * mapping (a semaphore's), of which a process may have 65530 or what vm.max_map_count says. A user's share leaves half of
+ * all to others, some of it for his locks. */
+static unsigned handle_share(void)
+{
+    struct rlimit limit;
+    unsigned share = 1000 * 1000;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 6 < share)
+        share = (unsigned)(limit.rlim_cur / 6);
+    unsigned mappings = read_sysctl("/proc/sys/vm/max_map_count");
+    return mappings && mappings / 6 < share ? mappings / 6 : share;
+}
+
+/* ---- fs.fuse.* of sysctl ---- */
 
 /*
  * The kernel ends the whole connection when a request is not answered in time, and one that waits is such a request
