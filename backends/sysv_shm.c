@@ -368,7 +368,7 @@ const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .try_lock = refuse_try_lock,
     .get_lock = refuse_get_lock,
     .allocate = refuse_allocate,
-    .seek = refuse_seek,
+    .seek = sysv_shm_seek,
     .backing = sysv_shm_backing,
     .fixed_size = true,
 };

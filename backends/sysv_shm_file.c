@@ -239,6 +239,20 @@ ssize_t sysv_shm_try_write(struct ipcfs_file *file, const char *data, size_t siz
     return sysv_shm_write(attachment, data, size, offset);
 }
 
+off_t sysv_shm_seek(struct ipcfs_file *file, off_t offset, int whence)
+{
+    struct sysv_shm_attachment *attachment = NULL;
+    int error = attachment_of(file, &attachment);
+    if (error)
+        return error;
+    off_t size = attachment ? (off_t)sysv_shm_size(attachment) : 0;
+    if (whence != SEEK_DATA && whence != SEEK_HOLE)
+        return -EINVAL;
+    if (offset < 0 || offset >= size)
+        return -ENXIO;
+    return whence == SEEK_DATA ? offset : size;
+}
+
 /* ---- what a segment has none of ---- */
 
 size_t sysv_shm_message_room(struct ipcfs_file *file)

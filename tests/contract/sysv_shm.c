@@ -472,7 +472,12 @@ static void test_refusals(void **state)
     assert_int_equal(kind->rename(BY_KEY, "0x2a", BY_KEY, "0x2b", 0), -EPERM);
     assert_int_equal(kind->link(&ref, BY_KEY, "0x2b"), -EPERM);
     assert_int_equal(kind->allocate(object.file, 0, 0, 10), -EOPNOTSUPP);
-    assert_int_equal(kind->seek(object.file, 0, SEEK_DATA), -ESPIPE);
+    assert_int_equal(kind->seek(object.file, 0, SEEK_DATA), 0);
+    assert_int_equal(kind->seek(object.file, 9, SEEK_HOLE), (off_t)segment_state(id_of(&object)).shm_segsz);
+    assert_int_equal(kind->seek(object.file, (off_t)segment_state(id_of(&object)).shm_segsz, SEEK_DATA),
+                     -ENXIO);
+    assert_int_equal(kind->seek(object.file, -1, SEEK_HOLE), -ENXIO);
+    assert_int_equal(kind->seek(object.file, 0, SEEK_SET), -EINVAL);
     assert_int_equal(kind->may_execute(&ref), -EACCES);
     assert_int_equal(kind->lock_owner(&ref, &owner), -EOPNOTSUPP);
     assert_int_equal(kind->try_lock(object.file, NULL, NULL), -EOPNOTSUPP);
