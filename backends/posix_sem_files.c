@@ -57,14 +57,23 @@ static const char *trimmed(const struct ipcfs_written *written, size_t *length)
     return start;
 }
 
+/* What is too large need not be a number to its end: as much of it as helps to find it, and in one word. */
+static void refuse_range(struct text *reason, const char *word, size_t length, uint64_t max,
+                         const char *max_name)
+{
+    char shown[32];
+    (void)snprintf(shown, sizeof shown, "%.*s", (int)length, word);
+    text_escape_word(reason, shown);
+    text_printf(reason, ": over %s (%llu)", max_name, (unsigned long long)max);
+}
+
 /* Says why, of a number that must be from 0 to `max`. */
 static int parse_number(const struct ipcfs_written *written, const char *word, size_t length, uint64_t max,
                         const char *max_name, uint64_t *out)
 {
     int error = parse_digits(word, length, 10, max, out);
     if (error == -ERANGE)
-        text_printf(written->reason, "%.*s: over %s (%llu)", (int)length, word, max_name,
-                    (unsigned long long)max);
+        refuse_range(written->reason, word, length, max, max_name);
     else if (error)
         text_printf(written->reason, "not a number, which would be digits only");
     return error ? -EINVAL : 0; /* sem_init(3) answers EINVAL to a value that is too large */

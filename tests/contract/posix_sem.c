@@ -137,6 +137,7 @@ static void test_value(void **state)
         must_be_refused(&by_hold, "value", wrong[i], "not a number");
     must_be_refused(&by_hold, "value", "2147483648", "over SEM_VALUE_MAX (2147483647)");
     must_be_refused(&by_hold, "value", "99999999999999999999999", "over SEM_VALUE_MAX");
+    must_be_refused(&by_hold, "value", "99999999999\033[31m", "99999999999\\033[31m: over SEM_VALUE_MAX");
     assert_int_equal(native_sem_value(native), 1);
     assert_int_equal(sem_close(native), 0);
     let_go(&object);
