@@ -16,37 +16,33 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
+/* A mapping costs address space, which a user can have for nothing (SHM_NORESERVE). So one of more than LARGE bytes is cut
+ * down to a page as soon as there is a descriptor; without one, all that are large may have LARGE_MAX together. */
+static const uint64_t LARGE = UINT64_C(1) << 30;
+static const uint64_t LARGE_MAX = UINT64_C(1) << 45;
+
 /* Without memory the element's handle has a NULL `tbl`. An id begins with its index, which no other segment has. */
 #define HASH_NONFATAL_OOM 1
 #define HASH_FUNCTION(key, length, result) ((void)(length), (result) = (unsigned)*(const int *)(key))
 #include <uthash.h>
 
-/* All mappings together leave as much of the address space to everything else, however large a segment somebody makes
- * (SHM_NORESERVE takes no memory): half of the 2^47 bytes that a process has. Those of a user other than root leave most of
- * it to other users. */
-static const size_t MAPPED_MAX = (size_t)(SIZE_MAX > UINT32_MAX ? UINT64_C(1) << 46 : UINT64_C(1) << 30);
-enum { MAPPED_SHARES = 8 };
-/* So large a one may stay mapped where that is not needed: there are no more than 2^15 segments. */
-static const size_t WHOLE_MAX = (size_t)1 << 30;
-
 struct sysv_shm_attachment {
     int id;
     unsigned users; /* table_lock */
     size_t size;
-    pthread_rwlock_t mapping_lock; /* the three below; held for reading while the mapping is used */
+    pthread_rwlock_t mapping_lock; /* the two below; held for reading while the mapping is used */
     char *address;
-    size_t mapped; /* of the size, from the start on */
-    uid_t uid;     /* who attached it */
     bool writable;
     atomic_int fd;      /* −1: none. Once there is one it stays */
     bool no_descriptor; /* of huge pages. table_lock */
+    bool large;         /* and counted, as long as it is not cut. table_lock */
     UT_hash_handle by_id;
 };
 
 /* Nothing is taken under this one but a mapping_lock. */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t large_mapped;             /* how much large ones have. table_lock */
 static struct sysv_shm_attachment *table; /* by id: while attached, no other segment can have it */
-static size_t mapped_total;               /* of all in the table. table_lock */
 
 /* ---- mappings ---- */
 
@@ -90,32 +86,34 @@ static int check_segment(int id, const struct ipc_perm *then, unsigned wanted, s
     return wanted ? sysv_check_access(&state->shm_perm, wanted) : 0;
 }
 
-/* What is mapped for a user. */
-static size_t mapped_for(uid_t uid)
+static void uncount_large(struct sysv_shm_attachment *attachment)
 {
-    size_t sum = 0;
-    for (const struct sysv_shm_attachment *other = table; other; other = other->by_id.next)
-        sum += other->uid == uid ? other->mapped : 0;
-    return sum;
+    if (attachment->large)
+        large_mapped -= attachment->size;
+    attachment->large = false;
 }
 
-/* With table_lock held, as all that maps. Who takes part in what another has attached uses no room of his own. */
-static int take_room(const struct sysv_shm_attachment *attachment, size_t size)
+static int count_large(struct sysv_shm_attachment *attachment, size_t size)
 {
-    size_t share = attachment->uid == 0 ? MAPPED_MAX : MAPPED_MAX / MAPPED_SHARES;
-    if (size > share || size > MAPPED_MAX - mapped_total)
+    attachment->size = size;
+    if (size <= LARGE)
+        return 0;
+    if (size > LARGE_MAX - large_mapped)
         return -ENOMEM;
-    if (size > share - (mapped_total < share ? mapped_total : share) &&
-        size > share - mapped_for(attachment->uid))
-        return -ENOMEM;
-    mapped_total += size;
+    large_mapped += size;
+    attachment->large = true;
     return 0;
 }
 
-static int map_and_check(const struct ipc_perm *then, unsigned wanted, struct sysv_shm_attachment *attachment)
+/* A mapping of the segment that was found and no other; from here on the id means nothing else. */
+static int map_segment(const struct ipc_perm *then, unsigned wanted, struct sysv_shm_attachment *attachment)
 {
     struct shmid_ds state;
-    int error = map(attachment->id, wanted & SYSV_WRITE, &attachment->address, &attachment->writable);
+    int error = check_segment(attachment->id, then, wanted, &state);
+    if (!error)
+        error = count_large(attachment, state.shm_segsz);
+    if (!error)
+        error = map(attachment->id, wanted & SYSV_WRITE, &attachment->address, &attachment->writable);
     if (error)
         return error;
     error = check_segment(attachment->id, then, 0, &state);
@@ -125,23 +123,6 @@ static int map_and_check(const struct ipc_perm *then, unsigned wanted, struct sy
         error = -errno;
     if (error)
         unmap(attachment->address);
-    return error;
-}
-
-/* A mapping of the segment that was found and no other; from here on the id means nothing else. */
-static int map_segment(const struct ipc_perm *then, unsigned wanted, struct sysv_shm_attachment *attachment)
-{
-    struct shmid_ds state;
-    int error = check_segment(attachment->id, then, wanted, &state);
-    if (!error)
-        error = take_room(attachment, state.shm_segsz);
-    if (error)
-        return error;
-    attachment->size = state.shm_segsz;
-    attachment->mapped = state.shm_segsz;
-    error = map_and_check(then, wanted, attachment);
-    if (error)
-        mapped_total -= attachment->mapped;
     return error;
 }
 
@@ -161,34 +142,6 @@ static int open_map_file(const struct sysv_shm_attachment *attachment)
     return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EOPNOTSUPP;
 }
 
-/* Away from where the mapping began: left there, one after another, they would leave no room for a large one between. */
-static void move_page(struct sysv_shm_attachment *attachment, size_t page)
-{
-    void *place = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (place == MAP_FAILED)
-        return;
-    if (mremap(attachment->address, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place)
-        attachment->address = place;
-    else
-        (void)munmap(place, page);
-}
-
-/* Once there is a descriptor, the mapping only counts as the attachment: one page does. Its first is what shmdt(2) finds it
- * by. The kernel takes the end of the rest for a detach and sets the time of that, so it is done only where it matters. */
-static void unmap_the_rest(struct sysv_shm_attachment *attachment)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (attachment->mapped <= WHOLE_MAX)
-        return;
-    pthread_rwlock_wrlock(&attachment->mapping_lock); /* who was copying by it has done */
-    if (munmap(attachment->address + page, attachment->mapped - page) == 0) {
-        mapped_total -= attachment->mapped - page;
-        attachment->mapped = page;
-        move_page(attachment, page);
-    }
-    pthread_rwlock_unlock(&attachment->mapping_lock);
-}
-
 /* 0 where there is one now; −EOPNOTSUPP. Under table_lock, which keeps the mapping as it is. */
 static int get_descriptor(struct sysv_shm_attachment *attachment)
 {
@@ -204,7 +157,6 @@ static int get_descriptor(struct sysv_shm_attachment *attachment)
     if (attachment->no_descriptor)
         return -EOPNOTSUPP;
     atomic_store(&attachment->fd, TAKE_FD(fd));
-    unmap_the_rest(attachment);
     return 0;
 }
 
@@ -217,6 +169,31 @@ int sysv_shm_descriptor(struct sysv_shm_attachment *attachment)
         return error;
     int fd = fcntl(atomic_load(&attachment->fd), F_DUPFD_CLOEXEC, 0);
     return fd < 0 ? -errno : fd;
+}
+
+/* To wherever a page fits: where it was it would keep the next large mapping from going there. */
+static void move_page(struct sysv_shm_attachment *attachment, size_t page)
+{
+    void *place = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED)
+        return;
+    if (mremap(attachment->address, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
+        (void)munmap(place, page);
+    else
+        attachment->address = place;
+}
+
+/* One page keeps the segment attached. What is cut off counts as an attachment of its own that ends, so that it sets the
+ * time of the last detach. Before anybody uses the mapping. */
+static void cut_mapping(struct sysv_shm_attachment *attachment)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (atomic_load(&attachment->fd) < 0 || !attachment->large)
+        return;
+    if (munmap(attachment->address + page, attachment->size - page) < 0)
+        return;
+    uncount_large(attachment);
+    move_page(attachment, page);
 }
 
 /* ---- the table ---- */
@@ -233,7 +210,6 @@ static struct sysv_shm_attachment *new_attachment(int id)
     if (!attachment)
         return NULL;
     attachment->id = id;
-    attachment->uid = geteuid();
     atomic_init(&attachment->fd, -1);
     if (pthread_rwlock_init(&attachment->mapping_lock, NULL)) {
         free(attachment);
@@ -254,11 +230,13 @@ static int attach_first(int id, const struct ipc_perm *then, unsigned wanted,
         return -ENOMEM;
     int error = map_segment(then, wanted, attachment);
     if (error) {
+        uncount_large(attachment);
         HASH_DELETE(by_id, table, attachment);
         free_attachment(attachment);
         return error;
     }
     (void)get_descriptor(attachment);
+    cut_mapping(attachment);
     *out = attachment;
     return 0;
 }
@@ -267,15 +245,11 @@ static int attach_first(int id, const struct ipc_perm *then, unsigned wanted,
 static int make_writable(struct sysv_shm_attachment *attachment)
 {
     char *address = NULL;
-    int error = take_room(attachment, attachment->size);
-    if (error)
-        return error;
-    error = map_with(attachment->id, 0, &address);
+    int error = map_with(attachment->id, 0, &address);
     if (!error && madvise(address, attachment->size, MADV_DONTFORK) < 0) {
         error = -errno;
         unmap(address);
     }
-    mapped_total -= attachment->size; /* of the old one, or of what has failed */
     if (error)
         return error;
     pthread_rwlock_wrlock(&attachment->mapping_lock);
@@ -318,7 +292,7 @@ void sysv_shm_detach(struct sysv_shm_attachment *attachment)
     bool last = --attachment->users == 0;
     if (last) {
         HASH_DELETE(by_id, table, attachment);
-        mapped_total -= attachment->mapped;
+        uncount_large(attachment);
     }
     pthread_mutex_unlock(&table_lock);
     if (!last)
@@ -336,38 +310,25 @@ size_t sysv_shm_size(const struct sysv_shm_attachment *attachment)
     return attachment->size;
 }
 
+int sysv_shm_id(const struct sysv_shm_attachment *attachment)
+{
+    return attachment->id;
+}
+
 /* ---- data ---- */
 
-/* Of the mapping, which is locked. The kernel copies, so that a page that cannot be had is an error and no signal. */
-static ssize_t copy(const struct sysv_shm_attachment *attachment, bool writing, struct iovec *local,
-                    size_t offset)
+/* Of the mapping. The kernel copies, so that a page that cannot be had is an error and no signal. */
+static ssize_t copy(struct sysv_shm_attachment *attachment, bool writing, struct iovec *local, size_t offset)
 {
+    pthread_rwlock_rdlock(&attachment->mapping_lock);
     struct iovec remote = {.iov_base = attachment->address + offset, .iov_len = local->iov_len};
     ssize_t count = writing ? process_vm_writev(getpid(), local, 1, &remote, 1, 0)
                             : process_vm_readv(getpid(), local, 1, &remote, 1, 0);
+    int error = errno;
+    pthread_rwlock_unlock(&attachment->mapping_lock);
     if (count >= 0)
         return count;
-    return errno == EFAULT ? -ENOMEM : -errno;
-}
-
-/* By the descriptor, where there is one; a mapping that is whole is needed only without. */
-static ssize_t transfer(struct sysv_shm_attachment *attachment, bool writing, struct iovec *local,
-                        size_t offset)
-{
-    int fd = atomic_load(&attachment->fd);
-    if (fd < 0) {
-        ssize_t copied = 0;
-        pthread_rwlock_rdlock(&attachment->mapping_lock);
-        fd = atomic_load(&attachment->fd);
-        if (fd < 0)
-            copied = copy(attachment, writing, local, offset);
-        pthread_rwlock_unlock(&attachment->mapping_lock);
-        if (fd < 0)
-            return copied;
-    }
-    ssize_t count = writing ? pwrite(fd, local->iov_base, local->iov_len, (off_t)offset)
-                            : pread(fd, local->iov_base, local->iov_len, (off_t)offset);
-    return count < 0 ? -errno : count;
+    return error == EFAULT ? -ENOMEM : -error;
 }
 
 static size_t room_after(const struct sysv_shm_attachment *attachment, off_t offset)
@@ -383,7 +344,11 @@ ssize_t sysv_shm_read(struct sysv_shm_attachment *attachment, char *buffer, size
     struct iovec local = {.iov_base = buffer, .iov_len = size < room ? size : room};
     if (local.iov_len == 0)
         return 0;
-    return transfer(attachment, false, &local, (size_t)offset);
+    int fd = atomic_load(&attachment->fd);
+    if (fd < 0)
+        return copy(attachment, false, &local, (size_t)offset);
+    ssize_t count = pread(fd, buffer, local.iov_len, offset);
+    return count < 0 ? -errno : count;
 }
 
 ssize_t sysv_shm_write(struct sysv_shm_attachment *attachment, const char *data, size_t size, off_t offset)
@@ -396,5 +361,9 @@ ssize_t sysv_shm_write(struct sysv_shm_attachment *attachment, const char *data,
     struct iovec local = {.iov_base = (void *)(uintptr_t)data, .iov_len = size < room ? size : room};
     if (local.iov_len == 0)
         return 0;
-    return transfer(attachment, true, &local, (size_t)offset);
+    int fd = atomic_load(&attachment->fd);
+    if (fd < 0)
+        return copy(attachment, true, &local, (size_t)offset);
+    ssize_t count = pwrite(fd, data, local.iov_len, offset);
+    return count < 0 ? -errno : count;
 }

@@ -15,10 +15,7 @@
  *     same check. It tries for the descriptor as well, and does without it where it is refused.
  *   - A descriptor that is there, whoever opened it, serves all files of the segment from then on. Without it the data
  *     is copied by process_vm_readv(2) and process_vm_writev(2) from and to the attachment.
- * Where there is a descriptor, no more than a page of a segment above 1 GiB stays mapped: anybody may make some that are
- * larger than the address space has room for, which all share. Without, it is as large as the segment, and −ENOMEM where all
- * together would have more than half of that space, or those of one user more than an eighth of the half.
- * The two ways differ in one more thing: to read a page nobody has written to yet takes memory by an attachment, as it does
+ * The two ways differ in one thing: to read a page nobody has written to yet takes memory by an attachment, as it does
  * natively, and none by a descriptor.
  *
  * A write(2) past the end of the descriptor would make the memory larger than the segment (shmem has no other bound, and
@@ -45,9 +42,8 @@ int sysv_shm_attach(int id, const struct ipc_perm *then, unsigned wanted, struct
 /* As any thread. The last one ends it. NULL is harmless. */
 void sysv_shm_detach(struct sysv_shm_attachment *attachment);
 
-/* Of the segment. */
 size_t sysv_shm_size(const struct sysv_shm_attachment *attachment);
-
+int sysv_shm_id(const struct sysv_shm_attachment *attachment);
 /*
  * A new descriptor of the segment's memory, for reading and writing. −EOPNOTSUPP where there is none to be had: for want
  * of privilege or of /proc, or because the memory is of huge pages, whose files have no write(2).

@@ -295,92 +295,6 @@ static void test_children_do_not_inherit_it(void **state)
     let_go(&object);
 }
 
-/* ---- segments larger than there is room for, which anybody may make ---- */
-
-#define HUGE ((size_t)40 << 40)
-
-static struct ipcfs_created huge_segment(key_t key)
-{
-    return hold_segment(native_segment(key, HUGE, 0600 | SHM_NORESERVE));
-}
-
-/* With the descriptor they take a page each of the address space. */
-static void test_huge_ones_with_descriptor(void **state)
-{
-    (void)state;
-    struct ipcfs_created objects[5];
-    char buffer[4];
-    for (int i = 0; i < 5; i++) {
-        objects[i] = huge_segment(0x2a + i);
-        struct ipcfs_ref ref = key_ref(&objects[i], true);
-        objects[i].file = open_object(&ref, O_RDWR);
-    }
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(write_at(objects[i].file, "last", 4, (off_t)HUGE - 4), 4);
-        assert_int_equal(read_at(objects[i].file, buffer, 4, (off_t)HUGE - 4), 4);
-        assert_memory_equal(buffer, "last", 4);
-        assert_int_equal(nattch_of(id_of(&objects[i])), 1);
-        remove_segment(id_of(&objects[i]));
-        kind->close(objects[i].file);
-        assert_true(is_gone(id_of(&objects[i])));
-        kind->release(objects[i].hold);
-    }
-}
-
-/* Without it they must leave room for everything else that the process does. */
-static void test_huge_ones_without_descriptor(void **state)
-{
-    (void)state;
-    struct ipcfs_created first = huge_segment(0x2a);
-    struct ipcfs_created second = huge_segment(0x2b);
-    struct ipcfs_ref ref = key_ref(&first, true);
-    for (int i = 0; i < 3; i++) { /* room that is given back is there again */
-        give_up_descriptors();
-        int error = kind->open(&ref, O_RDWR, &first.file);
-        int refused = open_error(&second, O_RDWR);
-        take_descriptors_back();
-        assert_int_equal(error, 0);
-        assert_int_equal(refused, -ENOMEM);
-        assert_int_equal(nattch_of(id_of(&second)), 0);
-        assert_int_equal(write_at(first.file, "last", 4, (off_t)HUGE - 4), 4);
-
-        kind->close(first.file);
-        give_up_descriptors();
-        refused = open_error(&second, O_RDWR);
-        take_descriptors_back();
-        assert_int_equal(refused, 0);
-    }
-    kind->release(first.hold);
-    kind->release(second.hold);
-}
-
-/* A descriptor that comes later serves those who had none, in the midst of what they do. */
-static void *read_again_and_again(void *data)
-{
-    struct ipcfs_file *file = data;
-    char buffer[SIZE];
-    for (int i = 0; i < 20000; i++)
-        if (read_at(file, buffer, SIZE, 0) != SIZE)
-            return data;
-    return NULL;
-}
-
-static void test_descriptor_comes_while_reading(void **state)
-{
-    (void)state;
-    pthread_t reader;
-    void *result = NULL;
-    struct ipcfs_created object = open_way(false);
-    assert_int_equal(pthread_create(&reader, NULL, read_again_and_again, object.file), 0);
-    usleep(2000);
-    int fd = back(&object);
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(pthread_join(reader, &result), 0);
-    assert_null(result);
-    let_go(&object);
-}
-
 /* A reader's attachment is replaced when one comes who may write, also after the removal. */
 static void test_writer_after_reader(void **state)
 {
@@ -639,9 +553,6 @@ static const struct CMUnitTest tests[] = {
     TEST(test_looking_leaves_no_trace),
     TEST(test_one_attachment_for_all_files),
     TEST(test_children_do_not_inherit_it),
-    TEST(test_huge_ones_with_descriptor),
-    TEST(test_huge_ones_without_descriptor),
-    TEST(test_descriptor_comes_while_reading),
     TEST(test_writer_after_reader),
     TEST(test_removed_while_open),
     TEST(test_id_of_another),
