@@ -17,7 +17,8 @@
 #include <sys/vfs.h>
 
 /* A mapping costs address space, which a user can have for nothing (SHM_NORESERVE). So one of more than LARGE bytes is cut
- * down to a page as soon as there is a descriptor; without one, all that are large may have LARGE_MAX together. */
+ * down to a page as soon as there is a descriptor; without one, all that are large may have LARGE_MAX together, and those
+ * of one user other than root half of that. */
 static const uint64_t LARGE = UINT64_C(1) << 30;
 static const uint64_t LARGE_MAX = UINT64_C(1) << 45;
 
@@ -30,12 +31,14 @@ struct sysv_shm_attachment {
     int id;
     unsigned users; /* table_lock */
     size_t size;
-    pthread_rwlock_t mapping_lock; /* the two below; held for reading while the mapping is used */
+    /* The two below, and how much is mapped; held for reading while that is used. */
+    pthread_rwlock_t mapping_lock;
     char *address;
     bool writable;
     atomic_int fd;      /* −1: none. Once there is one it stays */
     bool no_descriptor; /* of huge pages. table_lock */
     bool large;         /* and counted, as long as it is not cut. table_lock */
+    uid_t uid;          /* who attached it first */
     UT_hash_handle by_id;
 };
 
@@ -93,12 +96,22 @@ static void uncount_large(struct sysv_shm_attachment *attachment)
     attachment->large = false;
 }
 
+static uint64_t large_mapped_by(uid_t uid)
+{
+    uint64_t sum = 0;
+    for (const struct sysv_shm_attachment *other = table; other; other = other->by_id.next)
+        sum += other->large && other->uid == uid ? other->size : 0;
+    return sum;
+}
+
 static int count_large(struct sysv_shm_attachment *attachment, size_t size)
 {
     attachment->size = size;
     if (size <= LARGE)
         return 0;
     if (size > LARGE_MAX - large_mapped)
+        return -ENOMEM;
+    if (attachment->uid != 0 && size + large_mapped_by(attachment->uid) > LARGE_MAX / 2)
         return -ENOMEM;
     large_mapped += size;
     attachment->large = true;
@@ -142,6 +155,33 @@ static int open_map_file(const struct sysv_shm_attachment *attachment)
     return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EOPNOTSUPP;
 }
 
+/* To wherever a page fits: where it was it would keep the next large mapping from going there. */
+static void move_page(struct sysv_shm_attachment *attachment, size_t page)
+{
+    void *place = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED)
+        return;
+    if (mremap(attachment->address, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
+        (void)munmap(place, page);
+    else
+        attachment->address = place;
+}
+
+/* One page keeps the segment attached, once there is a descriptor. What is cut off counts as an attachment of its own that
+ * ends, so that it sets the time of the last detach. Under table_lock. */
+static void cut_mapping(struct sysv_shm_attachment *attachment)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (!attachment->large)
+        return;
+    pthread_rwlock_wrlock(&attachment->mapping_lock); /* nobody is still copying by it */
+    if (munmap(attachment->address + page, attachment->size - page) == 0) {
+        uncount_large(attachment);
+        move_page(attachment, page);
+    }
+    pthread_rwlock_unlock(&attachment->mapping_lock);
+}
+
 /* 0 where there is one now; −EOPNOTSUPP. Under table_lock, which keeps the mapping as it is. */
 static int get_descriptor(struct sysv_shm_attachment *attachment)
 {
@@ -157,6 +197,7 @@ static int get_descriptor(struct sysv_shm_attachment *attachment)
     if (attachment->no_descriptor)
         return -EOPNOTSUPP;
     atomic_store(&attachment->fd, TAKE_FD(fd));
+    cut_mapping(attachment);
     return 0;
 }
 
@@ -169,31 +210,6 @@ int sysv_shm_descriptor(struct sysv_shm_attachment *attachment)
         return error;
     int fd = fcntl(atomic_load(&attachment->fd), F_DUPFD_CLOEXEC, 0);
     return fd < 0 ? -errno : fd;
-}
-
-/* To wherever a page fits: where it was it would keep the next large mapping from going there. */
-static void move_page(struct sysv_shm_attachment *attachment, size_t page)
-{
-    void *place = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (place == MAP_FAILED)
-        return;
-    if (mremap(attachment->address, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
-        (void)munmap(place, page);
-    else
-        attachment->address = place;
-}
-
-/* One page keeps the segment attached. What is cut off counts as an attachment of its own that ends, so that it sets the
- * time of the last detach. Before anybody uses the mapping. */
-static void cut_mapping(struct sysv_shm_attachment *attachment)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (atomic_load(&attachment->fd) < 0 || !attachment->large)
-        return;
-    if (munmap(attachment->address + page, attachment->size - page) < 0)
-        return;
-    uncount_large(attachment);
-    move_page(attachment, page);
 }
 
 /* ---- the table ---- */
@@ -210,6 +226,7 @@ static struct sysv_shm_attachment *new_attachment(int id)
     if (!attachment)
         return NULL;
     attachment->id = id;
+    attachment->uid = geteuid();
     atomic_init(&attachment->fd, -1);
     if (pthread_rwlock_init(&attachment->mapping_lock, NULL)) {
         free(attachment);
@@ -236,7 +253,6 @@ static int attach_first(int id, const struct ipc_perm *then, unsigned wanted,
         return error;
     }
     (void)get_descriptor(attachment);
-    cut_mapping(attachment);
     *out = attachment;
     return 0;
 }
@@ -305,30 +321,38 @@ void sysv_shm_detach(struct sysv_shm_attachment *attachment)
     free_attachment(attachment);
 }
 
-size_t sysv_shm_size(const struct sysv_shm_attachment *attachment)
-{
-    return attachment->size;
-}
-
-int sysv_shm_id(const struct sysv_shm_attachment *attachment)
-{
-    return attachment->id;
-}
-
 /* ---- data ---- */
 
-/* Of the mapping. The kernel copies, so that a page that cannot be had is an error and no signal. */
-static ssize_t copy(struct sysv_shm_attachment *attachment, bool writing, struct iovec *local, size_t offset)
+/* Of the mapping, which is locked. The kernel copies, so that a page that cannot be had is an error and no signal. */
+static ssize_t copy(const struct sysv_shm_attachment *attachment, bool writing, struct iovec *local,
+                    size_t offset)
 {
-    pthread_rwlock_rdlock(&attachment->mapping_lock);
     struct iovec remote = {.iov_base = attachment->address + offset, .iov_len = local->iov_len};
     ssize_t count = writing ? process_vm_writev(getpid(), local, 1, &remote, 1, 0)
                             : process_vm_readv(getpid(), local, 1, &remote, 1, 0);
-    int error = errno;
-    pthread_rwlock_unlock(&attachment->mapping_lock);
     if (count >= 0)
         return count;
-    return error == EFAULT ? -ENOMEM : -error;
+    return errno == EFAULT ? -ENOMEM : -errno;
+}
+
+/* By the descriptor, where there is one; a mapping that is whole is needed only without. */
+static ssize_t transfer(struct sysv_shm_attachment *attachment, bool writing, struct iovec *local,
+                        size_t offset)
+{
+    int fd = atomic_load(&attachment->fd);
+    if (fd < 0) {
+        ssize_t copied = 0;
+        pthread_rwlock_rdlock(&attachment->mapping_lock);
+        fd = atomic_load(&attachment->fd);
+        if (fd < 0)
+            copied = copy(attachment, writing, local, offset);
+        pthread_rwlock_unlock(&attachment->mapping_lock);
+        if (fd < 0)
+            return copied;
+    }
+    ssize_t count = writing ? pwrite(fd, local->iov_base, local->iov_len, (off_t)offset)
+                            : pread(fd, local->iov_base, local->iov_len, (off_t)offset);
+    return count < 0 ? -errno : count;
 }
 
 static size_t room_after(const struct sysv_shm_attachment *attachment, off_t offset)
@@ -344,11 +368,7 @@ ssize_t sysv_shm_read(struct sysv_shm_attachment *attachment, char *buffer, size
     struct iovec local = {.iov_base = buffer, .iov_len = size < room ? size : room};
     if (local.iov_len == 0)
         return 0;
-    int fd = atomic_load(&attachment->fd);
-    if (fd < 0)
-        return copy(attachment, false, &local, (size_t)offset);
-    ssize_t count = pread(fd, buffer, local.iov_len, offset);
-    return count < 0 ? -errno : count;
+    return transfer(attachment, false, &local, (size_t)offset);
 }
 
 ssize_t sysv_shm_write(struct sysv_shm_attachment *attachment, const char *data, size_t size, off_t offset)
@@ -361,9 +381,5 @@ ssize_t sysv_shm_write(struct sysv_shm_attachment *attachment, const char *data,
     struct iovec local = {.iov_base = (void *)(uintptr_t)data, .iov_len = size < room ? size : room};
     if (local.iov_len == 0)
         return 0;
-    int fd = atomic_load(&attachment->fd);
-    if (fd < 0)
-        return copy(attachment, true, &local, (size_t)offset);
-    ssize_t count = pwrite(fd, data, local.iov_len, offset);
-    return count < 0 ? -errno : count;
+    return transfer(attachment, true, &local, (size_t)offset);
 }

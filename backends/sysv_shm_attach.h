@@ -10,7 +10,7 @@
  * (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial user name space; proc_map_files_get_link(), Linux
  * fs/proc/base.c). A thread that acts as a caller has not got that, unless the caller is root. So:
  *   - backing() is called as the daemon. It makes the attachment where there is none yet and opens the descriptor. The
- *     hold keeps both for the open() that follows, and for as long as it lives.
+ *     hold keeps both until the next open(), or for as long as it lives.
  *   - open() attaches as the caller, so that the native check is made, or shares the attachment that is there, after the
  *     same check. It tries for the descriptor as well, and does without it where it is refused.
  *   - A descriptor that is there, whoever opened it, serves all files of the segment from then on. Without it the data
@@ -42,8 +42,6 @@ int sysv_shm_attach(int id, const struct ipc_perm *then, unsigned wanted, struct
 /* As any thread. The last one ends it. NULL is harmless. */
 void sysv_shm_detach(struct sysv_shm_attachment *attachment);
 
-size_t sysv_shm_size(const struct sysv_shm_attachment *attachment);
-int sysv_shm_id(const struct sysv_shm_attachment *attachment);
 /*
  * A new descriptor of the segment's memory, for reading and writing. −EOPNOTSUPP where there is none to be had: for want
  * of privilege or of /proc, or because the memory is of huge pages, whose files have no write(2).

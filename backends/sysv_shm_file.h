@@ -2,9 +2,9 @@
 /*
  * Segments within reach: by hold and as open files.
  *
- * A hold is the id and what tells the segment from a later one of that id; it attaches nothing. Only between backing()
- * and the open() that follows it has a share in the attachment, so that both are of one segment and open() finds the
- * descriptor (backends/sysv_shm_attach.h).
+ * A hold is the id and what tells the segment from a later one of that id; it attaches nothing. Only from backing() to the
+ * next open() it has a share in the attachment, so that both are of one segment and open() finds the descriptor
+ * (backends/sysv_shm_attach.h).
  */
 #ifndef IPCFS_BACKENDS_SYSV_SHM_FILE_H
 #define IPCFS_BACKENDS_SYSV_SHM_FILE_H

@@ -128,23 +128,32 @@ static int open_as_caller(fuse_req_t req, struct handle *handle, int flags)
     return error ? error : backend->open(&handle->node.ref, flags, &handle->file);
 }
 
+/* Backing file and table: after it the handle can be found, but nobody knows its number yet. */
+static int make_ready(struct ipcfs *fs, struct handle *handle, struct fuse_file_info *info)
+{
+    int error = attach_backing(fs, handle);
+    return error ? error : publish(fs, handle, info);
+}
+
 /*
- * The open as the caller comes last, because it may truncate: after it nothing can fail. The handle is in the table by
- * then, but nobody knows its number yet.
+ * The open as the caller comes last where it may truncate: after it nothing can fail. What has its size for good is never
+ * truncated: there it comes first, so that who is refused has not had the daemon do anything to the object.
  */
 static int open_object(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct fuse_file_info *info)
 {
+    bool open_first = handle->node.kin.backend->fixed_size;
     node_opened(&handle->node);
     int error = hold_node(&handle->node);
+    if (!error && open_first)
+        error = open_as_caller(req, handle, info->flags);
     if (!error)
-        error = attach_backing(fs, handle);
-    if (!error)
-        error = publish(fs, handle, info);
+        error = make_ready(fs, handle, info);
     if (error) {
         discard(fs, handle);
         return error;
     }
-    error = open_as_caller(req, handle, info->flags);
+    if (!open_first)
+        error = open_as_caller(req, handle, info->flags);
     if (error)
         withdraw(fs, info->fh);
     return error;

@@ -308,7 +308,8 @@ struct ipcfs_backend {
     /*
      * A descriptor of the object itself, for the kernel to carry read, write and mmap on without asking the daemon
      * (FUSE passthrough). A new descriptor, the caller's; −EOPNOTSUPP where the kind has none. Called with the
-     * daemon's own credentials, because the kernel keeps those for all opens that use it.
+     * daemon's own credentials, because the kernel keeps those for all opens that use it; of a kind with `fixed_size`
+     * after open() or create(), otherwise before open().
      */
     int (*backing)(const struct ipcfs_ref *ref);
 

@@ -295,6 +295,47 @@ static void test_children_do_not_inherit_it(void **state)
     let_go(&object);
 }
 
+/* ---- a descriptor that comes later ---- */
+
+enum { AT = 1 << 20 }; /* in what is cut off then */
+
+static void *read_again_and_again(void *data)
+{
+    struct ipcfs_file *file = data;
+    char buffer[SIZE];
+    for (int i = 0; i < 20000; i++)
+        if (read_at(file, buffer, SIZE, AT) != SIZE)
+            return data;
+    return NULL;
+}
+
+/* It serves those who had none, in the midst of what they do, and the mapping they did it by is given up. */
+static void test_descriptor_comes_while_reading(void **state)
+{
+    (void)state;
+    struct ipcfs_created object =
+        hold_segment(native_segment(0x2a, ((size_t)1 << 30) + 1, 0600 | SHM_NORESERVE));
+    struct ipcfs_ref ref = key_ref(&object, true);
+    pthread_t reader;
+    void *result = NULL;
+    give_up_descriptors();
+    int error = kind->open(&ref, O_RDWR, &object.file);
+    take_descriptors_back();
+    assert_int_equal(error, 0);
+    assert_int_equal(segment_state(id_of(&object)).shm_dtime, 0);
+    assert_int_equal(pthread_create(&reader, NULL, read_again_and_again, object.file), 0);
+    usleep(2000);
+    int fd = back(&object);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(pthread_join(reader, &result), 0);
+    assert_null(result);
+    assert_int_not_equal(segment_state(id_of(&object)).shm_dtime,
+                         0); /* as the kernel says of what was cut off */
+    assert_int_equal(nattch_of(id_of(&object)), 1);
+    let_go(&object);
+}
+
 /* A reader's attachment is replaced when one comes who may write, also after the removal. */
 static void test_writer_after_reader(void **state)
 {
@@ -553,6 +594,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_looking_leaves_no_trace),
     TEST(test_one_attachment_for_all_files),
     TEST(test_children_do_not_inherit_it),
+    TEST(test_descriptor_comes_while_reading),
     TEST(test_writer_after_reader),
     TEST(test_removed_while_open),
     TEST(test_id_of_another),
