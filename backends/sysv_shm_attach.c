@@ -321,6 +321,11 @@ void sysv_shm_detach(struct sysv_shm_attachment *attachment)
     free_attachment(attachment);
 }
 
+size_t sysv_shm_size(const struct sysv_shm_attachment *attachment)
+{
+    return attachment->size;
+}
+
 /* ---- data ---- */
 
 /* Of the mapping, which is locked. The kernel copies, so that a page that cannot be had is an error and no signal. */

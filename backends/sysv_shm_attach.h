@@ -42,6 +42,9 @@ int sysv_shm_attach(int id, const struct ipc_perm *then, unsigned wanted, struct
 /* As any thread. The last one ends it. NULL is harmless. */
 void sysv_shm_detach(struct sysv_shm_attachment *attachment);
 
+/* Of the segment. */
+size_t sysv_shm_size(const struct sysv_shm_attachment *attachment);
+
 /*
  * A new descriptor of the segment's memory, for reading and writing. −EOPNOTSUPP where there is none to be had: for want
  * of privilege or of /proc, or because the memory is of huge pages, whose files have no write(2).
