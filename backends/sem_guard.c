@@ -20,23 +20,29 @@ static _Thread_local bool is_unblocked;
 
 static struct sigaction before;
 
-/* `si_code` above 0: from the kernel. In a signal that a process sends, the address is its pid and uid. */
+/* Whether what the thread was doing faulted. `si_code` above 0: from the kernel; in a signal that a process sends the address
+ * is its pid and uid. That of memory which was found broken, by nobody's access, comes once and not again. */
+static bool is_fault(const siginfo_t *info)
+{
+    return info->si_code > 0 && info->si_code != BUS_MCEERR_AO;
+}
+
 static bool is_guarded(const struct guard *guard, const siginfo_t *info)
 {
-    return guard && info->si_code > 0 && (uintptr_t)info->si_addr - guard->start < guard->size;
+    return guard && is_fault(info) && (uintptr_t)info->si_addr - guard->start < guard->size;
 }
 
 /* As if there were no guard. A fault that nobody handles comes again at the return, and meets the default then. */
 static void hand_on(int number, siginfo_t *info, void *context)
 {
-    bool is_fault = info->si_code > 0;
+    bool fault = is_fault(info);
     if (before.sa_flags & SA_SIGINFO) {
         before.sa_sigaction(number, info, context);
-    } else if (before.sa_handler == SIG_IGN && !is_fault) {
+    } else if (before.sa_handler == SIG_IGN && !fault) {
         return;
     } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
         (void)signal(number, SIG_DFL);
-        if (!is_fault)
+        if (!fault)
             (void)raise(number);
     } else {
         before.sa_handler(number);

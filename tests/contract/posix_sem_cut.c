@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -379,6 +380,14 @@ static void send_signal(void)
     _exit(97);
 }
 
+/* As the kernel tells a process that asked for it of broken memory, which it has not touched. */
+static void tell_of_broken_memory(void)
+{
+    siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_MCEERR_AO};
+    (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info);
+    _exit(91);
+}
+
 static int touch_in_access(void *memory, void *argument)
 {
     (void)memory;
@@ -450,6 +459,8 @@ static void test_other_faults(void **state)
         assert_int_equal(end_by(send_signal, &standard, stopped), -SIGBUS);
         assert_int_equal(end_by(touch_lost_page, &ignored, stopped), -SIGBUS);
         assert_int_equal(end_by(send_signal, &ignored, stopped), 97);
+        assert_int_equal(end_by(tell_of_broken_memory, &standard, stopped), -SIGBUS);
+        assert_int_equal(end_by(tell_of_broken_memory, &ignored, stopped), 91);
         assert_int_equal(end_by(touch_lost_page, &simple, stopped), 42);
         assert_int_equal(end_by(send_signal, &simple, stopped), 42);
         assert_int_equal(end_by(touch_lost_page, &informed, stopped), 43);
