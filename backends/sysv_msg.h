@@ -8,8 +8,8 @@
  * kernel makes the index of whatever number it is given, so it takes an id as well, and answers with the id
  * of what it found: no need to know how many bits of an id are the index (kernel parameter ipcmni_extend).
  *
- * Permission to send and receive is checked when a queue is opened, and goes with the file from then on, as
- * with every file. Natively it is checked at every call.
+ * Permission to send and receive is checked for who opens a queue, and again for him when its owner or mode have changed
+ * since. Natively it is checked at every call.
  */
 #ifndef IPCFS_BACKENDS_SYSV_MSG_H
 #define IPCFS_BACKENDS_SYSV_MSG_H

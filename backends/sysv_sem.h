@@ -21,8 +21,9 @@
  * semop(2) numbers semaphores by 16 bits: of a set that has more, those after 65535 have a value that can be read and
  * set, and nothing else (EFBIG).
  *
- * Permission to operate is checked when a file is opened, and goes with the file from then on, as with every file.
- * Natively it is checked at every call.
+ * Permission to take, wait and hold is checked for who opens the file, and again for him when owner or mode of the set have
+ * changed since. What is written to a text is checked for who writes it, and `op` for him too. Natively it is checked at
+ * every call.
  */
 #ifndef IPCFS_BACKENDS_SYSV_SEM_H
 #define IPCFS_BACKENDS_SYSV_SEM_H
