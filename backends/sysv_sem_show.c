@@ -27,7 +27,8 @@ const struct ipcfs_field sysv_sem_fields[] = {
     [FIELD_NSEMS] = {"nsems", IPCFS_UNSIGNED, "", "semaphores in the set"},
     [FIELD_OTIME] = {"otime", IPCFS_TIME, "", "last semop"},
     [FIELD_CTIME] = {"ctime", IPCFS_TIME, "", "creation, or last change of owner, mode or by SETVAL, SETALL"},
-    [FIELD_SEMAPHORE] = {"semaphore", IPCFS_TABLE, "", "a row per semaphore, for those who may read the set"},
+    [FIELD_SEMAPHORE] = {"semaphore", IPCFS_TABLE, "",
+                         "a row per semaphore: value, ncount, zcount, pid; for those who may read the set"},
     {0},
 };
 

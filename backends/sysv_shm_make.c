@@ -68,6 +68,8 @@ static void explain_argument(const struct sysv_shm_order *order, struct text *re
         text_printf(reason, "size=%zu: over kernel.shmmax (%lu)", order->size, limits.shmmax);
     else if (order->flags & SHM_HUGETLB)
         text_printf(reason, "hugepage=%" PRIu64 ": there are no huge pages of that size", hugepage_of(order));
+    else
+        text_printf(reason, "size=%zu: larger than any segment can be", order->size);
 }
 
 static void explain_no_space(const struct sysv_shm_order *order, struct text *reason)
