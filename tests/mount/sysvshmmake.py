@@ -215,7 +215,7 @@ def test_create_by_control_file():
     for line, word in (('0x2d', 'size'), ('0x2d size=0', 'size'), ('0x2d size=x', 'size=x'), ('0x2d size=1 size=2', 'size=2'),
                        ('0x2d size=1 mode=999', 'mode=999'), ('0x2d size=1 colour=3', 'colour'), ('0x2d 5', '5'), ('', ''),
                        ('0 size=5', '0'), ('0x0 size=5', '0'), ('key size=5', 'key'), ('0x123456789 size=5', 'key'),
-                       ('0x2d size=99999999999999999999999', 'size'), ('0x2d size=17179869183G', '0x2d')):
+                       ('0x2d size=99999999999999999999999', 'size'), ('0x2d size=17179869183G', 'larger')):
         fd = os.open(path, os.O_RDWR)
         got = attempt(os.write, fd, line.encode() + b'\n')
         ok(got == 'EINVAL' or (line == '' and got == 1) or (got in ('ENOMEM', 'ENOSPC') and 'G' in line),
