@@ -5,6 +5,7 @@
 #include "handle.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
+#include "park.h"
 #include "reply.h"
 
 #include <errno.h>
@@ -15,22 +16,14 @@
 
 /* ---- life ---- */
 
-static int get_line(struct ipcfs *fs, const struct handle *handle, bool writing, struct wait_line **out)
-{
-    const struct node_kin *kin = &handle->node.kin;
-    struct wait_key key = {
-        .kind = kin->backend, .object = kin->object, .lane = kin->backend->lane(handle->file, writing)};
-    return wait_line_get(fs->waits, &key, out);
-}
-
 static int get_lines(struct ipcfs *fs, const struct handle *handle, struct messages *messages, int flags)
 {
     int mode = flags & O_ACCMODE;
     int error = 0;
     if (mode != O_WRONLY)
-        error = get_line(fs, handle, false, &messages->readers);
+        error = park_line(fs, handle, handle->file, false, &messages->readers);
     if (!error && mode != O_RDONLY)
-        error = get_line(fs, handle, true, &messages->writers);
+        error = park_line(fs, handle, handle->file, true, &messages->writers);
     return error;
 }
 

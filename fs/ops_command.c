@@ -89,18 +89,6 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
     return backend->try_write(command->file, NULL, command->size, 0, 0, wait);
 }
 
-static ssize_t block(struct waiter *waiter)
-{
-    struct ipcfs_wait wait = {.block = true};
-    return attempt(waiter, &wait);
-}
-
-static ssize_t deliver(struct waiter *waiter, ssize_t blocked)
-{
-    (void)waiter;
-    return blocked;
-}
-
 static void finish(struct waiter *waiter, ssize_t result)
 {
     struct command *command = (struct command *)waiter;
@@ -113,7 +101,7 @@ static void finish(struct waiter *waiter, ssize_t result)
 }
 
 static const struct waiter_ops command_ops = {
-    .attempt = attempt, .block = block, .deliver = deliver, .finish = finish};
+    .attempt = attempt, .block = park_block, .deliver = park_deliver, .finish = finish};
 
 /* ---- write ---- */
 
@@ -150,11 +138,8 @@ static struct command *without_data(struct command *command)
 /* The command in its line: answered now, or parked. */
 static void run(struct command *command, struct reply *reply, bool patient)
 {
-    const struct node_kin *kin = &command->handle->node.kin;
-    struct wait_key key = {
-        .kind = kin->backend, .object = kin->object, .lane = kin->backend->lane(command->file, true)};
     struct wait_line *line = NULL;
-    ssize_t result = wait_line_get(command->fs->waits, &key, &line);
+    ssize_t result = park_line(command->fs, command->handle, command->file, true, &line);
     if (!result)
         result = wait_try(line, &command->parked.waiter, !patient);
     if (result == -EAGAIN && patient) {

@@ -40,18 +40,6 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
     return handle->node.kin.backend->try_lock(handle->file, &whole, wait);
 }
 
-static ssize_t block(struct waiter *waiter)
-{
-    struct ipcfs_wait wait = {.block = true};
-    return attempt(waiter, &wait);
-}
-
-static ssize_t deliver(struct waiter *waiter, ssize_t blocked)
-{
-    (void)waiter;
-    return blocked;
-}
-
 static void answer(struct ipcfs *fs, struct reply *reply, const struct handle *handle, ssize_t result)
 {
     uint64_t id = handle->id;
@@ -73,7 +61,7 @@ static void finish(struct waiter *waiter, ssize_t result)
 }
 
 static const struct waiter_ops holding_ops = {
-    .attempt = attempt, .block = block, .deliver = deliver, .finish = finish};
+    .attempt = attempt, .block = park_block, .deliver = park_deliver, .finish = finish};
 
 /* ---- open ---- */
 
@@ -97,11 +85,8 @@ static void take(struct ipcfs *fs, struct reply *reply, struct handle *handle, b
         .fs = fs,
         .handle = handle,
     };
-    const struct node_kin *kin = &handle->node.kin;
-    struct wait_key key = {
-        .kind = kin->backend, .object = kin->object, .lane = kin->backend->lane(handle->file, true)};
     struct wait_line *line = NULL;
-    int error = wait_line_get(fs->waits, &key, &line);
+    int error = park_line(fs, handle, handle->file, true, &line);
     if (error) {
         answer(fs, reply, handle, error);
         return;

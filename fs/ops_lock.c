@@ -79,18 +79,6 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
     return try_lock(locker_of(waiter), wait);
 }
 
-static ssize_t block(struct waiter *waiter)
-{
-    struct ipcfs_wait wait = {.block = true};
-    return try_lock(locker_of(waiter), &wait);
-}
-
-static ssize_t deliver(struct waiter *waiter, ssize_t blocked)
-{
-    (void)waiter;
-    return blocked;
-}
-
 static void finish(struct waiter *waiter, ssize_t result)
 {
     struct locker *locker = locker_of(waiter);
@@ -105,8 +93,8 @@ static void finish(struct waiter *waiter, ssize_t result)
 
 static const struct waiter_ops locker_ops = {
     .attempt = attempt,
-    .block = block,
-    .deliver = deliver,
+    .block = park_block,
+    .deliver = park_deliver,
     .finish = finish,
 };
 

@@ -1,6 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "park.h"
 
+#include "ipcfs.h"
+
+ssize_t park_block(struct waiter *waiter)
+{
+    struct ipcfs_wait wait = {.block = true};
+    return waiter->ops->attempt(waiter, &wait);
+}
+
+ssize_t park_deliver(struct waiter *waiter, ssize_t blocked)
+{
+    (void)waiter;
+    return blocked;
+}
+
+int park_line(struct ipcfs *fs, const struct handle *handle, struct ipcfs_file *file, bool writing,
+              struct wait_line **out)
+{
+    const struct node_kin *kin = &handle->node.kin;
+    struct wait_key key = {
+        .kind = kin->backend, .object = kin->object, .lane = kin->backend->lane(file, writing)};
+    return wait_line_get(fs->waits, &key, out);
+}
+
 static void on_interrupt(fuse_req_t request, void *data)
 {
     (void)request;

@@ -12,10 +12,24 @@
 #include "reply.h"
 #include "wait.h"
 
+struct handle;
+struct ipcfs;
+
 struct parked {
     struct waiter waiter; /* first: a struct waiter * is a struct parked * */
     struct reply reply;
 };
+
+/*
+ * `block` and `deliver` (struct waiter_ops) of waiters for whom one call of the backend is all there is: attempt() makes it,
+ * with `wait->block` in a keeper, and its result stands as it is.
+ */
+ssize_t park_block(struct waiter *waiter);
+ssize_t park_deliver(struct waiter *waiter, ssize_t blocked);
+
+/* The line, counted, of those who wait for what `file`, which is of the handle's object, does. 0 or −ENOMEM. */
+int park_line(struct ipcfs *fs, const struct handle *handle, struct ipcfs_file *file, bool writing,
+              struct wait_line **out);
 
 /* Takes the reply over and parks the request. `parked` is the engine's from here on, until its finish(). */
 void park(struct parked *parked, struct wait_line *line, struct reply *reply);
