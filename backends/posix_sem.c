@@ -181,16 +181,6 @@ static int change(const struct ipcfs_ref *ref, struct ipcfs_file *file, const st
     return fd < 0 ? fd : apply_change(fd, change);
 }
 
-static int open_directory(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
-{
-    (void)ref;
-    (void)flags;
-    (void)out;
-    return -EISDIR;
-}
-
-static const struct ipcfs_verb no_verbs[] = {{0}};
-
 static const char *const directories[] = {"sem", NULL};
 
 const struct ipcfs_backend ipcfs_posix_sem_backend = {
@@ -200,7 +190,7 @@ const struct ipcfs_backend ipcfs_posix_sem_backend = {
     .fields = posix_sem_fields,
     .limit_fields = posix_sem_limit_fields,
     .options = options,
-    .verbs = no_verbs,
+    .verbs = refuse_files,
     .files = posix_sem_files,
     .member_files = refuse_files,
     .start = posix_sem_start,
@@ -225,7 +215,7 @@ const struct ipcfs_backend ipcfs_posix_sem_backend = {
     .members = refuse_members,
     .render = posix_sem_render,
     .limits = posix_sem_limits,
-    .open = open_directory,
+    .open = refuse_open,
     .may_execute = refuse_execute,
     .close = posix_sem_close,
     .try_read = posix_sem_try_read,

@@ -13,8 +13,7 @@
 /* Who may read or write the file may also search the directory that it is shown as. */
 void posix_sem_present(struct statx *stat)
 {
-    unsigned bits = stat->stx_mode & 0666U;
-    stat->stx_mode = (uint16_t)(S_IFDIR | bits | ((bits >> 2 | bits >> 1) & 0111));
+    stat->stx_mode = (uint16_t)ipcfs_directory_mode(stat->stx_mode);
     stat->stx_size = 0;
 }
 

@@ -30,6 +30,14 @@ int refuse_link(const struct ipcfs_ref *ref, unsigned directory, const char *nam
     return -EPERM;
 }
 
+int refuse_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
+{
+    (void)ref;
+    (void)flags;
+    (void)out;
+    return -EISDIR;
+}
+
 int refuse_execute(const struct ipcfs_ref *ref)
 {
     (void)ref;

@@ -8,7 +8,7 @@
 
 #include "ipcfs/backend.h"
 
-/* Objects that are files: no files in them, and no members. */
+/* An empty table of control files. Objects that are files have it: no files in them, and no members. */
 extern const struct ipcfs_verb refuse_files[];
 int refuse_members(const struct ipcfs_ref *ref);
 
@@ -16,6 +16,9 @@ int refuse_members(const struct ipcfs_ref *ref);
 int refuse_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
                   unsigned flags);
 int refuse_link(const struct ipcfs_ref *ref, unsigned directory, const char *name);
+
+/* Objects that are directories are not opened as files: −EISDIR. */
+int refuse_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
 
 /* Objects that are no programs: −EACCES. */
 int refuse_execute(const struct ipcfs_ref *ref);

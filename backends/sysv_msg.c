@@ -67,10 +67,6 @@ static int msg_start(void)
     return sysv_start(&table);
 }
 
-static void msg_stop(void)
-{
-}
-
 static int msg_stat_system(struct statvfs *out)
 {
     struct msginfo info;
@@ -277,7 +273,7 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .files = refuse_files,
     .member_files = refuse_files,
     .start = msg_start,
-    .stop = msg_stop,
+    .stop = sysv_stop,
     .stat_directory = sysv_stat_directory,
     .stat_system = msg_stat_system,
     .find = msg_find,

@@ -47,6 +47,8 @@ struct sysv_table {
 
 /* −ENOSYS: a kernel without System V IPC. */
 int sysv_start(const struct sysv_table *table);
+/* There is nothing to undo. */
+void sysv_stop(void);
 
 /* The state of object `id`. −ESTALE where it is gone. */
 int sysv_state(const struct sysv_table *table, int id, void *state);

@@ -66,10 +66,6 @@ static int sem_start(void)
     return sysv_start(&table);
 }
 
-static void sem_stop(void)
-{
-}
-
 static int sem_stat_system(struct statvfs *out)
 {
     struct seminfo info;
@@ -82,20 +78,13 @@ static int sem_stat_system(struct statvfs *out)
 
 /* ---- finding and listing ---- */
 
-/* Who may read or operate a set may look into its directory. */
-static mode_t directory_mode(const struct ipc_perm *perm)
-{
-    mode_t bits = perm->mode & 0666;
-    return S_IFDIR | bits | ((bits & 0444) >> 2) | ((bits & 0222) >> 1);
-}
-
 /* A time that never was is that of the creation, as far as it is known. */
 static void fill_stat(int id, const void *of_set, struct statx *out)
 {
     const struct semid_ds *state = of_set;
     time_t used = state->sem_otime ? state->sem_otime : state->sem_ctime;
     sysv_stat(id, &state->sem_perm, out);
-    out->stx_mode = (uint16_t)directory_mode(&state->sem_perm);
+    out->stx_mode = (uint16_t)ipcfs_directory_mode(state->sem_perm.mode);
     out->stx_nlink = 1; /* of a directory it does not count names */
     out->stx_atime.tv_sec = used;
     out->stx_mtime.tv_sec = used;
@@ -134,14 +123,6 @@ static int sem_members(const struct ipcfs_ref *ref)
     struct semid_ds state;
     int id = sysv_sem_of_ref(ref, &state);
     return id < 0 ? id : (int)state.sem_nsems;
-}
-
-static int sem_open_set(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
-{
-    (void)ref;
-    (void)flags;
-    (void)out;
-    return -EISDIR;
 }
 
 /* ---- creating and removing ---- */
@@ -287,7 +268,7 @@ const struct ipcfs_backend ipcfs_sysv_sem_backend = {
     .files = sysv_sem_files,
     .member_files = sysv_sem_member_files,
     .start = sem_start,
-    .stop = sem_stop,
+    .stop = sysv_stop,
     .stat_directory = sysv_stat_directory,
     .stat_system = sem_stat_system,
     .find = sem_find,
@@ -308,7 +289,7 @@ const struct ipcfs_backend ipcfs_sysv_sem_backend = {
     .members = sem_members,
     .render = sem_render,
     .limits = sem_limits,
-    .open = sem_open_set,
+    .open = refuse_open,
     .may_execute = refuse_execute,
     .close = sysv_sem_close,
     .try_read = sysv_sem_try_read,

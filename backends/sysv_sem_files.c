@@ -23,17 +23,23 @@ static int nsems_read(const struct ipcfs_ref *ref, int64_t number, struct text *
     return text_error(out);
 }
 
-static int values_read(const struct ipcfs_ref *ref, int64_t number, struct text *out)
+/* The id of the set, with an array for the values of all its semaphores. */
+static int find_with_room(const struct ipcfs_ref *ref, struct sysv_sem_values *all)
 {
-    (void)number;
     struct semid_ds state;
     int id = sysv_sem_of_ref(ref, &state);
     if (id < 0)
         return id;
+    int error = sysv_sem_values_make(state.sem_nsems, all);
+    return error ? error : id;
+}
+
+static int values_read(const struct ipcfs_ref *ref, int64_t number, struct text *out)
+{
+    (void)number;
     AUTO_SEM_VALUES all = {0};
-    int error = sysv_sem_values_make(state.sem_nsems, &all);
-    if (!error)
-        error = sysv_sem_get_all(id, &all);
+    int id = find_with_room(ref, &all);
+    int error = id < 0 ? id : sysv_sem_get_all(id, &all);
     if (error)
         return error;
     for (size_t i = 0; i < all.count; i++)
@@ -44,14 +50,9 @@ static int values_read(const struct ipcfs_ref *ref, int64_t number, struct text 
 static int values_write(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written)
 {
     (void)number;
-    struct semid_ds state;
-    int id = sysv_sem_of_ref(ref, &state);
-    if (id < 0)
-        return id;
     AUTO_SEM_VALUES all = {0};
-    int error = sysv_sem_values_make(state.sem_nsems, &all);
-    if (!error)
-        error = sysv_sem_parse_values(written, all.values, all.count);
+    int id = find_with_room(ref, &all);
+    int error = id < 0 ? id : sysv_sem_parse_values(written, all.values, all.count);
     return error ? error : sysv_sem_set_all(id, &all);
 }
 

@@ -92,10 +92,6 @@ static int shm_start(void)
     return sysv_start(&table);
 }
 
-static void shm_stop(void)
-{
-}
-
 /* As a tmpfs, which shm is inside the kernel too, has no blocks where it has no limit. */
 static void fill_blocks(const struct shminfo *limits, const struct shm_info *usage, struct statvfs *out)
 {
@@ -335,7 +331,7 @@ const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .files = refuse_files,
     .member_files = refuse_files,
     .start = shm_start,
-    .stop = shm_stop,
+    .stop = sysv_stop,
     .stat_directory = sysv_stat_directory,
     .stat_system = shm_stat_system,
     .find = shm_find,

@@ -75,6 +75,8 @@ void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle,
 void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller);
 
 /* Control files (ops_control.c) */
+/* Opens the file that the verb of the handle's node has (`open`), as the caller, and sees to the hold before. −errno. */
+int control_open_file(fuse_req_t req, struct handle *handle, int flags);
 /* Makes a handle of one ready for an open with these flags. −errno. */
 int control_open(fuse_req_t req, struct handle *handle, int flags);
 /* Answers the request. */

@@ -58,16 +58,20 @@ static bool wants_hold(const struct handle *handle)
                               verb_of(handle)->type == IPCFS_VERB_COMMAND);
 }
 
+int control_open_file(fuse_req_t req, struct handle *handle, int flags)
+{
+    int error = hold_object_of(&handle->node);
+    AUTO_ACTING acting = {0};
+    if (!error)
+        error = act_as_caller(&acting, req);
+    const struct node_kin *kin = &handle->node.kin;
+    return error ? error : control_verb_of(kin)->open(&handle->node.ref, kin->number, flags, &handle->file);
+}
+
 /* What is written to an object's control file: its hold, and its file where it has one. */
 static int open_object_of(fuse_req_t req, struct handle *handle, int flags)
 {
-    const struct ipcfs_verb *verb = verb_of(handle);
-    int error = hold_object_of(&handle->node);
-    if (error || !verb->open)
-        return error;
-    AUTO_ACTING acting = {0};
-    error = act_as_caller(&acting, req);
-    return error ? error : verb->open(&handle->node.ref, handle->node.kin.number, flags, &handle->file);
+    return verb_of(handle)->open ? control_open_file(req, handle, flags) : hold_object_of(&handle->node);
 }
 
 int control_open(fuse_req_t req, struct handle *handle, int flags)

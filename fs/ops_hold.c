@@ -99,16 +99,6 @@ static void take(struct ipcfs *fs, struct reply *reply, struct handle *handle, b
     wait_line_put(line);
 }
 
-static int open_file(fuse_req_t req, struct handle *handle, int flags)
-{
-    int error = hold_object_of(&handle->node);
-    AUTO_ACTING acting = {0};
-    if (!error)
-        error = act_as_caller(&acting, req);
-    const struct node_kin *kin = &handle->node.kin;
-    return error ? error : control_verb_of(kin)->open(&handle->node.ref, kin->number, flags, &handle->file);
-}
-
 void open_hold(struct ipcfs *fs, fuse_req_t req, struct target *target, int flags, struct reply *reply)
 {
     struct handle *handle = handle_new(HANDLE_HOLD, fuse_req_ctx(req)->uid);
@@ -117,7 +107,7 @@ void open_hold(struct ipcfs *fs, fuse_req_t req, struct target *target, int flag
         return;
     }
     node_use_move(&target->use, &handle->node);
-    int error = open_file(req, handle, flags);
+    int error = control_open_file(req, handle, flags);
     if (!error)
         error = handle_add(&fs->handles, handle);
     if (error) {

@@ -339,6 +339,13 @@ static inline bool ipcfs_is_directory(const struct ipcfs_backend *kind)
     return kind->files->name != NULL;
 }
 
+/* The mode of such an object with these permission bits: who may read or write it may look into its directory. */
+static inline mode_t ipcfs_directory_mode(mode_t mode)
+{
+    mode_t bits = mode & 0666;
+    return S_IFDIR | bits | ((bits >> 2 | bits >> 1) & 0111);
+}
+
 static inline bool ipcfs_same_object(struct ipcfs_objid a, struct ipcfs_objid b)
 {
     return a.number == b.number && a.birth == b.birth;
