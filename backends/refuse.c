@@ -5,6 +5,28 @@
 
 const struct ipcfs_verb refuse_files[] = {{0}};
 
+const struct ipcfs_field refuse_fields[] = {{0}};
+
+int refuse_survey(ipcfs_survey_row *row, void *data)
+{
+    (void)row;
+    (void)data;
+    return 0;
+}
+
+int refuse_connect(struct ipcfs_file *file, struct ipcfs_wait *wait)
+{
+    (void)file;
+    (void)wait;
+    return -EOPNOTSUPP;
+}
+
+void refuse_shutdown(struct ipcfs_file *file, int how)
+{
+    (void)file;
+    (void)how;
+}
+
 int refuse_members(const struct ipcfs_ref *ref)
 {
     (void)ref;

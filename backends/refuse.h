@@ -12,6 +12,14 @@
 extern const struct ipcfs_verb refuse_files[];
 int refuse_members(const struct ipcfs_ref *ref);
 
+/* Lists that show the objects. */
+extern const struct ipcfs_field refuse_fields[];
+int refuse_survey(ipcfs_survey_row *row, void *data);
+
+/* Connections: −EOPNOTSUPP. */
+int refuse_connect(struct ipcfs_file *file, struct ipcfs_wait *wait);
+void refuse_shutdown(struct ipcfs_file *file, int how);
+
 /* Names that are given once, at creation: −EPERM. */
 int refuse_rename(unsigned directory, const char *name, unsigned to_directory, const char *to_name,
                   unsigned flags);

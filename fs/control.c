@@ -123,10 +123,18 @@ int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, s
 
 /* ---- ctl/<kind>/ ---- */
 
-/* Calls `row` with the values of every object of a kind. Objects that vanish meanwhile are passed over. */
-static int for_each_object(const struct ipcfs_backend *kind, int (*row)(void *, const struct ipcfs_value *),
-                           void *data)
+/* What the rows of a kind's lists have. */
+static const struct ipcfs_field *list_fields(const struct ipcfs_backend *kind)
 {
+    return kind->survey_fields->name ? kind->survey_fields : kind->fields;
+}
+
+/* Calls `row` with the values of every object of a kind, or with what a survey finds. Objects that vanish meanwhile are
+ * passed over. */
+static int for_each_row(const struct ipcfs_backend *kind, ipcfs_survey_row *row, void *data)
+{
+    if (kind->survey_fields->name)
+        return kind->survey(row, data);
     struct ipcfs_lister *lister = NULL;
     int error = kind->list_open(0, &lister);
     if (error)
@@ -155,10 +163,10 @@ static int render_list(struct ipcfs *fs, const struct ipcfs_backend *kind, const
 {
     (void)caller;
     (void)fs;
-    struct fields_list *list = fields_list_new(kind->fields);
+    struct fields_list *list = fields_list_new(list_fields(kind));
     if (!list)
         return -ENOMEM;
-    int error = for_each_object(kind, list_row, list);
+    int error = for_each_row(kind, list_row, list);
     int finish_error = fields_list_finish(list, out);
     return error ? error : finish_error;
 }
@@ -182,9 +190,9 @@ static int render_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, 
 {
     (void)caller;
     (void)fs;
-    struct json_rows rows = {.fields = kind->fields, .out = out};
+    struct json_rows rows = {.fields = list_fields(kind), .out = out};
     text_string(out, "[");
-    int error = for_each_object(kind, json_row, &rows);
+    int error = for_each_row(kind, json_row, &rows);
     text_string(out, rows.some ? "\n]\n" : "]\n");
     return error;
 }
@@ -201,7 +209,7 @@ static int render_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, con
 }
 
 const struct control_file control_kind_files[] = {
-    {"list", "all objects, a line each, under a line of field names", 0444, render_list, NULL},
+    {"list", "what there is, a line each, under a line of field names", 0444, render_list, NULL},
     {"list.json", "the same as a JSON array", 0444, render_list_json, NULL},
     {"limits", "what limits the objects, and how much of it is in use", 0444, render_limits, NULL},
     {0},
@@ -329,6 +337,10 @@ static void readme_kind(struct text *out, const struct ipcfs_backend *kind)
     readme_options(out, kind);
     text_string(out, "fields of a state:\n");
     readme_fields(out, kind->fields);
+    if (kind->survey_fields->name) {
+        text_string(out, "fields of a list:\n");
+        readme_fields(out, kind->survey_fields);
+    }
     text_string(out, "fields of limits:\n");
     readme_fields(out, kind->limit_fields);
 }

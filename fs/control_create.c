@@ -154,6 +154,7 @@ static int make(const struct order *order, const struct caller *caller)
     const struct ipcfs_backend *kind = order->kind;
     struct ipcfs_wish wish = {
         .name = order->name.data,
+        .type = ipcfs_makes(kind, S_IFDIR) ? S_IFDIR : S_IFREG, /* what else there is comes by mknod(2) or bind(2) */
         .flags = O_CREAT | O_EXCL | O_RDWR,
         .mode = order->mode,
         .caller = caller,

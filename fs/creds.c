@@ -2,6 +2,7 @@
 #include "creds.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/identity.h"
 #include "ipcfs/log.h"
 
 #include <errno.h>
@@ -21,26 +22,49 @@ enum {
     STATUS_ROOM_MAX = 1024 * 1024, /* 65,536 groups of at most 11 characters, and the rest */
 };
 
-static struct {
+struct ipcfs_identity {
     uid_t uid;
     gid_t gid;
     int group_count;
-    gid_t *groups;
-} own;
+    gid_t groups[];
+};
+
+static struct ipcfs_identity *own; /* fixed by creds_init() */
+
+int identity_of_thread(struct ipcfs_identity **out)
+{
+    for (;;) {
+        int count = getgroups(0, NULL);
+        AUTO_FREE struct ipcfs_identity *identity =
+            count < 0 ? NULL : malloc(sizeof *identity + (size_t)count * sizeof(gid_t));
+        if (!identity)
+            return count < 0 ? -errno : -ENOMEM;
+        identity->uid = geteuid();
+        identity->gid = getegid();
+        identity->group_count = count ? getgroups(count, identity->groups) : 0;
+        if (identity->group_count < 0 && errno == EINVAL)
+            continue; /* more by now */
+        if (identity->group_count < 0)
+            return -errno;
+        *out = TAKE_PTR(identity);
+        return 0;
+    }
+}
+
+void identity_free(struct ipcfs_identity *identity)
+{
+    free(identity);
+}
 
 int creds_init(void)
 {
-    own.uid = geteuid();
-    own.gid = getegid();
-    own.group_count = getgroups(0, NULL);
-    if (own.group_count < 0)
-        return -errno;
-    free(own.groups);
-    own.groups = calloc((size_t)own.group_count + 1, sizeof *own.groups);
-    if (!own.groups)
-        return -ENOMEM;
-    own.group_count = getgroups(own.group_count, own.groups);
-    return own.group_count < 0 ? -errno : 0;
+    struct ipcfs_identity *identity = NULL;
+    int error = identity_of_thread(&identity);
+    if (error)
+        return error;
+    identity_free(own);
+    own = identity;
+    return 0;
 }
 
 /* ---- /proc/PID/status ---- */
@@ -160,33 +184,31 @@ bool creds_lost(void)
     return lost;
 }
 
-/* Every one of these calls is the daemon's right by its real and saved ids; only a lack of memory can stop them. */
-static void put_back(int (*step)(void))
+/* Every step is the daemon's right, by its real and saved ids or by those that it took off last; only a lack of memory can
+ * stop it. */
+static int step_by_step(const struct ipcfs_identity *to)
+{
+    int error = set_effective_uid(own->uid); /* first, for the right to the rest */
+    if (!error)
+        error = set_effective_gid(to->gid);
+    if (!error)
+        error = set_groups(to->group_count, to->groups);
+    if (!error && to->uid != own->uid)
+        error = set_effective_uid(to->uid);
+    return error;
+}
+
+static void put_back(const struct ipcfs_identity *to)
 {
     int error = 0;
     for (int attempt = 0; attempt < 1000; attempt++) {
-        error = step();
+        error = step_by_step(to);
         if (!error)
             return;
         sched_yield();
     }
     lost = true;
-    log_error("a thread cannot take its own identity back: %s", strerror(-error));
-}
-
-static int own_uid_step(void)
-{
-    return set_effective_uid(own.uid);
-}
-
-static int own_gid_step(void)
-{
-    return set_effective_gid(own.gid);
-}
-
-static int own_groups_step(void)
-{
-    return set_groups(own.group_count, own.groups);
+    log_error("a thread cannot take its identity back: %s", strerror(-error));
 }
 
 void acting_end(struct acting *acting)
@@ -194,9 +216,7 @@ void acting_end(struct acting *acting)
     if (!acting->active)
         return;
     int saved = errno;
-    put_back(own_uid_step);
-    put_back(own_gid_step);
-    put_back(own_groups_step);
+    put_back(own);
     acting->active = false;
     errno = saved;
 }
@@ -219,9 +239,9 @@ int acting_begin(struct acting *acting, const struct caller *caller)
     *acting = (struct acting){0};
     if (caller->uid == (uid_t)-1 || caller->gid == (gid_t)-1)
         return -EPERM; /* no identity: setresuid(2) would take it for "leave it as it is" */
-    if (caller->uid == own.uid && (caller->gid == own.gid || own.uid != 0))
+    if (caller->uid == own->uid && (caller->gid == own->gid || own->uid != 0))
         return 0;
-    if (own.uid != 0)
+    if (own->uid != 0)
         return -EPERM;
     gid_t few[GROUPS_ON_STACK];
     int count = creds_supplementary_groups(caller, few, GROUPS_ON_STACK);
@@ -236,4 +256,32 @@ int acting_begin(struct acting *acting, const struct caller *caller)
     if (again < 0 || again > count)
         return -EAGAIN;
     return put_on(acting, caller, again, many);
+}
+
+/* ---- within a call ---- */
+
+int identity_put_on(struct identity_change *change, const struct ipcfs_identity *identity)
+{
+    *change = (struct identity_change){0};
+    if (own->uid != 0)
+        return 0; /* there is one identity only */
+    struct ipcfs_identity *before = NULL;
+    int error = identity_of_thread(&before);
+    if (error)
+        return error;
+    change->before = before; /* from the first step on there is something to put back */
+    error = step_by_step(identity ? identity : own);
+    if (error)
+        identity_put_back(change);
+    return error;
+}
+
+void identity_put_back(struct identity_change *change)
+{
+    if (!change->before)
+        return;
+    int saved = errno;
+    put_back(change->before);
+    identity_free(TAKE_PTR(change->before));
+    errno = saved;
 }

@@ -8,6 +8,8 @@
 #include "options.h"
 #include "session.h"
 
+#include "ipcfs/place.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -168,6 +170,7 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
         error = fail_mount(options);
     } else {
         error = mountpoint_device(options->mountpoint, &fs->device);
+        place_set_device(fs->device);
         error = error ? fail(options->mountpoint, error) : serve(fs, options, ready_fd);
         fuse_session_unmount(fs->session);
         (void)mountpoint_clear(options->mountpoint); /* libfuse leaves an aborted mount where it is */
@@ -178,13 +181,12 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     return error;
 }
 
-/* Where what carries the objects is mounted noexec, as hardened systems have it, the mount must not be a way round. (The
- * queues' file system always is, but messages cannot be executed anyhow.) */
+/* Where what carries the objects is mounted noexec, as hardened systems have it, the mount must not be a way round. */
 static int keep_noexec(const struct ipcfs *fs, struct options *options)
 {
     for (size_t i = 0; fs->tree.kinds[i]; i++) {
         struct statvfs system;
-        if (fs->tree.kinds[i]->messages)
+        if (!fs->tree.kinds[i]->programs)
             continue;
         if (fs->tree.kinds[i]->stat_system(&system) || !(system.f_flag & ST_NOEXEC))
             continue;
@@ -212,6 +214,7 @@ static int run(struct options *options, int ready_fd)
         .threads_wanted = options->threads,
         .started = now(),
     };
+    place_init(options->runtime, options->mountpoint);
     error = ipcfs_init(&fs);
     if (error)
         return fail("cannot start", error);
@@ -219,6 +222,7 @@ static int run(struct options *options, int ready_fd)
     if (!error)
         error = mount_and_serve(&fs, options, ready_fd);
     ipcfs_destroy(&fs);
+    place_end();
     return error;
 }
 

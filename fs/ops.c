@@ -46,7 +46,7 @@ int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, uns
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry)
 {
     struct node_kin kin = {
-        .type = ipcfs_is_directory(backend) ? NODE_OBJECT_DIR : NODE_OBJECT,
+        .type = S_ISDIR(found->stat.stx_mode) ? NODE_OBJECT_DIR : NODE_OBJECT,
         .backend = backend,
         .directory = directory,
         .object = found->id,

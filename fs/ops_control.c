@@ -36,6 +36,7 @@ static int check(const struct handle *handle)
         return -ELOOP;
     case IPCFS_VERB_FILE:
     case IPCFS_VERB_HOLD:
+    case IPCFS_VERB_CONNECTION:
         return -EOPNOTSUPP; /* no text: the backend's own file */
     case IPCFS_VERB_TEXT:
     case IPCFS_VERB_COMMAND:

@@ -11,7 +11,7 @@ struct wish {
     const struct tree_entry *directory;
     const char *name;
     int flags;
-    mode_t mode;
+    mode_t mode; /* with its type */
 };
 
 static int create_as_caller(const struct wish *wish, struct ipcfs_created *created)
@@ -22,6 +22,7 @@ static int create_as_caller(const struct wish *wish, struct ipcfs_created *creat
     struct ipcfs_wish native = {
         .directory = wish->directory->naming,
         .name = wish->name,
+        .type = wish->mode & S_IFMT,
         .flags = wish->flags,
         .mode = wish->mode & 07777,
         .caller = &caller,
@@ -98,9 +99,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
     OP(create);
     struct fuse_entry_param entry = {0};
-    struct wish wish = {req, naming_directory(fs, parent), name, info->flags, mode};
-    if (wish.directory && ipcfs_is_directory(wish.directory->objects))
-        wish.directory = NULL; /* made by mkdir(2) alone */
+    struct wish wish = {req, naming_directory(fs, parent), name, info->flags, S_IFREG | (mode & 07777)};
+    if (wish.directory && !ipcfs_makes(wish.directory->objects, S_IFREG))
+        wish.directory = NULL; /* made by mkdir(2) or mknod(2) alone */
     struct handle *handle = wish.directory ? handle_new(HANDLE_FILE, fuse_req_ctx(req)->uid) : NULL;
     int error = wish.directory ? -ENOMEM : -EPERM;
     if (handle)
@@ -114,11 +115,10 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     }
 }
 
-/* Makes an object that is of this type, and its node. */
-static int make_node(struct ipcfs *fs, const struct wish *wish, mode_t type, struct fuse_entry_param *entry)
+/* Makes an object and its node. */
+static int make_node(struct ipcfs *fs, const struct wish *wish, struct fuse_entry_param *entry)
 {
-    if (!wish->directory || ipcfs_is_directory(wish->directory->objects) != S_ISDIR(type) ||
-        (!S_ISREG(type) && !S_ISDIR(type)))
+    if (!wish->directory || !ipcfs_makes(wish->directory->objects, wish->mode & S_IFMT))
         return -EPERM;
     struct ipcfs_created created = {0}; /* a kind may have no file to give */
     int error = create_as_caller(wish, &created);
@@ -133,10 +133,10 @@ static int make_node(struct ipcfs *fs, const struct wish *wish, mode_t type, str
     return error;
 }
 
-static void answer_node(struct ipcfs *fs, const struct wish *wish, mode_t type, struct reply *reply)
+static void answer_node(struct ipcfs *fs, const struct wish *wish, struct reply *reply)
 {
     struct fuse_entry_param entry;
-    int error = make_node(fs, wish, type, &entry);
+    int error = make_node(fs, wish, &entry);
     if (error)
         reply_error(reply, error);
     else if (reply_entry(reply, &entry))
@@ -147,13 +147,15 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 {
     OP(mknod);
     (void)device;
-    struct wish wish = {req, naming_directory(fs, parent), name, O_RDONLY | O_CREAT | O_EXCL, mode};
-    answer_node(fs, &wish, mode & S_IFMT ? mode & S_IFMT : S_IFREG, &reply);
+    mode_t type = mode & S_IFMT ? 0 : S_IFREG;
+    struct wish wish = {req, naming_directory(fs, parent), name, O_RDONLY | O_CREAT | O_EXCL, mode | type};
+    answer_node(fs, &wish, &reply);
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     OP(mkdir);
-    struct wish wish = {req, naming_directory(fs, parent), name, O_RDWR | O_CREAT | O_EXCL, mode};
-    answer_node(fs, &wish, S_IFDIR, &reply);
+    mode_t shown = S_IFDIR | (mode & 07777);
+    struct wish wish = {req, naming_directory(fs, parent), name, O_RDWR | O_CREAT | O_EXCL, shown};
+    answer_node(fs, &wish, &reply);
 }

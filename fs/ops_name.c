@@ -121,6 +121,7 @@ static bool wants_fresh(const struct ipcfs_verb *verb)
     case IPCFS_VERB_FILE:
     case IPCFS_VERB_HOLD:
     case IPCFS_VERB_COMMAND:
+    case IPCFS_VERB_CONNECTION:
         break;
     }
     return true;
@@ -224,15 +225,33 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 /* ---- changes of names ---- */
 
+/* Whether rmdir(2), or unlink(2), may remove an object of the name. What that is can not change meanwhile: the kernel
+ * has the directory locked, and objects of kinds that are of several types are not made natively. */
+static int check_removal(const struct tree_entry *directory, const char *name, bool by_rmdir)
+{
+    const struct ipcfs_backend *kind = directory->objects;
+    bool is_directory = ipcfs_is_directory(kind);
+    if (!is_directory && ipcfs_makes(kind, S_IFDIR)) {
+        struct ipcfs_found found;
+        int error = kind->find(directory->naming, name, &found, NULL);
+        if (error)
+            return error;
+        is_directory = S_ISDIR(found.stat.stx_mode);
+    }
+    if (is_directory == by_rmdir)
+        return 0;
+    return by_rmdir ? -ENOTDIR : -EISDIR;
+}
+
 static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name, bool by_rmdir)
 {
     const struct tree_entry *directory = naming_directory(fs, parent);
     if (!directory)
         return -EPERM;
-    if (ipcfs_is_directory(directory->objects) != by_rmdir)
-        return by_rmdir ? -ENOTDIR : -EISDIR;
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, req);
+    if (!error)
+        error = check_removal(directory, name, by_rmdir);
     return error ? error : directory->objects->remove(directory->naming, name);
 }
 
@@ -261,7 +280,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 static void learn_name(struct ipcfs *fs, const struct tree_entry *directory, const char *name)
 {
     struct ipcfs_found found;
-    if (directory->objects->find(directory->naming, name, &found, NULL))
+    if (directory->objects->find(directory->naming, name, &found, NULL) || S_ISDIR(found.stat.stx_mode))
         return;
     struct node_kin kin = {.type = NODE_OBJECT, .backend = directory->objects, .object = found.id};
     node_renamed(&fs->nodes, &kin, directory->naming, name);

@@ -27,6 +27,7 @@ struct raw_options {
     char *passthrough;
     char *loglevel;
     char *threads;
+    char *runtime;
     char *names[2]; /* arguments that are no options */
     int name_count;
 };
@@ -47,6 +48,7 @@ static const struct fuse_opt option_table[] = {
     RAW("passthrough=%s", passthrough),
     RAW("loglevel=%s", loglevel),
     RAW("max_threads=%s", threads),
+    RAW("runtime=%s", runtime),
     FUSE_OPT_END,
 };
 
@@ -67,6 +69,7 @@ static void free_raw(struct raw_options *raw)
     free(raw->passthrough);
     free(raw->loglevel);
     free(raw->threads);
+    free(raw->runtime);
     free(raw->names[0]);
     free(raw->names[1]);
 }
@@ -93,7 +96,7 @@ static int parse_threads(const char *word, unsigned *threads)
     return 0;
 }
 
-static int interpret(const struct raw_options *raw, struct options *options)
+static int interpret(struct raw_options *raw, struct options *options)
 {
     options->help = raw->help;
     options->version = raw->version;
@@ -107,6 +110,9 @@ static int interpret(const struct raw_options *raw, struct options *options)
         return complain("-o loglevel=%s: must be error, warning, info or debug", raw->loglevel);
     if (raw->threads && parse_threads(raw->threads, &options->threads))
         return complain("-o max_threads=%s: must be 1 to 256", raw->threads);
+    if (raw->runtime && *raw->runtime != '/')
+        return complain("-o runtime=%s: must be an absolute path", raw->runtime);
+    options->runtime = TAKE_PTR(raw->runtime);
     return 0;
 }
 
@@ -176,6 +182,7 @@ int options_parse(int argc, char **argv, struct options *options)
 
 void options_free(struct options *options)
 {
+    free(options->runtime);
     free(options->mountpoint);
     fuse_opt_free_args(&options->fuse);
 }
@@ -196,6 +203,8 @@ void options_help(void)
         "                            here and now: %s; ctl/version tells what a mount has\n"
         "       passthrough=on       the same, but do not start where it cannot\n"
         "       passthrough=off      never: read and write go through the daemon, shared mappings are refused\n"
+        "       runtime=DIR          where pipes and sockets are kept while there is no mount\n"
+        "                            (default: /run/ipcfs, for ordinary users $XDG_RUNTIME_DIR/ipcfs)\n"
         "       max_threads=N        threads that answer requests (default: %d)\n"
         "       loglevel=LEVEL       error, warning, info (default) or debug\n"
         "       allow_other          let all users in, each with his own rights (always on for root)\n"

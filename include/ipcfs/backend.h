@@ -142,6 +142,12 @@ enum ipcfs_verb_type {
      * nothing. `read`, if any, as of TEXT.
      */
     IPCFS_VERB_COMMAND,
+    /*
+     * A connection: `open` opens a file of the backend, and open(2) waits until try_connect() says that it has another end.
+     * Then try_read and try_write carry a stream of bytes, or of packets, in both directions at once. It is closed with
+     * the last descriptor; before that, shutdown() follows the last descriptor of a direction.
+     */
+    IPCFS_VERB_CONNECTION,
 };
 
 /* Bits of one class of an object's permission bits. */
@@ -189,6 +195,7 @@ struct ipcfs_verb {
 struct ipcfs_wish {
     unsigned directory;
     const char *name;
+    mode_t type;                       /* S_IFREG, S_IFDIR …: one of those that the kind `makes` */
     int flags;                         /* of open(2) */
     mode_t mode;                       /* the umask is taken off already */
     const struct caller *caller;       /* whose identity the thread has */
@@ -201,6 +208,18 @@ struct ipcfs_lock {
     bool whole;         /* flock(2): only `range.l_type` counts */
     struct flock range; /* l_whence is SEEK_SET; l_len 0: up to the end */
 };
+
+/* What objects can be: bits. */
+enum {
+    IPCFS_MAKES_FILES = 1 << 0,       /* regular files: read and written by open(), try_read() … */
+    IPCFS_MAKES_DIRECTORIES = 1 << 1, /* directories of `files` */
+    IPCFS_MAKES_FIFOS =
+        1 << 2, /* nodes of the kernel's: it makes a pipe or a socket of them by itself, by their */
+    IPCFS_MAKES_SOCKETS = 1 << 3, /* mode and inode, and no open(2) of them comes here */
+};
+
+/* Called by survey() with each thing there is to show; anything but 0 ends the walk, which returns it. */
+typedef int ipcfs_survey_row(void *data, const struct ipcfs_value *values);
 
 struct ipcfs_backend {
     /* Path of the kind below the mount point and below ctl/: "shm", "sysv/msg". */
@@ -215,7 +234,7 @@ struct ipcfs_backend {
     const struct ipcfs_field *options;
     const struct ipcfs_verb
         *verbs; /* of ctl/<object>/, beside state and state.json, which every object has */
-    /* What is in an object that is a directory. An empty table: objects are files. */
+    /* What is in an object that is a directory. */
     const struct ipcfs_verb *files;
     /* What is in each of its members, which are directories 0, 1 … (the semaphores of a set). */
     const struct ipcfs_verb *member_files;
@@ -246,8 +265,8 @@ struct ipcfs_backend {
 
     /*
      * Creates the name, or opens it where it exists and the flags have no O_EXCL. On success `out->hold` and `out->file`
-     * are the caller's (there is no file where objects are directories); on error nothing is left behind. uncreate() takes back the name of what create() made, where the
-     * caller fails later; it releases nothing.
+     * are the caller's (there is a file of a regular file only); on error nothing is left behind. uncreate() takes back the
+     * name of what create() made, where the caller fails later; it releases nothing.
      */
     int (*create)(const struct ipcfs_wish *wish, struct ipcfs_created *out);
     void (*uncreate)(unsigned directory, const char *name, const struct ipcfs_created *created);
@@ -269,6 +288,10 @@ struct ipcfs_backend {
     int (*members)(const struct ipcfs_ref *ref);
     /* Fills the values of `fields`, which are zero before. Tables (fields.h) are the caller's, also on error. */
     int (*render)(const struct ipcfs_ref *ref, struct ipcfs_value *values);
+    /* Where ctl/<kind>/list shows more than the objects: its fields, and a walk over all there is of the sort on the
+     * machine that the calling thread may see. An empty table: lists show the objects, with `fields`. */
+    const struct ipcfs_field *survey_fields;
+    int (*survey)(ipcfs_survey_row *row, void *data);
     /* Fills the values of `limit_fields`, as they are for the caller. */
     int (*limits)(const struct caller *caller, struct ipcfs_value *values);
 
@@ -290,6 +313,14 @@ struct ipcfs_backend {
     uint64_t (*lane)(struct ipcfs_file *file, bool writing);
     /* Which of POLLIN, POLLOUT, POLLERR … hold now; and what to wait for until that changes. */
     int (*poll)(struct ipcfs_file *file, struct ipcfs_wait *wait);
+
+    /*
+     * Of an IPCFS_VERB_CONNECTION's file: 0 when it is connected, from then on always. shutdown() is shutdown(2), with
+     * SHUT_RD or SHUT_WR: nobody is left who could read, or write, here; the other end learns of it. What waits in that
+     * direction ends.
+     */
+    int (*try_connect)(struct ipcfs_file *file, struct ipcfs_wait *wait);
+    void (*shutdown)(struct ipcfs_file *file, int how);
 
     /*
      * Locks. lock_owner() makes an open file description of the object, for a reference that has a hold, that may have any
@@ -328,15 +359,31 @@ struct ipcfs_backend {
 
     /* There are fcntl(2) locks, not only those of flock(2): the FUSE side then has to hear of every close(2). */
     bool range_locks;
+
+    /* Objects may be executed: where what carries them is mounted noexec, the mount has to be as well. */
+    bool programs;
+
+    unsigned makes; /* IPCFS_MAKES_ */
 };
 
 /* The kinds, NULL-terminated, in the order in which they are shown. */
 extern const struct ipcfs_backend *const ipcfs_backends[];
 
-/* Whether objects of the kind are directories. */
+/* Whether all objects of the kind are directories. */
 static inline bool ipcfs_is_directory(const struct ipcfs_backend *kind)
 {
-    return kind->files->name != NULL;
+    return kind->makes == IPCFS_MAKES_DIRECTORIES;
+}
+
+/* Whether objects of the kind can be of this type (S_IFMT). */
+static inline bool ipcfs_makes(const struct ipcfs_backend *kind, mode_t type)
+{
+    unsigned bit = S_ISREG(type)    ? IPCFS_MAKES_FILES
+                   : S_ISDIR(type)  ? IPCFS_MAKES_DIRECTORIES
+                   : S_ISFIFO(type) ? IPCFS_MAKES_FIFOS
+                   : S_ISSOCK(type) ? IPCFS_MAKES_SOCKETS
+                                    : 0U;
+    return kind->makes & bit;
 }
 
 /* The mode of such an object with these permission bits: who may read or write it may look into its directory. */

@@ -7,6 +7,9 @@
 
 #include "private_shm.h"
 
+#include "creds.h"
+#include "ipcfs/place.h"
+
 #include <limits.h>
 #include <errno.h>
 #include <sched.h>
@@ -157,10 +160,14 @@ int main(void)
         return EXIT_FAILURE;
     }
     allow_many_queues();
+    if (creds_init())
+        return EXIT_FAILURE;
+    place_init(NULL, "/mnt"); /* nothing is mounted there: kinds have no use for more than the name */
     (void)umask(0);
     (void)alarm(540); /* nothing here may block for ever */
     int failed = 0;
     for (size_t i = 0; ipcfs_backends[i]; i++)
         failed += run_kind(ipcfs_backends[i]);
+    place_end();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

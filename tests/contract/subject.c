@@ -17,10 +17,15 @@ const struct caller self;
 int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out)
 {
     const struct ipcfs_wish wish = {
-        .directory = 0, .name = name, .flags = flags | O_CREAT, .mode = mode, .caller = &self};
+        .directory = 0,
+        .name = name,
+        .type = traits->type ? traits->type : S_IFREG,
+        .flags = flags | O_CREAT,
+        .mode = mode,
+        .caller = &self};
     int error = kind->create(&wish, out);
     if (!error)
-        assert_true(out->hold && (out->file || ipcfs_is_directory(kind)));
+        assert_true(out->hold && (out->file || !ipcfs_makes(kind, S_IFREG)));
     return error;
 }
 

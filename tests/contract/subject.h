@@ -18,6 +18,7 @@
 /* What the native objects of a kind can do; the rest must be refused. */
 struct traits {
     const char *kind;
+    mode_t type; /* what objects the common suites make: S_IFDIR …; 0: S_IFREG */
     bool renames;
     bool links;
     bool bytes;         /* seekable content of any length, as in a regular file */

@@ -283,6 +283,7 @@ const struct ipcfs_backend set_kind = {
     .verbs = verbs,
     .files = files,
     .member_files = member_files,
+    .survey_fields = no_fields,
     .start = native_start,
     .stop = native_stop,
     .stat_directory = native_stat_directory,
@@ -312,6 +313,7 @@ const struct ipcfs_backend set_kind = {
     .try_lock = native_try_lock,
     .allocate = native_refuse_allocate,
     .seek = native_refuse_seek,
+    .makes = IPCFS_MAKES_DIRECTORIES,
 };
 
 const struct ipcfs_backend *const ipcfs_backends[] = {&set_kind, &slab_kind, NULL};

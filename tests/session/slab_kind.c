@@ -103,6 +103,7 @@ const struct ipcfs_backend slab_kind = {
     .verbs = no_files,
     .files = no_files,
     .member_files = no_files,
+    .survey_fields = no_fields,
     .start = native_start,
     .stop = native_stop,
     .stat_directory = native_stat_directory,
@@ -131,4 +132,5 @@ const struct ipcfs_backend slab_kind = {
     .allocate = native_refuse_allocate,
     .seek = native_refuse_seek,
     .fixed_size = true,
+    .makes = IPCFS_MAKES_FILES,
 };

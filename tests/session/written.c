@@ -178,6 +178,7 @@ static const struct ipcfs_backend kind = {
     .verbs = verbs,
     .files = no_files,
     .member_files = no_files,
+    .survey_fields = no_fields,
     .list_render = list_render,
     .start = start,
     .stop = stop,
@@ -188,6 +189,7 @@ static const struct ipcfs_backend kind = {
     .close = close_file,
     .render = render,
     .messages = true,
+    .makes = IPCFS_MAKES_FILES,
 };
 
 const struct ipcfs_backend *const ipcfs_backends[] = {&kind, NULL};

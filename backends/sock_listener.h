@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listening sockets made by mkdir sock/NAME. The daemon has the socket; it is bound in "listen" of the runtime directory,
+ * under the number of the object, where native clients reach it by the link `socket`. It follows the object: the
+ * directory in the runtime directory keeps owner, mode and times, and a file beside the socket its type and backlog, so
+ * that it is there again after a restart.
+ */
+#ifndef IPCFS_BACKENDS_SOCK_LISTENER_H
+#define IPCFS_BACKENDS_SOCK_LISTENER_H
+
+#include "ipcfs/backend.h"
+
+struct listener_wish {
+    int type;         /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
+    unsigned backlog; /* 0: as much as net.core.somaxconn allows */
+};
+
+/* Once, before all others; stop closes all. 0 or −errno. */
+int listeners_start(void);
+void listeners_stop(void);
+
+/* For a directory just made; acts as the caller. 0 or −errno, and then nothing is left of it. */
+int listener_make(const struct ipcfs_found *object, const struct listener_wish *wish);
+/* For one that is there at start, as it was kept. */
+int listener_restore(const struct ipcfs_found *object);
+/* It was removed: what waits by it ends with −EIDRM. What is connected stays so. Unknown ids are ignored. */
+void listener_remove(struct ipcfs_objid id);
+/* Owner or mode of the directory has changed. */
+int listener_follow(const struct ipcfs_found *object);
+
+/* The files in the directory: accept, connect, socket, type, backlog, send, recv. */
+extern const struct ipcfs_verb listener_files[];
+
+/* What ctl/ shows of it. */
+extern const struct ipcfs_field listener_peer_fields[];
+struct listener_state {
+    int type;
+    unsigned backlog;     /* most that may wait to be accepted */
+    unsigned queued;      /* that wait to be accepted now (of datagrams: to be received) */
+    unsigned connections; /* accepted through the mount, and open */
+    ino_t inode;          /* of the socket */
+    struct ipcfs_table
+        *peers; /* owned by whoever has the state: a row per connection, with the peer's pid, uid, gid */
+};
+/* 0, or −ESTALE where there is no such listener. */
+int listener_state(struct ipcfs_objid id, struct listener_state *out);
+
+#endif

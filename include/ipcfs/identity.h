@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whose rights the calling thread has, for backends.
+ *
+ * The FUSE side calls an operation with the caller's identity on (fs/creds.h). Within it a backend may be the daemon
+ * itself for a while, for what no right of the caller's decides about and after it has checked those that do; and it may
+ * keep the caller's identity, to act with it later, in a keeper's thread. Only the effective ids, the groups and with
+ * them the capabilities change, and only the calling thread's.
+ */
+#ifndef IPCFS_IDENTITY_H
+#define IPCFS_IDENTITY_H
+
+#include <stdbool.h>
+
+struct ipcfs_identity;
+
+/* The calling thread's, as it is now. 0 or −ENOMEM. Owned: identity_free(), which takes NULL. */
+int identity_of_thread(struct ipcfs_identity **out);
+void identity_free(struct ipcfs_identity *identity);
+
+struct identity_change {
+    struct ipcfs_identity *before; /* owned; NULL: nothing is put on */
+};
+
+/* Puts an identity on; NULL: the daemon's own. 0, or −errno, and then nothing has changed. */
+int identity_put_on(struct identity_change *change, const struct ipcfs_identity *identity);
+/* Puts the one before back on. Harmless when nothing is put on. */
+void identity_put_back(struct identity_change *change);
+#define AUTO_IDENTITY __attribute__((cleanup(identity_put_back))) struct identity_change
+
+#endif
