@@ -366,6 +366,14 @@ static void wait_at_gate(void)
     pthread_mutex_unlock(&gate);
 }
 
+static unsigned waiting_at_gate(void)
+{
+    pthread_mutex_lock(&gate);
+    unsigned count = waiting;
+    pthread_mutex_unlock(&gate);
+    return count;
+}
+
 static void set_gate(bool closed)
 {
     pthread_mutex_lock(&gate);
@@ -439,17 +447,19 @@ static void test_stuck_workers(void **state)
         add_getattr();
         assert_int_equal(replies_until(send_request()), 0);
     }
-    pthread_mutex_lock(&gate);
-    assert_int_equal(waiting, STUCK);
-    pthread_mutex_unlock(&gate);
+    unsigned stuck = 0;
+    for (int i = 0; i < 5000 && (stuck = waiting_at_gate()) < STUCK; i++)
+        (void)usleep(1000);
     set_gate(false);
     unsigned answered = 0;
-    for (int i = 0; i < 1000 && answered < STUCK; i++) {
+    for (int i = 0; i < 5000 && answered < STUCK; i++) { /* a busy machine wakes them late */
         add_getattr();
         answered += replies_until(send_request());
+        (void)usleep(1000);
     }
+    end_loop(); /* before what fails the test, and so ends the session under it */
+    assert_int_equal(stuck, STUCK);
     assert_int_equal(answered, STUCK);
-    end_loop();
 }
 
 static const struct CMUnitTest tests[] = {
