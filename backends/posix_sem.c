@@ -66,7 +66,7 @@ static int make_object(const struct ipcfs_wish *wish, const char *file_name, uns
     AUTO_FD fd = make_nameless(wish->mode, value);
     if (fd < 0)
         return fd;
-    int error = tmpfs_stat_at(fd, "", &out->found.stat);
+    int error = nodes_stat_at(fd, "", &out->found.stat);
     if (error)
         return error;
     AUTO_FD path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
@@ -77,7 +77,7 @@ static int make_object(const struct ipcfs_wish *wish, const char *file_name, uns
         return -ENOMEM;
     if (linkat(AT_FDCWD, fd_path(fd).text, posix_sem_tmpfs()->fd, file_name, AT_SYMLINK_FOLLOW) < 0)
         return -errno;
-    (void)tmpfs_stat_at(fd, "", &out->found.stat); /* again, for what the name has changed */
+    (void)nodes_stat_at(fd, "", &out->found.stat); /* again, for what the name has changed */
     hold->fd = TAKE_FD(path_fd);
     out->hold = TAKE_PTR(hold);
     out->made = true;
@@ -89,8 +89,8 @@ static int open_existing(const char *name, struct ipcfs_created *out)
 {
     AUTO_FD fd = posix_sem_path_descriptor(name, &out->found.stat);
     if (fd < 0)
-        return fd == -ESTALE ? tmpfs_refusal(out->found.stat.stx_mode) : fd;
-    return tmpfs_make_hold(&fd, &out->hold);
+        return fd == -ESTALE ? nodes_refusal(out->found.stat.stx_mode) : fd;
+    return nodes_make_hold(&fd, &out->hold);
 }
 
 static int make_or_open(const struct ipcfs_wish *wish, const char *file_name, unsigned value,
@@ -103,7 +103,7 @@ static int make_or_open(const struct ipcfs_wish *wish, const char *file_name, un
         if (error != -EEXIST || wish->flags & O_EXCL)
             return error;
         struct statx stat;
-        if (tmpfs_stat_at(posix_sem_tmpfs()->fd, file_name, &stat) == 0 && !posix_sem_is_object(&stat))
+        if (nodes_stat_at(posix_sem_tmpfs()->fd, file_name, &stat) == 0 && !posix_sem_is_object(&stat))
             return error;
     }
     return -ESTALE;
@@ -131,7 +131,7 @@ static int create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
         error = make_or_open(wish, path.text, value, out);
     if (error)
         return error;
-    out->found.id = tmpfs_object_id(&out->found.stat);
+    out->found.id = nodes_object_id(&out->found.stat);
     posix_sem_present(&out->found.stat);
     return 0;
 }
@@ -141,7 +141,7 @@ static void uncreate(unsigned directory, const char *name, const struct ipcfs_cr
     (void)directory;
     struct posix_sem_path path;
     if (created->made && posix_sem_path(name, &path) == 0)
-        tmpfs_remove_if(posix_sem_tmpfs(), path.text, created->found.id);
+        nodes_remove_if(posix_sem_tmpfs(), path.text, created->found.id);
 }
 
 /* ---- changes ---- */
@@ -199,9 +199,9 @@ const struct ipcfs_backend ipcfs_posix_sem_backend = {
     .stat_system = posix_sem_stat_system,
     .find = posix_sem_find,
     .list_open = posix_sem_list_open,
-    .list_seek = tmpfs_list_seek,
+    .list_seek = nodes_list_seek,
     .list_next = posix_sem_list_next,
-    .list_close = tmpfs_list_close,
+    .list_close = nodes_list_close,
     .list_render = posix_sem_list_render,
     .create = create,
     .uncreate = uncreate,
@@ -209,7 +209,7 @@ const struct ipcfs_backend ipcfs_posix_sem_backend = {
     .rename = refuse_rename,
     .link = refuse_link,
     .hold = posix_sem_hold,
-    .release = tmpfs_release,
+    .release = nodes_release,
     .stat = posix_sem_stat,
     .change = change,
     .members = refuse_members,

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct tmpfs tmpfs = {.fd = -1};
+static struct nodes tmpfs = {.fd = -1, .shows = IPCFS_MAKES_FILES};
 
-const struct tmpfs *posix_sem_tmpfs(void)
+const struct nodes *posix_sem_tmpfs(void)
 {
     return &tmpfs;
 }
@@ -30,7 +30,7 @@ int posix_sem_start(void)
 
 void posix_sem_stop(void)
 {
-    tmpfs_close(&tmpfs);
+    nodes_close(&tmpfs);
     sem_word_stop();
 }
 
@@ -49,7 +49,7 @@ int posix_sem_path(const char *name, struct posix_sem_path *out)
 
 bool posix_sem_is_object(const struct statx *stat)
 {
-    return tmpfs_is_file(&tmpfs, stat) && stat->stx_size >= sizeof(sem_t);
+    return nodes_shows(&tmpfs, stat) && stat->stx_size >= sizeof(sem_t);
 }
 
 int posix_sem_name_stat(const char *name, struct statx *out)
@@ -57,7 +57,7 @@ int posix_sem_name_stat(const char *name, struct statx *out)
     struct posix_sem_path path;
     int error = posix_sem_path(name, &path);
     if (!error)
-        error = tmpfs_stat_at(tmpfs.fd, path.text, out);
+        error = nodes_stat_at(tmpfs.fd, path.text, out);
     if (!error && !posix_sem_is_object(out))
         error = -ENOENT;
     return error;
@@ -81,7 +81,7 @@ int posix_sem_stat_system(struct statvfs *out)
 int posix_sem_list_open(unsigned directory, struct ipcfs_lister **out)
 {
     (void)directory;
-    return tmpfs_list_open(&tmpfs, out);
+    return nodes_list_open(&tmpfs, out);
 }
 
 /* The name of the semaphore that the entry is, or NULL. */
@@ -102,11 +102,11 @@ int posix_sem_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
 {
     const struct dirent *file = NULL;
     int more = 0;
-    while ((more = tmpfs_list_next(lister, &file)) == 1) {
+    while ((more = nodes_list_file(lister, &file)) == 1) {
         const char *name = name_of(file);
         if (!name)
             continue;
-        *out = tmpfs_entry(file, name, S_IFDIR);
+        *out = nodes_entry(file, name, S_IFDIR);
         return 1;
     }
     return more;

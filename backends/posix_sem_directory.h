@@ -20,7 +20,7 @@ int posix_sem_list_open(unsigned directory, struct ipcfs_lister **out);
 int posix_sem_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
 
 /* From start to stop. */
-const struct tmpfs *posix_sem_tmpfs(void);
+const struct nodes *posix_sem_tmpfs(void);
 
 /* The name of the file. −ENAMETOOLONG; −ENOENT for what can not be a name in a directory. */
 struct posix_sem_path {

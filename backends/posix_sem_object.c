@@ -24,7 +24,7 @@ int posix_sem_path_descriptor(const char *name, struct statx *stat)
     int error = posix_sem_path(name, &path);
     if (error)
         return error;
-    AUTO_FD fd = tmpfs_path_descriptor(posix_sem_tmpfs(), path.text, stat);
+    AUTO_FD fd = nodes_path_descriptor(posix_sem_tmpfs(), path.text, stat);
     if (fd >= 0 && !posix_sem_is_object(stat))
         return -ESTALE;
     return TAKE_FD(fd);
@@ -35,7 +35,7 @@ int posix_sem_resolve(const struct ipcfs_ref *ref, struct statx *stat)
     AUTO_FD fd = posix_sem_path_descriptor(ref->name, stat);
     if (fd < 0)
         return fd == -ENOENT ? -ESTALE : fd;
-    if (!tmpfs_is_meant(ref, stat))
+    if (!nodes_is_meant(ref, stat))
         return -ESTALE;
     return TAKE_FD(fd);
 }
@@ -45,7 +45,7 @@ static int find_and_hold(const char *name, struct ipcfs_found *out, struct ipcfs
     AUTO_FD fd = posix_sem_path_descriptor(name, &out->stat);
     if (fd < 0)
         return fd == -ESTALE ? -ENOENT : fd;
-    return tmpfs_make_hold(&fd, hold);
+    return nodes_make_hold(&fd, hold);
 }
 
 int posix_sem_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold)
@@ -54,7 +54,7 @@ int posix_sem_find(unsigned directory, const char *name, struct ipcfs_found *out
     int error = hold ? find_and_hold(name, out, hold) : posix_sem_name_stat(name, &out->stat);
     if (error)
         return error;
-    out->id = tmpfs_object_id(&out->stat);
+    out->id = nodes_object_id(&out->stat);
     posix_sem_present(&out->stat);
     return 0;
 }
@@ -63,7 +63,7 @@ int posix_sem_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out)
 {
     struct statx stat;
     AUTO_FD fd = posix_sem_resolve(ref, &stat);
-    return fd < 0 ? fd : tmpfs_make_hold(&fd, out);
+    return fd < 0 ? fd : nodes_make_hold(&fd, out);
 }
 
 static int stat_by_name(const struct ipcfs_ref *ref, struct statx *out)
@@ -71,12 +71,12 @@ static int stat_by_name(const struct ipcfs_ref *ref, struct statx *out)
     int error = posix_sem_name_stat(ref->name, out);
     if (error)
         return error == -ENOENT ? -ESTALE : error;
-    return tmpfs_is_meant(ref, out) ? 0 : -ESTALE;
+    return nodes_is_meant(ref, out) ? 0 : -ESTALE;
 }
 
 int posix_sem_stat(const struct ipcfs_ref *ref, struct statx *out)
 {
-    int error = ref->hold ? tmpfs_stat_at(ref->hold->fd, "", out) : stat_by_name(ref, out);
+    int error = ref->hold ? nodes_stat_at(ref->hold->fd, "", out) : stat_by_name(ref, out);
     if (!error)
         posix_sem_present(out);
     return error;

@@ -67,7 +67,7 @@ int posix_sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     uint64_t word = 0;
     bool known = false;
     /* The attributes first: to read the file may change its atime, where the caller is not its owner. */
-    int error = tmpfs_stat_at(path_fd, "", &stat);
+    int error = nodes_stat_at(path_fd, "", &stat);
     if (!error)
         error = read_word(path_fd, &word, &known);
     if (error)
@@ -134,7 +134,7 @@ static int count_semaphores(struct ipcfs_value *out)
         return more;
     while ((more = posix_sem_list_next(lister, &entry)) == 1)
         count++;
-    tmpfs_list_close(lister);
+    nodes_list_close(lister);
     *out = ipcfs_number(count);
     return more;
 }

@@ -2,6 +2,7 @@
 #include "refuse.h"
 
 #include <errno.h>
+#include <poll.h>
 
 const struct ipcfs_verb refuse_files[] = {{0}};
 
@@ -58,6 +59,62 @@ int refuse_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
     (void)flags;
     (void)out;
     return -EISDIR;
+}
+
+int refuse_open_node(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
+{
+    (void)ref;
+    (void)flags;
+    (void)out;
+    return -ENXIO;
+}
+
+void refuse_close(struct ipcfs_file *file)
+{
+    (void)file;
+}
+
+ssize_t refuse_read(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,
+                    struct ipcfs_wait *wait)
+{
+    (void)file;
+    (void)buffer;
+    (void)size;
+    (void)offset;
+    (void)flags;
+    wait->source = IPCFS_WAIT_NONE;
+    return -EBADF;
+}
+
+ssize_t refuse_write(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
+                     struct ipcfs_wait *wait)
+{
+    (void)file;
+    (void)data;
+    (void)size;
+    (void)offset;
+    (void)flags;
+    wait->source = IPCFS_WAIT_NONE;
+    return -EBADF;
+}
+
+int refuse_poll(struct ipcfs_file *file, struct ipcfs_wait *wait)
+{
+    (void)file;
+    wait->source = IPCFS_WAIT_NONE;
+    return POLLERR;
+}
+
+size_t refuse_message_room(struct ipcfs_file *file)
+{
+    (void)file;
+    return 0;
+}
+
+uint64_t refuse_lane(struct ipcfs_file *file, bool writing)
+{
+    (void)file;
+    return writing;
 }
 
 int refuse_execute(const struct ipcfs_ref *ref)

@@ -28,6 +28,21 @@ int refuse_link(const struct ipcfs_ref *ref, unsigned directory, const char *nam
 /* Objects that are directories are not opened as files: −EISDIR. */
 int refuse_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
 
+/* Nodes are opened by the kernel alone: −ENXIO, as of a socket. */
+int refuse_open_node(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out);
+
+/* Files of a kind that opens none. −EBADF. */
+void refuse_close(struct ipcfs_file *file);
+ssize_t refuse_read(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,
+                    struct ipcfs_wait *wait);
+ssize_t refuse_write(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
+                     struct ipcfs_wait *wait);
+int refuse_poll(struct ipcfs_file *file, struct ipcfs_wait *wait);
+
+/* Messages and waiting: a room of 0, and a lane for each direction. */
+size_t refuse_message_room(struct ipcfs_file *file);
+uint64_t refuse_lane(struct ipcfs_file *file, bool writing);
+
 /* Objects that are no programs: −EACCES. */
 int refuse_execute(const struct ipcfs_ref *ref);
 

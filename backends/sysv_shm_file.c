@@ -255,18 +255,6 @@ off_t sysv_shm_seek(struct ipcfs_file *file, off_t offset, int whence)
 
 /* ---- what a segment has none of ---- */
 
-size_t sysv_shm_message_room(struct ipcfs_file *file)
-{
-    (void)file;
-    return 0;
-}
-
-uint64_t sysv_shm_lane(struct ipcfs_file *file, bool writing)
-{
-    (void)file;
-    return writing;
-}
-
 int sysv_shm_poll(struct ipcfs_file *file, struct ipcfs_wait *wait)
 {
     (void)file;

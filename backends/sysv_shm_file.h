@@ -42,8 +42,6 @@ ssize_t sysv_shm_try_write(struct ipcfs_file *file, const char *data, size_t siz
                            struct ipcfs_wait *wait);
 /* As if there were no holes, as the manual page of lseek(2) allows: data up to the size, then one. */
 off_t sysv_shm_seek(struct ipcfs_file *file, off_t offset, int whence);
-size_t sysv_shm_message_room(struct ipcfs_file *file);
-uint64_t sysv_shm_lane(struct ipcfs_file *file, bool writing);
 int sysv_shm_poll(struct ipcfs_file *file, struct ipcfs_wait *wait);
 
 #endif

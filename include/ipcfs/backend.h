@@ -375,15 +375,20 @@ static inline bool ipcfs_is_directory(const struct ipcfs_backend *kind)
     return kind->makes == IPCFS_MAKES_DIRECTORIES;
 }
 
+/* The bit (IPCFS_MAKES_) of a type of file (S_IFMT); 0 of what no object is. */
+static inline unsigned ipcfs_type_bit(mode_t type)
+{
+    return S_ISREG(type)    ? IPCFS_MAKES_FILES
+           : S_ISDIR(type)  ? IPCFS_MAKES_DIRECTORIES
+           : S_ISFIFO(type) ? IPCFS_MAKES_FIFOS
+           : S_ISSOCK(type) ? IPCFS_MAKES_SOCKETS
+                            : 0U;
+}
+
 /* Whether objects of the kind can be of this type (S_IFMT). */
 static inline bool ipcfs_makes(const struct ipcfs_backend *kind, mode_t type)
 {
-    unsigned bit = S_ISREG(type)    ? IPCFS_MAKES_FILES
-                   : S_ISDIR(type)  ? IPCFS_MAKES_DIRECTORIES
-                   : S_ISFIFO(type) ? IPCFS_MAKES_FIFOS
-                   : S_ISSOCK(type) ? IPCFS_MAKES_SOCKETS
-                                    : 0U;
-    return kind->makes & bit;
+    return kind->makes & ipcfs_type_bit(type);
 }
 
 /* The mode of such an object with these permission bits: who may read or write it may look into its directory. */
