@@ -88,14 +88,25 @@ static int take_mode(struct order *order, const char *word, const char *digits)
     return 0;
 }
 
-static int take_number(struct order *order, const char *word, const char *digits, struct ipcfs_value *value)
+static int take_number(const struct order *order, const char *word, const char *digits,
+                       struct ipcfs_value *value)
 {
-    if (value->known)
-        return refuse_word(order, word, "given twice");
     int error = parse_number(digits, &value->number);
     if (error)
         return refuse_word(order, word, error == -ERANGE ? "too large a number" : "not a number");
     value->known = true;
+    return 0;
+}
+
+/* What the line says: a number, or a word of those that the kind knows. */
+static int take_value(const struct order *order, const char *word, const char *text,
+                      enum ipcfs_field_type type, struct ipcfs_value *value)
+{
+    if (value->known)
+        return refuse_word(order, word, "given twice");
+    if (type != IPCFS_STRING)
+        return take_number(order, word, text, value);
+    *value = ipcfs_string(text);
     return 0;
 }
 
@@ -115,7 +126,7 @@ static int take_option(struct order *order, const char *word)
     const struct ipcfs_field *options = order->kind->options;
     for (unsigned i = 0; options[i].name; i++) {
         if (is_named(word, length, options[i].name))
-            return take_number(order, word, value, &order->values[i]);
+            return take_value(order, word, value, options[i].type, &order->values[i]);
     }
     return refuse_option(order, word);
 }
@@ -154,7 +165,8 @@ static int make(const struct order *order, const struct caller *caller)
     const struct ipcfs_backend *kind = order->kind;
     struct ipcfs_wish wish = {
         .name = order->name.data,
-        .type = ipcfs_makes(kind, S_IFDIR) ? S_IFDIR : S_IFREG, /* what else there is comes by mknod(2) or bind(2) */
+        .type = ipcfs_makes(kind, S_IFDIR) ? S_IFDIR
+                                           : S_IFREG, /* what else there is comes by mknod(2) or bind(2) */
         .flags = O_CREAT | O_EXCL | O_RDWR,
         .mode = order->mode,
         .caller = caller,
