@@ -98,15 +98,15 @@ static int take_number(const struct order *order, const char *word, const char *
     return 0;
 }
 
-/* What the line says: a number, or a word of those that the kind knows. */
-static int take_value(const struct order *order, const char *word, const char *text,
+/* Of a field of IPCFS_STRING: a word, which the kind knows. */
+static int take_value(const struct order *order, const char *word, const char *given,
                       enum ipcfs_field_type type, struct ipcfs_value *value)
 {
     if (value->known)
         return refuse_word(order, word, "given twice");
     if (type != IPCFS_STRING)
-        return take_number(order, word, text, value);
-    *value = ipcfs_string(text);
+        return take_number(order, word, given, value);
+    *value = ipcfs_string(given);
     return 0;
 }
 
