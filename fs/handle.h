@@ -11,6 +11,7 @@
 #include "node.h"
 #include "share.h"
 #include "snapshot.h"
+#include "stream.h"
 #include "transaction.h"
 #include "tree.h"
 
@@ -20,6 +21,7 @@ enum handle_type {
     HANDLE_FILE,      /* an object's open file */
     HANDLE_CONTROL,   /* a control file: its text */
     HANDLE_HOLD,      /* what its file has locked is held until it is closed */
+    HANDLE_STREAM,    /* a connection */
     HANDLE_DIRECTORY, /* an open directory */
 };
 
@@ -32,6 +34,7 @@ struct handle {
     int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
     struct ipcfs_file *file;
     struct messages *messages;       /* of a file of messages; otherwise NULL */
+    struct stream_use *stream_use;   /* HANDLE_STREAM; owned. The file is the stream's */
     struct transaction *transaction; /* HANDLE_CONTROL opened for writing; owned */
     uid_t uid;                       /* who opened it: his share of the table is counted */
     struct lock_owner *lock_owners;  /* struct lock_table: who last locked by this handle */

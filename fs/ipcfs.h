@@ -48,6 +48,18 @@ struct ipcfs {
     atomic_uint threads; /* that answer requests now */
 };
 
+/* A request carries the largest size there is, or up to a page less: by how the pages of the caller's buffer lie. */
+enum { REQUEST_SLACK = 4096 };
+
+/*
+ * Whether a READ of this size may be a piece of a larger read(2). The kernel goes on with the next piece as long as each
+ * comes back full: where that would have to wait though something has been read, this one must come back short.
+ */
+static inline bool ipcfs_is_piece(const struct ipcfs *fs, size_t size)
+{
+    return size > 1 && size >= fs->request_max - REQUEST_SLACK;
+}
+
 /* Makes the tables and the tree of all kinds that can start. 0 or −errno. */
 int ipcfs_init(struct ipcfs *fs);
 /* Answers every request that waits. When no other is in work any more, and while the session still exists. */

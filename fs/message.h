@@ -14,17 +14,13 @@
 #ifndef IPCFS_FS_MESSAGE_H
 #define IPCFS_FS_MESSAGE_H
 
-#include "fuse_api.h"
 #include "ipcfs/text.h"
-#include "lock.h"
+#include "poller.h"
 #include "wait.h"
 
 struct handle;
 struct ipcfs;
 struct reply;
-
-/* A request carries the largest size there is, or up to a page less: by how the pages of the caller's buffer lie. */
-enum { REQUEST_SLACK = 4096 };
 
 enum message_style { MESSAGE_PLAIN, MESSAGE_LINES };
 
@@ -47,11 +43,7 @@ struct messages {
     struct wait_group writing;
     struct text unfinished; /* MESSAGE_LINES: a line whose newline has not come */
 
-    struct lock lock; /* guards what follows: poll(2) */
-    struct wait_watch *watch;
-    struct fuse_pollhandle *poller; /* owned: who is told when something changes */
-    short awaited;                  /* the events he waits for */
-    short watched;                  /* of these, what the watch is to tell of */
+    struct poller poller;
 };
 
 /* Gives the handle, which has its file, what it needs for messages. `flags` are those of the open. 0 or −ENOMEM. */
@@ -75,10 +67,5 @@ void messages_leave_alone(void);
 void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, int flags);
 void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle, const char *data,
                     size_t size, int flags);
-/* After a −EAGAIN that was answered: `events` are what the caller met the lack of. */
-void messages_watch_again(struct ipcfs *fs, struct handle *handle, short events);
-/* Takes `poller` over, which may be NULL. */
-void messages_poll(struct ipcfs *fs, struct reply *reply, struct handle *handle, short events,
-                   struct fuse_pollhandle *poller);
 
 #endif

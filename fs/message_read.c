@@ -92,9 +92,7 @@ static size_t continue_rest(struct messages *messages, char *to, size_t size)
 static ssize_t take_packet(struct reading *reading, char *buffer, size_t length)
 {
     size_t size = reading->size;
-    /* The kernel splits a large read(2), by how its pages lie, and goes on as long as each part comes back full: it must
-     * end here. */
-    if (size >= reading->fs->request_max - REQUEST_SLACK && length >= size)
+    if (ipcfs_is_piece(reading->fs, size) && length >= size)
         size--;
     reading->answer = buffer;
     return (ssize_t)(length < size ? length : size);
@@ -291,5 +289,5 @@ void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle,
     else
         answer(&reading, reply, result);
     if (result == -EAGAIN && !patient)
-        messages_watch_again(fs, handle, POLLIN | POLLRDNORM);
+        poller_watch_again(&messages->poller, POLLIN | POLLRDNORM);
 }

@@ -323,7 +323,7 @@ void messages_write(struct ipcfs *fs, struct reply *reply, struct handle *handle
     else
         answer(&writing, reply, result);
     if (result == -EAGAIN && !patient)
-        messages_watch_again(fs, handle, POLLOUT | POLLWRNORM);
+        poller_watch_again(&messages->poller, POLLOUT | POLLWRNORM);
 }
 
 /* ---- what nobody finished ---- */

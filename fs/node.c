@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -31,6 +32,7 @@ struct node {
     struct ipcfs_hold *hold; /* kept while uses > 0 */
     int32_t backing_id;      /* 0: none */
     unsigned backing_users;
+    struct stream *stream; /* NULL: none; owned by the handles that it counts */
     UT_hash_handle by_id;
     UT_hash_handle by_key;
     size_t key_length;
@@ -328,6 +330,62 @@ int32_t node_backing_put(const struct node_use *use)
     }
     lock_release(&use->table->lock);
     return unneeded;
+}
+
+/* ---- streams ---- */
+
+/* Called with the lock held. */
+static struct stream *join_stream(struct stream *stream, unsigned directions)
+{
+    stream->handles++;
+    stream->reading += (directions & STREAM_READS) != 0;
+    stream->writing += (directions & STREAM_WRITES) != 0;
+    return stream;
+}
+
+struct stream *node_stream_get(const struct node_use *use, unsigned directions)
+{
+    lock_take(&use->table->lock);
+    struct stream *stream = use->node->stream;
+    if (stream)
+        join_stream(stream, directions);
+    lock_release(&use->table->lock);
+    return stream;
+}
+
+struct stream *node_stream_set(const struct node_use *use, struct stream *stream, unsigned directions)
+{
+    lock_take(&use->table->lock);
+    if (!use->node->stream)
+        use->node->stream = stream;
+    struct stream *chosen = join_stream(use->node->stream, directions);
+    lock_release(&use->table->lock);
+    return chosen;
+}
+
+unsigned node_stream_leave(const struct node_use *use, unsigned directions)
+{
+    unsigned ended = 0;
+    lock_take(&use->table->lock);
+    struct stream *stream = use->node->stream;
+    if (directions & STREAM_READS && --stream->reading == 0)
+        ended |= STREAM_READS;
+    if (directions & STREAM_WRITES && --stream->writing == 0)
+        ended |= STREAM_WRITES;
+    if (stream->handles == 1)
+        ended = 0;
+    lock_release(&use->table->lock);
+    return ended;
+}
+
+bool node_stream_put(const struct node_use *use)
+{
+    lock_take(&use->table->lock);
+    bool last = --use->node->stream->handles == 0;
+    if (last)
+        use->node->stream = NULL;
+    lock_release(&use->table->lock);
+    return last;
 }
 
 size_t node_count(struct node_table *table)

@@ -45,6 +45,7 @@ enum node_type {
 };
 
 struct node;
+struct stream;
 
 struct node_table {
     struct lock lock; /* guards everything reachable from here but a node's `kin` */
@@ -138,6 +139,20 @@ void node_set_hold(struct node_use *use, struct ipcfs_hold *hold);
 int32_t node_backing_get(const struct node_use *use);
 int32_t node_backing_set(const struct node_use *use, int32_t backing_id);
 int32_t node_backing_put(const struct node_use *use);
+
+/*
+ * The stream of a node (fs/stream.h): one for all its open files, which it counts: each, and those of each direction
+ * (STREAM_READS, STREAM_WRITES).
+ *
+ * node_stream_get: the stream with one more, or NULL where there is none yet. node_stream_set: sets it, with one; where
+ * another thread was first, returns that one's, with one more, and the caller must give up its own. node_stream_leave:
+ * one less in these directions; returns those of them that nobody has any more, while others have the stream.
+ * node_stream_put, after it: one less at all; true when that was the last: then the node has none, and the caller ends it.
+ */
+struct stream *node_stream_get(const struct node_use *use, unsigned directions);
+struct stream *node_stream_set(const struct node_use *use, struct stream *stream, unsigned directions);
+unsigned node_stream_leave(const struct node_use *use, unsigned directions);
+bool node_stream_put(const struct node_use *use);
 
 size_t node_count(struct node_table *table);
 

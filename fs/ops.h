@@ -56,6 +56,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   struct fuse_file_info *info);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *info);
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *told);
 
 /* New objects (ops_create.c) */
 
@@ -70,9 +71,6 @@ bool is_message_file(const struct target *target);
 int hold_object_of(struct node_use *use);
 /* Opens it into a new handle, in the table, described in `info`. Takes the target over. 0 or −errno. */
 int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struct fuse_file_info *info);
-void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
-                   const struct fuse_file_info *info);
-void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller);
 
 /* Control files (ops_control.c) */
 /* Opens the file that the verb of the handle's node has (`open`), as the caller, and sees to the hold before. −errno. */
@@ -94,9 +92,10 @@ ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, c
 void command_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size,
                    int flags, struct reply *reply);
 
-/* Holds (ops_hold.c) */
+/* Holds (ops_hold.c), and connections (ops_stream.c). Each takes the target over, and answers the request, now or later. */
 bool is_hold(const struct target *target);
-/* Takes the target over. Answers the request, now or later. */
+bool is_connection(const struct target *target);
+void open_connection(struct ipcfs *fs, fuse_req_t req, struct target *target, int flags, struct reply *reply);
 void open_hold(struct ipcfs *fs, fuse_req_t req, struct target *target, int flags, struct reply *reply);
 
 /* Locks, and what close(2) means for them (ops_lock.c) */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 /* Set by the kernel in the flags of an open for execve(2) (FMODE_EXEC, Linux include/linux/fs.h). */
@@ -108,6 +109,8 @@ void withdraw(struct ipcfs *fs, uint64_t id)
         return;
     if (handle->messages)
         messages_end(fs, handle);
+    else if (handle->stream_use)
+        stream_end(handle);
     lock_table_release(&fs->locks, handle);
     detach_backing(fs, handle);
     handle_put(&fs->handles, handle);
@@ -196,6 +199,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
         open_hold(fs, req, &target, info->flags, &reply);
         return;
     }
+    if (!error && is_connection(&target)) {
+        open_connection(fs, req, &target, info->flags, &reply);
+        return;
+    }
     if (!error)
         error = open_target(fs, req, &target, info, &stream);
     if (error)
@@ -221,6 +228,18 @@ static void read_file(struct reply *reply, struct handle *handle, size_t size, o
         reply_buffer(reply, buffer, (size_t)count);
 }
 
+/* Pages that a private mapping asks for come without an owner: they would take what is read once. */
+static void read_once(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
+                      const struct fuse_file_info *info)
+{
+    if (!info->lock_owner)
+        reply_error(reply, -ENODEV);
+    else if (handle->messages)
+        messages_read(fs, reply, handle, size, info->flags);
+    else
+        stream_read(fs, reply, handle, size, info->flags);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
 {
     OP(read);
@@ -230,8 +249,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
         reply_error(&reply, -EBADF);
         return;
     }
-    if (handle->messages)
-        read_messages(fs, &reply, handle, size, info);
+    if (handle->messages || handle->stream_use)
+        read_once(fs, &reply, handle, size, info);
     else if (handle->type == HANDLE_FILE)
         read_file(&reply, handle, size, offset, info->flags);
     else if (handle->type == HANDLE_CONTROL)
@@ -259,17 +278,28 @@ static ssize_t write_as_caller(fuse_req_t req, struct handle *handle, const char
     return handle->node.kin.backend->try_write(handle->file, data, size, offset, flags, &wait);
 }
 
+/* Answers the request, now or later. False where it is for others to answer. */
+static bool write_that_waits(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
+                             const char *data, size_t size, int flags)
+{
+    if (handle->messages)
+        messages_write(fs, reply, handle, data, size, flags);
+    else if (handle->stream_use)
+        stream_write(fs, reply, handle, data, size, flags);
+    else if (control_is_command(handle))
+        command_write(fs, req, handle, data, size, flags, reply);
+    else
+        return false;
+    return true;
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
               struct fuse_file_info *info)
 {
     OP(write);
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
-    if (handle && (handle->messages || control_is_command(handle))) {
-        if (handle->messages)
-            messages_write(fs, &reply, handle, data, size, info->flags);
-        else
-            command_write(fs, req, handle, data, size, info->flags, &reply);
+    if (handle && write_that_waits(fs, req, &reply, handle, data, size, info->flags)) {
         handle_put(&fs->handles, handle);
         return;
     }
@@ -335,4 +365,28 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct f
         reply_error(&reply, (int)position);
     else
         reply_lseek(&reply, position);
+}
+
+static struct poller *poller_of(struct handle *handle)
+{
+    if (handle->messages)
+        return &handle->messages->poller;
+    return stream_is_ready(handle) ? &handle->stream_use->poller : NULL;
+}
+
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *told)
+{
+    OP(poll);
+    (void)ino;
+    struct handle *handle = handle_get(&fs->handles, info->fh);
+    struct poller *poller = handle ? poller_of(handle) : NULL;
+    if (poller) {
+        poller_poll(poller, &reply, (short)info->poll_events, told);
+    } else {
+        if (told)
+            fuse_pollhandle_destroy(told);
+        reply_poll(&reply, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM); /* as every regular file */
+    }
+    if (handle)
+        handle_put(&fs->handles, handle);
 }

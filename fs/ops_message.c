@@ -9,17 +9,11 @@
 #include "control.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 
 bool is_message_file(const struct target *target)
 {
-    if (target->entry)
-        return false;
-    const struct node_kin *kin = &target->use.kin;
-    if (kin->type == NODE_OBJECT)
-        return kin->backend->messages;
-    return node_is_control_file(kin->type) && control_verb_of(kin)->type == IPCFS_VERB_FILE;
+    bool object = !target->entry && target->use.kin.type == NODE_OBJECT;
+    return object ? target->use.kin.backend->messages : target_is_verb(target, IPCFS_VERB_FILE);
 }
 
 static bool is_lines(const struct node_kin *kin)
@@ -71,30 +65,4 @@ int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struc
     info->fh = handle->id;
     info->noflush = 1;
     return 0;
-}
-
-/* Pages that a private mapping asks for come without an owner: they would take messages. */
-void read_messages(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
-                   const struct fuse_file_info *info)
-{
-    if (info->lock_owner)
-        messages_read(fs, reply, handle, size, info->flags);
-    else
-        reply_error(reply, -ENODEV);
-}
-
-void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poller)
-{
-    OP(poll);
-    (void)ino;
-    struct handle *handle = handle_get(&fs->handles, info->fh);
-    if (handle && handle->messages) {
-        messages_poll(fs, &reply, handle, (short)info->poll_events, poller);
-    } else {
-        if (poller)
-            fuse_pollhandle_destroy(poller);
-        reply_poll(&reply, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM); /* as every regular file */
-    }
-    if (handle)
-        handle_put(&fs->handles, handle);
 }

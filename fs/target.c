@@ -20,7 +20,13 @@ void target_put(struct target *target)
 }
 
 /* Programs that copy take pieces of st_blksize: the larger, the more lines or messages a request carries. */
-enum { STREAM_BLOCK_SIZE = 64 * 1024 };
+enum { OWN_BLOCK_SIZE = 4096, STREAM_BLOCK_SIZE = 64 * 1024 };
+
+static uint32_t block_size(const struct ipcfs_verb *verb)
+{
+    bool stream = verb->type == IPCFS_VERB_FILE || verb->type == IPCFS_VERB_CONNECTION;
+    return stream ? STREAM_BLOCK_SIZE : OWN_BLOCK_SIZE;
+}
 
 /*
  * Inode numbers: 8 bits what it is, 8 bits of which kind, 48 bits the object's own number. So they are the same at
@@ -112,7 +118,7 @@ static void own_attributes(const struct ipcfs *fs, struct statx *out)
     *out = (struct statx){
         .stx_mask = STATX_BASIC_STATS,
         .stx_nlink = 1,
-        .stx_blksize = 4096,
+        .stx_blksize = OWN_BLOCK_SIZE,
         .stx_atime = fs->started,
         .stx_mtime = fs->started,
         .stx_ctime = fs->started,
@@ -133,8 +139,7 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
         out->stx_mode = S_IFDIR | 0555;
         return;
     }
-    if (verb->type == IPCFS_VERB_FILE)
-        out->stx_blksize = STREAM_BLOCK_SIZE;
+    out->stx_blksize = block_size(verb);
     out->stx_mode = (uint16_t)((verb->type == IPCFS_VERB_LINK ? S_IFLNK : S_IFREG) | verb->mode);
 }
 
@@ -158,10 +163,13 @@ void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const s
     out->stx_ino = part_inode(kin);
     out->stx_uid = object->stx_uid;
     out->stx_gid = object->stx_gid;
-    if (kin->type == NODE_MEMBER)
+    if (kin->type == NODE_MEMBER) {
         out->stx_mode = object->stx_mode;
-    else
-        out->stx_mode = (uint16_t)(S_IFREG | granted(control_verb_of(kin), object->stx_mode));
+        return;
+    }
+    const struct ipcfs_verb *verb = control_verb_of(kin);
+    out->stx_blksize = block_size(verb);
+    out->stx_mode = (uint16_t)(S_IFREG | granted(verb, object->stx_mode));
 }
 
 static bool same_directory(const struct ipcfs_directory *a, const struct ipcfs_directory *b)
@@ -220,6 +228,13 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     else if (!error)
         object_attributes(kin->backend, &found, out);
     return error;
+}
+
+bool target_is_verb(const struct target *target, enum ipcfs_verb_type type)
+{
+    if (target->entry || !node_is_control_file(target->use.kin.type))
+        return false;
+    return control_verb_of(&target->use.kin)->type == type;
 }
 
 bool target_has_open_size(const struct target *target)

@@ -50,6 +50,8 @@ void target_put(struct target *target);
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 
+/* Whether it is a control file of this type. */
+bool target_is_verb(const struct target *target, enum ipcfs_verb_type type);
 /* Whether it is a fresh node, or a file of ctl/ that is written. */
 bool target_has_open_size(const struct target *target);
 /* Before the attributes of one are answered to GETATTR or STATX. */
