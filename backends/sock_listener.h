@@ -11,18 +11,29 @@
 #include "ipcfs/backend.h"
 
 struct listener_wish {
-    int type;         /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
+    int type;         /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM: sock_type_of() */
     unsigned backlog; /* 0: as much as net.core.somaxconn allows */
 };
+
+/* The type of that name, "stream", "seqpacket" or "dgram"; 0 for any other word. The name of a type; "" for any other. */
+int sock_type_of(const char *word, size_t length);
+const char *sock_type_name(int type);
 
 /* Once, before all others; stop closes all. 0 or −errno. */
 int listeners_start(void);
 void listeners_stop(void);
 
-/* For a directory just made; acts as the caller. 0 or −errno, and then nothing is left of it. */
+/*
+ * For a directory just made; acts as the caller. 0 or −errno, and then nothing is left of it. −EINVAL for a backlog over
+ * listener_backlog_max(), which is net.core.somaxconn. Clients see by SO_PEERCRED the directory's owner, with the daemon's pid.
+ */
+unsigned listener_backlog_max(void);
 int listener_make(const struct ipcfs_found *object, const struct listener_wish *wish);
-/* For one that is there at start, as it was kept. */
+/* For one that is there at start, as it was kept. The calling thread has the daemon's identity. On error it is there without
+ * its socket, until it is removed or restored at another start. */
 int listener_restore(const struct ipcfs_found *object);
+/* After the last was restored: what was left behind by those that are gone is removed. */
+void listeners_sweep(void);
 /* It was removed: what waits by it ends with −EIDRM. What is connected stays so. Unknown ids are ignored. */
 void listener_remove(struct ipcfs_objid id);
 /* Owner or mode of the directory has changed. */

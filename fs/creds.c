@@ -51,6 +51,16 @@ int identity_of_thread(struct ipcfs_identity **out)
     }
 }
 
+int identity_of_owner(uid_t uid, gid_t gid, struct ipcfs_identity **out)
+{
+    struct ipcfs_identity *identity = malloc(sizeof *identity);
+    if (!identity)
+        return -ENOMEM;
+    *identity = (struct ipcfs_identity){.uid = uid, .gid = gid};
+    *out = identity;
+    return 0;
+}
+
 void identity_free(struct ipcfs_identity *identity)
 {
     free(identity);
@@ -211,8 +221,16 @@ static void put_back(const struct ipcfs_identity *to)
     log_error("a thread cannot take its identity back: %s", strerror(-error));
 }
 
+static _Thread_local pid_t caller_pid;
+
+pid_t identity_caller_pid(void)
+{
+    return caller_pid;
+}
+
 void acting_end(struct acting *acting)
 {
+    caller_pid = 0;
     if (!acting->active)
         return;
     int saved = errno;
@@ -234,9 +252,9 @@ static int put_on(struct acting *acting, const struct caller *caller, int count,
     return error == -EINVAL ? -EPERM : error; /* an id that has no meaning in the daemon's user namespace */
 }
 
-int acting_begin(struct acting *acting, const struct caller *caller)
+/* Takes on the ids and groups, where they are not the daemon's anyway. */
+static int begin(struct acting *acting, const struct caller *caller)
 {
-    *acting = (struct acting){0};
     if (caller->uid == (uid_t)-1 || caller->gid == (gid_t)-1)
         return -EPERM; /* no identity: setresuid(2) would take it for "leave it as it is" */
     if (caller->uid == own->uid && (caller->gid == own->gid || own->uid != 0))
@@ -256,6 +274,15 @@ int acting_begin(struct acting *acting, const struct caller *caller)
     if (again < 0 || again > count)
         return -EAGAIN;
     return put_on(acting, caller, again, many);
+}
+
+int acting_begin(struct acting *acting, const struct caller *caller)
+{
+    *acting = (struct acting){0};
+    int error = begin(acting, caller);
+    if (!error)
+        caller_pid = caller->pid;
+    return error;
 }
 
 /* ---- within a call ---- */

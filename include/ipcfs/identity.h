@@ -11,11 +11,14 @@
 #define IPCFS_IDENTITY_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct ipcfs_identity;
 
 /* The calling thread's, as it is now. 0 or −ENOMEM. Owned: identity_free(), which takes NULL. */
 int identity_of_thread(struct ipcfs_identity **out);
+/* The owner's of something, who is not there himself: without supplementary groups. The same. */
+int identity_of_owner(uid_t uid, gid_t gid, struct ipcfs_identity **out);
 void identity_free(struct ipcfs_identity *identity);
 
 struct identity_change {
@@ -27,5 +30,9 @@ int identity_put_on(struct identity_change *change, const struct ipcfs_identity 
 /* Puts the one before back on. Harmless when nothing is put on. */
 void identity_put_back(struct identity_change *change);
 #define AUTO_IDENTITY __attribute__((cleanup(identity_put_back))) struct identity_change
+
+/* The thread id of the caller whose request the calling thread acts for, to be shown: it authorises nothing. 0 where he is
+ * out of sight, and in threads that act for nobody. */
+pid_t identity_caller_pid(void);
 
 #endif
