@@ -168,8 +168,9 @@ void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const s
         return;
     }
     const struct ipcfs_verb *verb = control_verb_of(kin);
+    bool is_link = verb->type == IPCFS_VERB_LINK;
     out->stx_blksize = block_size(verb);
-    out->stx_mode = (uint16_t)(S_IFREG | granted(verb, object->stx_mode));
+    out->stx_mode = (uint16_t)(is_link ? S_IFLNK | verb->mode : S_IFREG | granted(verb, object->stx_mode));
 }
 
 static bool same_directory(const struct ipcfs_directory *a, const struct ipcfs_directory *b)
