@@ -28,7 +28,8 @@ void wait_engine_wake(struct wait_engine *engine)
 int wait_arm_descriptor(struct wait_engine *engine, uint64_t id, int *own, int fd, short events)
 {
     struct epoll_event event = {.events = EPOLLONESHOT, .data.u64 = id};
-    event.events |= (events & POLLIN ? EPOLLIN : 0U) | (events & POLLOUT ? EPOLLOUT : 0U);
+    event.events |= (events & POLLIN ? EPOLLIN : 0U) | (events & POLLOUT ? EPOLLOUT : 0U) |
+                    (events & POLLRDHUP ? EPOLLRDHUP : 0U);
     bool known = *own >= 0;
     if (!known)
         *own = fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -8,24 +8,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* An OPEN that waits; gives its number. */
-static uint64_t open_later(uint64_t node, int flags)
-{
-    begin(FUSE_OPEN, node);
-    add_open(flags);
-    return ask_later();
-}
-
-/* The late reply to one. */
-static struct open_file opened(uint64_t unique, uint64_t node)
-{
-    struct fuse_open_out out;
-    int error = late_answer(unique, &out, sizeof out);
-    if (error)
-        fail_msg("an open that waited: %s", strerror(-error));
-    return (struct open_file){.node = node, .handle = out.fh, .flags = out.open_flags};
-}
-
 /* ---- holds ---- */
 
 static void test_hold(void **state)
