@@ -31,7 +31,8 @@ static void check_fields(const struct ipcfs_field *fields)
 /* What each type needs, and a right for what each does. */
 static void check_verb(const struct ipcfs_verb *verb)
 {
-    bool opens = verb->type == IPCFS_VERB_FILE || verb->type == IPCFS_VERB_HOLD;
+    bool opens =
+        verb->type == IPCFS_VERB_FILE || verb->type == IPCFS_VERB_HOLD || verb->type == IPCFS_VERB_CONNECTION;
     bool is_text = verb->type == IPCFS_VERB_TEXT;
     assert_true(opens ? verb->open != NULL : !verb->open || (is_text && verb->write));
     assert_int_equal(verb->type == IPCFS_VERB_LINK, verb->link != NULL);
@@ -123,7 +124,7 @@ static void test_create(void **state)
         struct ipcfs_found found = find_object("a");
         assert_true(object.made);
         assert_int_equal(object.found.stat.stx_mode & 07777, shown_mode(modes[i]));
-        assert_int_equal(S_ISDIR(object.found.stat.stx_mode), ipcfs_is_directory(kind));
+        assert_int_equal(object.found.stat.stx_mode & S_IFMT, traits->type ? traits->type : S_IFREG);
         assert_int_equal(object.found.stat.stx_nlink, 1);
         assert_int_equal(object.found.stat.stx_size, 0);
         assert_true(ipcfs_same_object(found.id, object.found.id));

@@ -14,18 +14,41 @@ const struct ipcfs_backend *kind;
 const struct traits *traits;
 const struct caller self;
 
+static mode_t type(void)
+{
+    return traits->type ? traits->type : S_IFREG;
+}
+
+bool are_directories(void)
+{
+    return S_ISDIR(type());
+}
+
+/* The file in an object that its open() takes; NULL: there is none. */
+static const struct ipcfs_verb *holding_file(void)
+{
+    for (const struct ipcfs_verb *verb = kind->files; verb->name; verb++)
+        if (verb->type == IPCFS_VERB_HOLD)
+            return verb;
+    return NULL;
+}
+
+bool are_opened(void)
+{
+    return S_ISREG(type()) || (are_directories() && holding_file());
+}
+
 int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out)
 {
-    const struct ipcfs_wish wish = {
-        .directory = 0,
-        .name = name,
-        .type = traits->type ? traits->type : S_IFREG,
-        .flags = flags | O_CREAT,
-        .mode = mode,
-        .caller = &self};
+    const struct ipcfs_wish wish = {.directory = 0,
+                                    .name = name,
+                                    .type = type(),
+                                    .flags = flags | O_CREAT,
+                                    .mode = mode,
+                                    .caller = &self};
     int error = kind->create(&wish, out);
     if (!error)
-        assert_true(out->hold && (out->file || !ipcfs_makes(kind, S_IFREG)));
+        assert_true(out->hold && (out->file != NULL) == S_ISREG(type()));
     return error;
 }
 
@@ -74,10 +97,8 @@ struct statx stat_object(const struct ipcfs_ref *ref)
 
 int try_open(const struct ipcfs_ref *ref, int flags, struct ipcfs_file **out)
 {
-    for (const struct ipcfs_verb *verb = kind->files; verb->name; verb++)
-        if (verb->type == IPCFS_VERB_HOLD)
-            return verb->open(ref, 0, flags, out);
-    return kind->open(ref, flags, out);
+    const struct ipcfs_verb *verb = are_directories() ? holding_file() : NULL;
+    return verb ? verb->open(ref, 0, flags, out) : kind->open(ref, flags, out);
 }
 
 struct ipcfs_file *open_object(const struct ipcfs_ref *ref, int flags)
@@ -157,7 +178,7 @@ size_t longest_name(void)
 mode_t shown_mode(mode_t given)
 {
     mode_t bits = given & 0666;
-    return ipcfs_is_directory(kind) ? bits | (bits >> 1 & 0111) | (bits >> 2 & 0111) : given;
+    return are_directories() ? bits | (bits >> 1 & 0111) | (bits >> 2 & 0111) : given;
 }
 
 struct ipcfs_ref ref_by_name(const struct ipcfs_found *found, const char *name)

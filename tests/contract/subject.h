@@ -18,7 +18,9 @@
 /* What the native objects of a kind can do; the rest must be refused. */
 struct traits {
     const char *kind;
-    mode_t type; /* what objects the common suites make: S_IFDIR …; 0: S_IFREG */
+    const char *what; /* for a kind whose objects are of several types: which these are */
+    mode_t type;      /* what objects the common suites make: S_IFDIR …; 0: S_IFREG */
+    const char *path; /* the directory in which each is a file of its name, natively; NULL: it is not so */
     bool renames;
     bool links;
     bool bytes;         /* seekable content of any length, as in a regular file */
@@ -31,6 +33,10 @@ struct traits {
 extern const struct ipcfs_backend *kind;
 extern const struct traits *traits;
 extern const struct caller self; /* root */
+
+/* Whether the objects are directories; and whether they, or a file in them, are opened by the kind. */
+bool are_directories(void);
+bool are_opened(void);
 
 /* 0 or −errno of create(). */
 int try_create(const char *name, int flags, mode_t mode, struct ipcfs_created *out);
