@@ -23,19 +23,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOCK_NODES "/run/ipcfs/mnt/nodes/sock" /* of "/mnt": see main() */
+#define NODES "/run/ipcfs/mnt/nodes/" /* of "/mnt": see main() */
 
 static const struct traits all_traits[] = {
-    {.kind = "shm", .path = "/dev/shm", .renames = true, .links = true, .bytes = true},
+    {.kind = "shm", .path = "/dev/shm", .renames = true, .links = true, .bytes = true, .hides_sem = true},
     {.kind = "mq", .messages = true, .whole_seconds = true},
     {.kind = "sem", .type = S_IFDIR, .name_max = NAME_MAX - 4},
     {.kind = "sysv/msg", .messages = true, .numbers = true},
     {.kind = "sysv/sem", .type = S_IFDIR, .numbers = true},
     {.kind = "sysv/shm", .numbers = true},
-    {.kind = "pipe", .type = S_IFIFO, .renames = true, .links = true},
-    {.kind = "sock", .what = "files", .path = SOCK_NODES, .renames = true, .links = true, .bytes = true},
-    {.kind = "sock", .what = "sockets", .type = S_IFSOCK, .renames = true, .links = true},
-    {.kind = "sock", .what = "directories", .type = S_IFDIR},
+    {.kind = "pipe", .type = S_IFIFO, .path = NODES "pipe", .renames = true, .links = true},
+    {.kind = "sock", .what = "files", .path = NODES "sock", .renames = true, .links = true, .bytes = true},
+    {.kind = "sock",
+     .what = "sockets",
+     .type = S_IFSOCK,
+     .path = NODES "sock",
+     .renames = true,
+     .links = true},
+    {.kind = "sock", .what = "directories", .type = S_IFDIR, .path = NODES "sock"},
 };
 
 static const struct suite *const suites[] = {
@@ -45,7 +50,10 @@ static const struct suite *const suites[] = {
     &messages_suite,
     &lists_suite,
     &failures_suite,
+    &planted_suite,
     &shm_suite,
+    &pipe_suite,
+    &sock_suite,
     &mq_suite,
     &sysv_msg_suite,
     &sysv_msg_data_suite,
@@ -76,7 +84,7 @@ static bool is_for_this_kind(const struct suite *suite, bool first)
     if (suite->only_kind)
         return first && strcmp(suite->only_kind, kind->kind) == 0;
     return (!suite->only_bytes || traits->bytes) && (!suite->only_messages || traits->messages) &&
-           !traits->numbers;
+           (!suite->only_nodes || traits->path) && !traits->numbers;
 }
 
 static int run_suites(bool first)

@@ -23,6 +23,7 @@ struct traits {
     const char *path; /* the directory in which each is a file of its name, natively; NULL: it is not so */
     bool renames;
     bool links;
+    bool hides_sem;     /* "sem.*" are not the kind's names */
     bool bytes;         /* seekable content of any length, as in a regular file */
     bool messages;      /* one write, one message; the rest of what a regular file can do is refused */
     bool whole_seconds; /* times are kept in seconds */
@@ -91,6 +92,7 @@ struct suite {
     const char *only_kind; /* NULL: for every kind */
     bool only_bytes;       /* for kinds with that trait */
     bool only_messages;
+    bool only_nodes; /* for kinds whose objects are files of their names, natively */
 };
 extern const struct suite names_suite;
 extern const struct suite changes_suite;
@@ -99,7 +101,10 @@ extern const struct suite lists_suite;
 extern const struct suite failures_suite;
 extern const struct suite messages_suite;
 extern const struct suite locks_suite;
+extern const struct suite planted_suite;
 extern const struct suite shm_suite;
+extern const struct suite pipe_suite;
+extern const struct suite sock_suite;
 extern const struct suite mq_suite;
 extern const struct suite sysv_msg_suite;
 extern const struct suite sysv_msg_data_suite;
