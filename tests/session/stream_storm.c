@@ -189,7 +189,7 @@ static void send_one(void)
         send_read();
     else if (what < 15)
         send_poll();
-    else if (what < 18)
+    else if (what < 17)
         send_release();
     else
         send_interrupt(kernel.under_way[below(OUTSTANDING)].unique);
@@ -282,7 +282,7 @@ static void test_storm(void **state)
     wire.peer = -1;
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(result, 0);
-    if (kernel.answered < REQUESTS / 2 || kernel.interrupted < 10 || kernel.carried < 100)
+    if (kernel.answered < REQUESTS / 2 || !kernel.interrupted || kernel.carried < 20)
         fail_msg("%u were answered, %u interrupted, %u carried something", kernel.answered,
                  kernel.interrupted, kernel.carried);
 }

@@ -14,6 +14,7 @@
 static const struct ipcfs_field options[] = {
     {"maxmsg", IPCFS_UNSIGNED, "", "most messages"},
     {"msgsize", IPCFS_UNSIGNED, "bytes", "longest message"},
+    {"type", IPCFS_STRING, "", "a word"},
     {0},
 };
 static const char *const directories[] = {"q/by-id", "q/by-key", NULL};
@@ -21,7 +22,7 @@ static const char *const directories[] = {"q/by-id", "q/by-key", NULL};
 static struct {
     int error;          /* what create() answers */
     const char *reason; /* and says */
-    char asked[512];    /* "DIRECTORY NAME MODE maxmsg msgsize" */
+    char asked[512];    /* "DIRECTORY NAME MODE maxmsg msgsize", and the type where one is given */
     uid_t uid;
     int holds, files; /* not given back */
 } native;
@@ -59,6 +60,8 @@ static int create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
     (void)snprintf(native.asked, sizeof native.asked, "%u %s %04o", wish->directory, wish->name, wish->mode);
     for (int i = 0; i < 2; i++)
         write_value(native.asked + strlen(native.asked), &wish->options[i]);
+    if (wish->options[2].known)
+        (void)sprintf(native.asked + strlen(native.asked), " \"%.100s\"", wish->options[2].string);
     if (native.reason)
         text_string(wish->reason, native.reason);
     if (native.error)
@@ -110,6 +113,9 @@ static const struct {
     {"jobs maxmsg=18446744073709551615 msgsize=18014398509481983K",
      "1 jobs 0600 18446744073709551615 18446744073709550592"},
     {"a\\040b\\134\\012", "1 a b\\\n 0600 - -"},
+    {"jobs type=dgram", "1 jobs 0600 - - \"dgram\""},
+    {"jobs type= maxmsg=1", "1 jobs 0600 1 - \"\""},
+    {"jobs type=a=\\040\001\377 mode=0660", "1 jobs 0660 - - \"a=\\040\001\377\""},
     {"\\057tmp", NULL},
     {"a=b", "1 a=b 0600 - -"},
     {"mode=0660", "1 mode=0660 0600 - -"},
@@ -145,10 +151,10 @@ static const struct {
     {"a\\000", "a\\134000: a backslash in a name is \\134"},
     {"a\\400", "a\\134400: a backslash in a name is \\134"},
     {"a\\12", "a\\13412: a backslash in a name is \\134"},
-    {"a foo=1", "foo=1: no such option (maxmsg msgsize mode)"},
-    {"a =1", "=1: no such option (maxmsg msgsize mode)"},
-    {"a max=1", "max=1: no such option (maxmsg msgsize mode)"},
-    {"a maxmsgs=1", "maxmsgs=1: no such option (maxmsg msgsize mode)"},
+    {"a foo=1", "foo=1: no such option (maxmsg msgsize type mode)"},
+    {"a =1", "=1: no such option (maxmsg msgsize type mode)"},
+    {"a max=1", "max=1: no such option (maxmsg msgsize type mode)"},
+    {"a maxmsgs=1", "maxmsgs=1: no such option (maxmsg msgsize type mode)"},
     {"a maxmsg", "maxmsg: not of the form option=value"},
     {"a b", "b: not of the form option=value"},
     {"a maxmsg=abc", "maxmsg=abc: not a number"},
@@ -164,6 +170,8 @@ static const struct {
     {"a maxmsg=18014398509481984K", "maxmsg=18014398509481984K: too large a number"},
     {"a maxmsg=17179869184G", "maxmsg=17179869184G: too large a number"},
     {"a maxmsg=1 maxmsg=1", "maxmsg=1: given twice"},
+    {"a type=x type=x", "type=x: given twice"},
+    {"a type", "type: not of the form option=value"},
     {"a mode=0 mode=0", "mode=0: given twice"},
     {"a mode=", "mode=: not an octal number up to 0777"},
     {"a mode=8", "mode=8: not an octal number up to 0777"},

@@ -7,6 +7,7 @@
 #include "hash.h"
 #include "logged.h"
 #include "node.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -439,6 +440,44 @@ static void test_backing_ids(void **state)
     assert_int_equal(node_backing_put(&use), 7);
 }
 
+/* ---- streams ---- */
+
+static void test_streams(void **state)
+{
+    struct node_table *table = &((struct fixture *)*state)->table;
+    enum { BOTH = STREAM_READS | STREAM_WRITES };
+    struct stream one = {0};
+    struct stream second = {0};
+    struct node_kin a = object(7, 1);
+    struct node_kin b = object(8, 1);
+    AUTO_NODE_USE use;
+    AUTO_NODE_USE other;
+    assert_int_equal(node_use(table, lookup(table, &a, "a"), &use), 0);
+    assert_int_equal(node_use(table, lookup(table, &b, "b"), &other), 0);
+    assert_null(node_stream_get(&use, BOTH));
+    assert_ptr_equal(node_stream_set(&use, &one, BOTH), &one);
+    assert_ptr_equal(node_stream_get(&use, STREAM_READS), &one);
+    assert_ptr_equal(node_stream_set(&use, &second, STREAM_WRITES), &one); /* came second */
+    assert_ptr_equal(node_stream_get(&use, 0), &one);
+    assert_true(one.handles == 4 && one.reading == 2 && one.writing == 2 && second.handles == 0);
+    assert_null(node_stream_get(&other, BOTH));
+    assert_int_equal(node_stream_leave(&use, BOTH), 0);
+    assert_false(node_stream_put(&use));
+    assert_int_equal(node_stream_leave(&use, STREAM_WRITES), STREAM_WRITES);
+    assert_false(node_stream_put(&use));
+    assert_int_equal(node_stream_leave(&use, 0), 0);
+    assert_false(node_stream_put(&use));
+    assert_int_equal(node_stream_leave(&use, STREAM_READS), 0); /* the last: it is all over */
+    assert_true(node_stream_put(&use));
+    assert_null(node_stream_get(&use, BOTH));
+    assert_ptr_equal(node_stream_set(&use, &second, STREAM_READS), &second);
+    assert_ptr_equal(node_stream_get(&use, 0), &second);
+    assert_int_equal(node_stream_leave(&use, STREAM_READS), STREAM_READS);
+    assert_false(node_stream_put(&use));
+    assert_int_equal(node_stream_leave(&use, 0), 0);
+    assert_true(node_stream_put(&use));
+}
+
 /* ---- out of memory ---- */
 
 static void test_out_of_memory(void **state)
@@ -685,6 +724,7 @@ int main(void)
         TEST(test_second_hold_is_released),
         TEST(test_use_moves),
         TEST(test_backing_ids),
+        TEST(test_streams),
         TEST(test_out_of_memory),
         TEST(test_out_of_memory_in_a_full_table),
         TEST(test_out_of_memory_for_a_name),
