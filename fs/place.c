@@ -62,8 +62,8 @@ static int escape_path(const char *path, char *out, size_t room)
 
 /* ---- directories ---- */
 
-/* An own directory of that mode, of this daemon's user: what somebody else planted there is refused. */
-static int open_directory(int parent, const char *path, mode_t mode)
+/* A directory of this daemon's user, made with that mode where it is missing: what somebody else planted there is refused. */
+static int open_own(int parent, const char *path, mode_t mode)
 {
     if (mkdirat(parent, path, mode) < 0 && errno != EEXIST)
         return -errno;
@@ -71,11 +71,16 @@ static int open_directory(int parent, const char *path, mode_t mode)
     struct stat stat;
     if (fd < 0 || fstat(fd, &stat) < 0)
         return -errno;
-    if (stat.st_uid != geteuid())
-        return -EPERM;
-    if ((stat.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
-        return -errno;
-    return TAKE_FD(fd);
+    return stat.st_uid == geteuid() ? TAKE_FD(fd) : -EPERM;
+}
+
+/* One of that mode, whatever it has become meanwhile. */
+static int open_directory(int parent, const char *path, mode_t mode)
+{
+    AUTO_FD fd = open_own(parent, path, mode);
+    if (fd < 0)
+        return fd;
+    return fchmod(fd, mode) < 0 ? -errno : TAKE_FD(fd);
 }
 
 static int open_runtime(const char *base, const char *mountpoint)
@@ -91,7 +96,8 @@ static int open_runtime(const char *base, const char *mountpoint)
         return error;
     if (snprintf(place.path, sizeof place.path, "%s/%s", base, name) >= (int)sizeof place.path)
         return -ENAMETOOLONG;
-    AUTO_FD parent = open_directory(AT_FDCWD, base, 0711);
+    /* It may be any directory, /run itself: one that is there keeps its mode. */
+    AUTO_FD parent = open_own(AT_FDCWD, base, 0711);
     if (parent < 0)
         return parent;
     AUTO_FD fd = open_directory(parent, name, 0711);

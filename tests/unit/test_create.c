@@ -245,13 +245,58 @@ static void test_out_of_memory(void **state)
     }
 }
 
+/* ---- options that are words ---- */
+
+static const struct ipcfs_field word_options[] = {
+    {"order", IPCFS_STRING, "", "how they are served"},
+    {"maxmsg", IPCFS_UNSIGNED, "", "most messages"},
+    {0},
+};
+
+static int create_in_order(const struct ipcfs_wish *wish, struct ipcfs_created *out)
+{
+    (void)out;
+    const struct ipcfs_value *order = &wish->options[0];
+    (void)snprintf(native.asked, sizeof native.asked, "%s %s", wish->name,
+                   order->known ? order->string : "-");
+    write_value(native.asked + strlen(native.asked), &wish->options[1]);
+    return native.error;
+}
+
+/* What they mean is the kind's to say. */
+static void test_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *asked;
+    } lines[] = {
+        {"a", "a - -"},
+        {"a order=fifo", "a fifo -"},
+        {"a maxmsg=3 order=5", "a 5 3"},
+        {"a order= maxmsg=1", "a  1"},
+        {"a order=a=b\\040", "a a=b\\040 -"},
+    };
+    kind.options = word_options;
+    kind.create = create_in_order;
+    native.error = -EBUSY; /* there is nothing to give back then */
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+        AUTO_TEXT answer = {0};
+        assert_int_equal(write_create(lines[i].line, &answer), -EBUSY);
+        assert_string_equal(native.asked, lines[i].asked);
+    }
+    must_refuse("a order=x order=x", -EINVAL, "order=x: given twice");
+    must_refuse("a order", -EINVAL, "order: not of the form option=value");
+    must_refuse("a orders=x", -EINVAL, "orders=x: no such option (order maxmsg mode)");
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_good_lines),      TEST(test_bad_lines),     TEST(test_long_names),
-        TEST(test_native_refusals), TEST(test_out_of_memory),
+        TEST(test_native_refusals), TEST(test_out_of_memory), TEST(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

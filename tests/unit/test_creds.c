@@ -4,8 +4,10 @@
  * exit status; the identities are numbers that need no entry in /etc/passwd.
  */
 #include "cmocka_api.h"
+#include "failing.h"
 
 #include "creds.h"
+#include "ipcfs/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -391,6 +393,159 @@ static void test_without_the_right(void **state)
     in_child(act_without_the_right);
 }
 
+/* ---- identities within a call ---- */
+
+/* Puts the calling thread into a caller's identity with `count` groups, keeps it, and is itself again. */
+static struct ipcfs_identity *keep_identity(int count)
+{
+    pid_t pid = start_caller(USER, GROUP, count);
+    struct caller caller = {.uid = USER, .gid = GROUP, .pid = pid};
+    struct acting acting;
+    struct ipcfs_identity *kept = NULL;
+    MUST(acting_begin(&acting, &caller) == 0);
+    MUST(identity_of_thread(&kept) == 0);
+    acting_end(&acting);
+    end_caller(pid);
+    return kept;
+}
+
+static void must_be_caller(int count)
+{
+    static gid_t groups[GROUPS_MAX];
+    MUST(thread_uid() == USER && thread_gid() == GROUP && thread_groups(groups) == count);
+    for (int i = 0; i < count; i++)
+        MUST(groups[i] == (gid_t)(EXTRA + i));
+}
+
+/* The daemon itself for a while, in the middle of acting for somebody. */
+static void be_oneself(int count)
+{
+    const gid_t own[] = {3, 5, 8};
+    char path[] = "/tmp/ipcfs-creds-XXXXXX";
+    MUST(setgroups(3, own) == 0 && creds_init() == 0);
+    enter_scratch_directory(path);
+    MUST(mkdir("mine", 0700) == 0);
+    pid_t pid = start_caller(USER, GROUP, count);
+    struct caller caller = {.uid = USER, .gid = GROUP, .pid = pid};
+    struct acting acting;
+    struct identity_change change;
+    MUST(acting_begin(&acting, &caller) == 0);
+    MUST(!can_read("mine"));
+    MUST(identity_put_on(&change, NULL) == 0);
+    must_be_own_again(own, 3);
+    MUST(can_read("mine")); /* with the capabilities */
+    errno = EDOM;
+    identity_put_back(&change);
+    MUST(errno == EDOM && !change.before);
+    must_be_caller(count);
+    MUST(!can_read("mine"));
+    identity_put_back(&change);
+    must_be_caller(count);
+    acting_end(&acting);
+    must_be_own_again(own, 3);
+    end_caller(pid);
+    MUST(rmdir("mine") == 0);
+    leave_scratch_directory(path);
+}
+
+static void be_oneself_between(void)
+{
+    be_oneself(0);
+    be_oneself(2);
+    be_oneself(GROUPS_MAX);
+}
+
+static void *act_with_kept(void *kept)
+{
+    struct identity_change change;
+    struct identity_change inner;
+    MUST(identity_put_on(&change, kept) == 0);
+    must_be_caller(2);
+    uid_t ids[3];
+    MUST(syscall(SYS_getresuid, &ids[0], &ids[1], &ids[2]) == 0 && ids[0] == 0 && ids[2] == 0);
+    MUST(chown("/", 0, 0) < 0 && errno == EPERM);
+    MUST(identity_put_on(&inner, NULL) == 0);
+    MUST(thread_uid() == 0 && thread_gid() == 0);
+    identity_put_back(&inner);
+    must_be_caller(2);
+    identity_put_back(&change);
+    MUST(thread_uid() == 0);
+    return NULL;
+}
+
+/* What was kept is good in another thread, when its owner has ended; and no other thread is touched. */
+static void act_later(void)
+{
+    const gid_t own = 3;
+    pthread_t thread;
+    MUST(setgroups(1, &own) == 0 && creds_init() == 0);
+    struct ipcfs_identity *kept = keep_identity(2);
+    for (int i = 0; i < 100; i++) {
+        MUST(pthread_create(&thread, NULL, act_with_kept, kept) == 0);
+        must_be_own_again(&own, 1);
+        MUST(pthread_join(thread, NULL) == 0);
+        must_be_own_again(&own, 1);
+    }
+    identity_free(kept);
+    identity_free(NULL);
+}
+
+static void keep_many_groups(void)
+{
+    struct identity_change change;
+    MUST(creds_init() == 0);
+    struct ipcfs_identity *kept = keep_identity(GROUPS_MAX);
+    MUST(identity_put_on(&change, kept) == 0);
+    must_be_caller(GROUPS_MAX);
+    identity_put_back(&change);
+    identity_free(kept);
+}
+
+/* Of a daemon that is not root there is one identity only. */
+static void have_one_identity(void)
+{
+    struct identity_change change;
+    MUST(setgroups(0, NULL) == 0 && setresgid(GROUP, GROUP, GROUP) == 0 && setresuid(USER, USER, USER) == 0);
+    MUST(creds_init() == 0);
+    struct ipcfs_identity *kept = NULL;
+    MUST(identity_of_thread(&kept) == 0);
+    MUST(identity_put_on(&change, kept) == 0 && !change.before);
+    MUST(identity_put_on(&change, NULL) == 0 && !change.before);
+    identity_put_back(&change);
+    MUST(thread_uid() == USER && thread_gid() == GROUP);
+    identity_free(kept);
+}
+
+static void run_out_of_memory(void)
+{
+    struct identity_change change;
+    struct ipcfs_identity *kept = NULL;
+    struct caller caller = {.uid = USER, .gid = GROUP};
+    struct acting acting;
+    MUST(creds_init() == 0);
+    long before = failing_live();
+    MUST(acting_begin(&acting, &caller) == 0);
+    failing_arm(1);
+    MUST(identity_of_thread(&kept) == -ENOMEM && !kept);
+    failing_arm(1);
+    MUST(identity_put_on(&change, NULL) == -ENOMEM && !change.before);
+    MUST(failing_disarm());
+    must_be_caller(0);
+    identity_put_back(&change);
+    acting_end(&acting);
+    MUST(failing_live() == before);
+}
+
+static void test_identities(void **state)
+{
+    (void)state;
+    in_child(be_oneself_between);
+    in_child(act_later);
+    in_child(keep_many_groups);
+    in_child(have_one_identity);
+    in_child(run_out_of_memory);
+}
+
 /* ---- threads ---- */
 
 static atomic_bool stop_watching;
@@ -461,17 +616,12 @@ static void test_threads_do_not_affect_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_own_groups),
-        cmocka_unit_test(test_not_that_caller),
-        cmocka_unit_test(test_groups_of_others),
-        cmocka_unit_test(test_effective_ids_count),
-        cmocka_unit_test(test_acting),
-        cmocka_unit_test(test_used_pid),
-        cmocka_unit_test(test_real_ids_stay),
-        cmocka_unit_test(test_oneself),
-        cmocka_unit_test(test_no_one),
-        cmocka_unit_test(test_without_the_right),
-        cmocka_unit_test(test_threads_do_not_affect_each_other),
+        cmocka_unit_test(test_own_groups),       cmocka_unit_test(test_not_that_caller),
+        cmocka_unit_test(test_groups_of_others), cmocka_unit_test(test_effective_ids_count),
+        cmocka_unit_test(test_acting),           cmocka_unit_test(test_used_pid),
+        cmocka_unit_test(test_real_ids_stay),    cmocka_unit_test(test_oneself),
+        cmocka_unit_test(test_no_one),           cmocka_unit_test(test_without_the_right),
+        cmocka_unit_test(test_identities),       cmocka_unit_test(test_threads_do_not_affect_each_other),
     };
     return cmocka_run_group_tests(tests, need_root, NULL);
 }
