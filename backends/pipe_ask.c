@@ -114,7 +114,10 @@ static int ask_one(struct pipe_question *question)
     if (error)
         return error;
     question->acted = true;
-    return question->act(fd, question);
+    error = question->act(fd, question);
+    if (error)
+        text_reset(&question->content);
+    return error;
 }
 
 /* ---- the thread, and who waits for it ---- */

@@ -49,7 +49,7 @@ struct pipe_question {
     uint64_t queued;   /* bytes */
     mode_t mode;
     uid_t uid;
-    struct text content; /* owned by whoever has the question */
+    struct text content; /* owned by whoever has the question; on error there is none */
 };
 
 /*

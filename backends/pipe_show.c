@@ -62,8 +62,8 @@ static int find_ends(uint64_t number, struct pipe_ends *out)
 }
 
 /*
- * Asks by the best of the descriptors and, where that is gone, by the next; those that are gone are taken out. −ENXIO where
- * none is left.
+ * Asks by the best of the descriptors and, where that is gone, by the next; those that are gone are taken out. −ESRCH where
+ * none is left: there is no pipe.
  */
 static int ask_any(struct pipe_ends *ends, pipe_act *act, uint64_t capacity, struct pipe_question *out)
 {
@@ -78,7 +78,7 @@ static int ask_any(struct pipe_ends *ends, pipe_act *act, uint64_t capacity, str
             return out->error;
         ends->rows[best] = ends->rows[--ends->count];
     }
-    return -ENXIO;
+    return -ESRCH;
 }
 
 /* As the daemon. */
@@ -107,6 +107,7 @@ enum {
     FIELD_CTIME,
     FIELD_BTIME,
     FIELD_HOLDER,
+    FIELDS,
 };
 _Static_assert(FIELD_BTIME - FIELD_MODE == TMPFS_BTIME, "in the order of tmpfs_show_attributes()");
 
@@ -179,6 +180,8 @@ int pipe_show_state(const struct ipcfs_ref *ref, const struct statx *stat, struc
     size_t readers = 0;
     size_t writers = 0;
     AUTO_PIPE_ENDS ends = {0};
+    for (int i = 0; i < FIELDS; i++)
+        values[i] = (struct ipcfs_value){.known = false};
     values[FIELD_NAME] = ipcfs_string(ref->name);
     tmpfs_show_attributes(stat, values + FIELD_MODE);
     int error = check_any_right(ref, &inode);
@@ -259,6 +262,7 @@ int pipe_show_limits(struct ipcfs_value *values)
 
 /* ---- capacity ---- */
 
+/* Nothing, where there is no pipe. */
 static int capacity_read(const struct ipcfs_ref *ref, int64_t number, struct text *out)
 {
     (void)number;
@@ -271,7 +275,7 @@ static int capacity_read(const struct ipcfs_ref *ref, int64_t number, struct tex
     if (!error)
         error = ask_as_daemon(&ends, pipe_look, &question);
     if (error)
-        return error;
+        return error == -ESRCH ? 0 : error;
     text_printf(out, "%" PRIu64 "\n", question.capacity);
     return text_error(out);
 }
@@ -317,6 +321,8 @@ static int capacity_write(const struct ipcfs_ref *ref, int64_t number, const str
         return error;
     struct pipe_question question = {0};
     error = ask_any(&ends, pipe_resize, capacity, &question);
+    if (error == -ESRCH)
+        error = -ENXIO;
     if (error)
         explain_refusal(error, capacity, &question, written->reason);
     return error;
@@ -324,14 +330,7 @@ static int capacity_write(const struct ipcfs_ref *ref, int64_t number, const str
 
 /* ---- peek ---- */
 
-/* Where nobody reads, what waits cannot be copied (tee(2) wants a descriptor that does), but it can be counted. */
-static int refuse_unread(struct pipe_ends *ends)
-{
-    struct pipe_question question;
-    int error = ask_as_daemon(ends, pipe_look, &question);
-    return error || !question.queued ? error : -ENXIO;
-}
-
+/* Nothing, where there is no pipe. tee(2) wants a descriptor that reads; where there is none, what waits can be counted. */
 static int peek_read(const struct ipcfs_ref *ref, int64_t number, struct text *out)
 {
     (void)number;
@@ -341,14 +340,16 @@ static int peek_read(const struct ipcfs_ref *ref, int64_t number, struct text *o
     int error = check_right(ref, R_OK, &inode);
     if (!error)
         error = find_ends(inode, &ends);
-    if (error || !ends.count)
-        return error; /* there is no pipe: nothing waits */
-    error = ask_as_daemon(&ends, pipe_copy, &question);
-    if (error == -EBADF)
-        error = refuse_unread(&ends);
+    if (!error)
+        error = ask_as_daemon(&ends, pipe_copy, &question);
+    bool unread = error == -EBADF;
+    if (unread)
+        error = ask_as_daemon(&ends, pipe_look, &question);
+    if (error)
+        return error == -ESRCH ? 0 : error;
     text_bytes(out, question.content.data, question.content.length);
     text_reset(&question.content);
-    return error ? error : text_error(out);
+    return unread && question.queued ? -ENXIO : text_error(out);
 }
 
 const struct ipcfs_verb pipe_verbs[] = {
@@ -356,8 +357,8 @@ const struct ipcfs_verb pipe_verbs[] = {
      .type = IPCFS_VERB_TEXT,
      .mode = 0666,
      .help =
-         "so many bytes may wait in it; to write sets it (F_SETPIPE_SZ), for the pipe that there is while "
-         "somebody has it open (ENXIO: nobody has)",
+         "so many bytes may wait in it; a write sets that (F_SETPIPE_SZ). There is a pipe only while somebody "
+         "has it open: otherwise this is empty, and a write is refused (ENXIO)",
      .read = capacity_read,
      .write = capacity_write},
     {.name = "peek",

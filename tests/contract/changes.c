@@ -60,6 +60,7 @@ static void test_any_object_of_the_name(void **state)
         struct ipcfs_found found = make_object("a");
         assert_int_equal(stat_object(&ref).stx_ino, found.stat.stx_ino);
         assert_int_equal(kind->render(&ref, values), 0);
+        ipcfs_values_release(kind->fields, values);
         remove_object("a");
     }
 }
@@ -75,6 +76,7 @@ static void must_work_by_hold(const struct ipcfs_created *object, unsigned links
     assert_int_equal(kind->change(&ref, NULL, &change_mode), 0);
     assert_int_equal(stat_object(&ref).stx_mode & 07777, shown_mode(0640));
     assert_int_equal(kind->render(&ref, values), 0);
+    ipcfs_values_release(kind->fields, values);
     struct ipcfs_file *file = NULL;
     int error = try_open(&ref, O_RDWR, &file);
     assert_int_equal(error, are_opened() ? 0 : are_directories() ? -EISDIR : -ENXIO);
@@ -349,6 +351,7 @@ static void test_render_agrees_with_stat(void **state)
     check_time(values, "mtime", &stat.stx_mtime);
     check_time(values, "ctime", &stat.stx_ctime);
     check_time(values, "btime", &stat.stx_btime);
+    ipcfs_values_release(kind->fields, values);
     let_go(&object);
 }
 
@@ -368,8 +371,10 @@ static void test_render_fills_every_field(void **state)
     fields_text(&texts[1], kind->fields, values[1]);
     assert_int_equal(texts[0].length, texts[1].length);
     assert_memory_equal(texts[0].data, texts[1].data, texts[0].length);
-    text_reset(&texts[0]);
-    text_reset(&texts[1]);
+    for (int i = 0; i < 2; i++) {
+        text_reset(&texts[i]);
+        ipcfs_values_release(kind->fields, values[i]);
+    }
 }
 
 static void test_limits(void **state)

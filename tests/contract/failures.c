@@ -114,6 +114,7 @@ static int show_and_change(void)
     struct ipcfs_ref ref = ref_by_name(&found, "there");
     if (!error)
         error = kind->render(&ref, values);
+    ipcfs_values_release(kind->fields, values);
     if (!error)
         error = kind->change(&ref, NULL, &change);
     if (!error && traits->links)

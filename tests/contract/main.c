@@ -76,6 +76,10 @@ static const struct suite *const suites[] = {
     &sysv_shm_access_suite,
     &sysv_shm_data_suite,
     &sysv_shm_pending_suite,
+    &proc_fds_suite,
+    &pipe_show_suite,
+    &pipe_survey_suite,
+    &pipe_busy_suite,
 };
 
 /* What is for one kind alone runs once, with the first that is said of it. */

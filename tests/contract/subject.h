@@ -126,5 +126,9 @@ extern const struct suite posix_sem_waits_suite;
 extern const struct suite posix_sem_cut_suite;
 extern const struct suite posix_sem_planted_suite;
 extern const struct suite posix_sem_rights_suite;
+extern const struct suite proc_fds_suite;
+extern const struct suite pipe_show_suite;
+extern const struct suite pipe_survey_suite;
+extern const struct suite pipe_busy_suite;
 
 #endif
