@@ -5,6 +5,7 @@
 #include "small_file.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/log.h"
 #include "ipcfs/number.h"
 #include "ipcfs/place.h"
 
@@ -91,7 +92,9 @@ static int move(uint64_t number, const char *from, const char *to)
 
 static void forget(uint64_t number, const char *suffix)
 {
-    (void)unlinkat(directory, name_of(number, suffix).text, 0);
+    struct name name = name_of(number, suffix);
+    if (unlinkat(directory, name.text, 0) < 0 && errno != ENOENT)
+        log_warning("%s/listen/%s is left behind: %s", place_path(), name.text, strerror(errno));
 }
 
 int sock_kept_set_aside(uint64_t number)

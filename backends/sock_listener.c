@@ -183,10 +183,11 @@ int listener_restore(const struct ipcfs_found *object)
     return error;
 }
 
+/* Without memory for an identity it is the caller's, who may not remove what is kept: the next start does. */
 void listener_remove(struct ipcfs_objid id)
 {
     AUTO_IDENTITY daemon = {0};
-    int error = identity_put_on(&daemon, NULL);
+    (void)identity_put_on(&daemon, NULL);
     lock_table();
     struct listener *listener = find(id);
     if (listener) {
@@ -195,9 +196,6 @@ void listener_remove(struct ipcfs_objid id)
     }
     unlock_table();
     end(listener);
-    if (error && listener)
-        log_warning("what is kept of listening socket %llu is left behind: %s", (unsigned long long)id.number,
-                    strerror(-error));
 }
 
 static int follow(struct listener *listener, const struct sock_owner *owner)
