@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct listener {
     LIST_ENTRY(listener) next;
@@ -24,6 +25,8 @@ struct listener {
  * the sockets are the daemon's own. Nothing else is taken under it.
  */
 enum { BUCKETS = 1024 };
+/* One user may have this part of the descriptors there may be. */
+enum { SHARE = 8 };
 static LIST_HEAD(bucket, listener) buckets[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -126,10 +129,27 @@ static struct listener *put_in(struct listener *listener)
     return old;
 }
 
+/* A socket is a descriptor of the daemon's, which others need as well: users other than root may have so many. */
+static int check_share(uid_t uid)
+{
+    const struct listener *listener = NULL;
+    struct rlimit limit;
+    rlim_t count = 0;
+    if (uid == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    for (size_t i = 0; i < BUCKETS; i++)
+        LIST_FOREACH(listener, &buckets[i], next)
+    count += listener->owner.uid == uid;
+    return count < limit.rlim_cur / SHARE ? 0 : -EDQUOT;
+}
+
 static int make(struct listener *listener, struct listener **old)
 {
     uint64_t number = listener->id.number;
-    int error = sock_kept_write(number, &listener->wish);
+    int error = check_share(listener->owner.uid);
+    if (error)
+        return error;
+    error = sock_kept_write(number, &listener->wish);
     if (!error)
         error = set_up(listener);
     if (error)

@@ -25,7 +25,8 @@ void listeners_stop(void);
 
 /*
  * For a directory just made; acts as the caller. 0 or −errno, and then nothing is left of it. −EINVAL for a backlog over
- * listener_backlog_max(), which is net.core.somaxconn. Clients see by SO_PEERCRED the directory's owner, with the daemon's pid.
+ * listener_backlog_max(), which is net.core.somaxconn; −EDQUOT where the owner, if he is not root, has so many that their sockets
+ * are an eighth of the descriptors that the daemon may have. Clients see by SO_PEERCRED the directory's owner, with the daemon's pid.
  */
 unsigned listener_backlog_max(void);
 int listener_make(const struct ipcfs_found *object, const struct listener_wish *wish);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -329,6 +330,69 @@ static void test_full_queue_of_datagrams(void **state)
     remove_listener("a");
 }
 
+/* ---- many receivers ---- */
+
+enum { DATAGRAMS = 20000 };
+
+struct receiver {
+    struct ipcfs_file *file;
+    pthread_t thread;
+    atomic_uint *received;
+    size_t cut; /* came with another length than it was sent with */
+};
+
+/* Of every one the first bytes tell its length; the room is what the file says, and may be too small by then. */
+static void *receive_all(void *argument)
+{
+    struct receiver *receiver = argument;
+    const struct sock_file_ops *ops = receiver->file->ops;
+    while (atomic_load(receiver->received) < DATAGRAMS) {
+        char buffer[2000];
+        int length = 0;
+        struct ipcfs_wait wait = {0};
+        size_t room = ops->message_room(receiver->file);
+        ssize_t count = ops->try_read(receiver->file, buffer, room, 0, 0, &wait);
+        if (count < 0)
+            continue; /* E2BIG: another one has taken the one that was looked at */
+        atomic_fetch_add(receiver->received, 1);
+        memcpy(&length, buffer, sizeof length);
+        receiver->cut += count != length;
+    }
+    return NULL;
+}
+
+static void send_all(struct ipcfs_file *sender)
+{
+    char buffer[2000] = "";
+    for (int i = 0; i < DATAGRAMS;) {
+        int length = i % 2 ? (int)sizeof length : 2000;
+        memcpy(buffer, &length, sizeof length);
+        i += write_file(sender, buffer, (size_t)length) == length;
+    }
+}
+
+static void test_receivers_take_whole_ones(void **state)
+{
+    (void)state;
+    atomic_uint received = 0;
+    struct receiver receivers[3] = {0};
+    struct ipcfs_found object = make_listener("a", SOCK_DGRAM, 0);
+    struct ipcfs_file *sender = open_part(&object, "send");
+    for (size_t i = 0; i < ARRAY_LENGTH(receivers); i++) {
+        receivers[i].file = open_part(&object, "recv");
+        receivers[i].received = &received;
+        assert_int_equal(pthread_create(&receivers[i].thread, NULL, receive_all, &receivers[i]), 0);
+    }
+    send_all(sender);
+    for (size_t i = 0; i < ARRAY_LENGTH(receivers); i++) {
+        assert_int_equal(pthread_join(receivers[i].thread, NULL), 0);
+        assert_int_equal(receivers[i].cut, 0);
+        close_file(receivers[i].file);
+    }
+    close_file(sender);
+    remove_listener("a");
+}
+
 /* ---- which file is for which type ---- */
 
 static void test_files_of_types(void **state)
@@ -361,6 +425,7 @@ const struct CMUnitTest listener_data_tests[] = {
     LISTENER_TEST(test_datagrams),
     LISTENER_TEST(test_large_datagrams),
     LISTENER_TEST(test_full_queue_of_datagrams),
+    LISTENER_TEST(test_receivers_take_whole_ones),
     LISTENER_TEST(test_files_of_types),
 };
 const size_t listener_data_count = ARRAY_LENGTH(listener_data_tests);

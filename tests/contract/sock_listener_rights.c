@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -316,7 +317,34 @@ static void test_threads_are_shown_as_processes(void **state)
     remove_listener("a");
 }
 
+enum { SHARE = 3 };
+
+/* A user may have so many, and takes none away from others. */
+static void test_shares(void **state)
+{
+    (void)state;
+    struct rlimit all;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    const struct rlimit few = {.rlim_cur = SHARE * 8, .rlim_max = all.rlim_max};
+    struct ipcfs_found objects[SHARE + 1];
+    struct ipcfs_found directory = make_directory("a", USER, GROUP, 0700);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int i = 0; i <= SHARE; i++) {
+        objects[i] = directory;
+        objects[i].id.number += 1000000 + (uint64_t)i;
+        assert_int_equal(listener_make(&objects[i], &stream), i < SHARE ? 0 : -EDQUOT);
+    }
+    struct ipcfs_found other = make_owned("b", OTHER, GROUP, 0700);
+    listener_remove(objects[0].id);
+    assert_int_equal(listener_make(&objects[SHARE], &stream), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    for (int i = 1; i <= SHARE; i++)
+        listener_remove(objects[i].id);
+    listener_remove(other.id);
+}
+
 const struct CMUnitTest listener_rights_tests[] = {
+    LISTENER_TEST(test_shares),
     LISTENER_TEST(test_who_may_connect),
     LISTENER_TEST(test_who_may_send),
     LISTENER_TEST(test_what_clients_see),

@@ -9,6 +9,8 @@
 #include "creds.h"
 #include "ipcfs/identity.h"
 
+#include "ipcfs/identity.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -281,6 +283,51 @@ static void test_acting(void **state)
     in_child(act_with_64_groups);
     in_child(act_with_65_groups);
     in_child(act_with_many_groups);
+}
+
+/* Who asks is told to backends while the thread acts for him, whether or not that changes its identity. */
+static void tell_who_asks(void)
+{
+    MUST(creds_init() == 0);
+    const struct caller callers[] = {{.uid = USER, .gid = GROUP, .pid = 77}, {.pid = 78}};
+    MUST(identity_caller_pid() == 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(callers); i++) {
+        struct acting acting;
+        MUST(acting_begin(&acting, &callers[i]) == 0);
+        MUST(identity_caller_pid() == callers[i].pid);
+        acting_end(&acting);
+        MUST(identity_caller_pid() == 0);
+    }
+    struct acting acting;
+    const struct caller nobody = {.uid = (uid_t)-1, .pid = 79};
+    MUST(acting_begin(&acting, &nobody) == -EPERM && identity_caller_pid() == 0);
+}
+
+static void test_who_asks(void **state)
+{
+    (void)state;
+    in_child(tell_who_asks);
+}
+
+/* An owner who is not there has no groups. */
+static void be_the_owner(void)
+{
+    static const gid_t own[] = {EXTRA};
+    MUST(setgroups(1, own) == 0 && creds_init() == 0);
+    struct ipcfs_identity *owner = NULL;
+    struct identity_change change;
+    MUST(identity_of_owner(USER, GROUP, &owner) == 0);
+    MUST(identity_put_on(&change, owner) == 0);
+    MUST(thread_uid() == USER && thread_gid() == GROUP && getgroups(0, NULL) == 0);
+    identity_put_back(&change);
+    MUST(thread_uid() == 0 && thread_gid() == 0 && getgroups(0, NULL) == 1);
+    identity_free(owner);
+}
+
+static void test_owner(void **state)
+{
+    (void)state;
+    in_child(be_the_owner);
 }
 
 /* A pid that now belongs to somebody else, or to nobody, gives no groups. */
@@ -622,6 +669,19 @@ int main(void)
         cmocka_unit_test(test_real_ids_stay),    cmocka_unit_test(test_oneself),
         cmocka_unit_test(test_no_one),           cmocka_unit_test(test_without_the_right),
         cmocka_unit_test(test_identities),       cmocka_unit_test(test_threads_do_not_affect_each_other),
+        cmocka_unit_test(test_own_groups),
+        cmocka_unit_test(test_not_that_caller),
+        cmocka_unit_test(test_groups_of_others),
+        cmocka_unit_test(test_effective_ids_count),
+        cmocka_unit_test(test_acting),
+        cmocka_unit_test(test_who_asks),
+        cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_used_pid),
+        cmocka_unit_test(test_real_ids_stay),
+        cmocka_unit_test(test_oneself),
+        cmocka_unit_test(test_no_one),
+        cmocka_unit_test(test_without_the_right),
+        cmocka_unit_test(test_threads_do_not_affect_each_other),
     };
     return cmocka_run_group_tests(tests, need_root, NULL);
 }
