@@ -4,6 +4,7 @@
 #include "fd_directory.h"
 #include "fd_file.h"
 #include "sock.h"
+#include "sock_kept.h"
 #include "sock_listener.h"
 #include "sock_plain.h"
 
@@ -83,6 +84,8 @@ int sock_start(void)
     error = restore_directories();
     if (error)
         sock_stop();
+    else
+        listeners_sweep();
     return error;
 }
 
@@ -153,17 +156,10 @@ const struct ipcfs_field sock_options[] = {
 
 static int wanted_type(const struct ipcfs_wish *wish, int *out)
 {
-    static const struct {
-        const char *name;
-        int type;
-    } types[] = {{"stream", SOCK_STREAM}, {"seqpacket", SOCK_SEQPACKET}, {"dgram", SOCK_DGRAM}};
     const char *wanted = wish->options[OPTION_TYPE].string;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strcmp(types[i].name, wanted) == 0) {
-            *out = types[i].type;
-            return 0;
-        }
-    }
+    *out = sock_type_of(wanted, strlen(wanted));
+    if (*out)
+        return 0;
     if (wish->reason) {
         text_string(wish->reason, "type=");
         text_escape_word(wish->reason, wanted);
@@ -175,11 +171,13 @@ static int wanted_type(const struct ipcfs_wish *wish, int *out)
 static int wanted_backlog(const struct ipcfs_wish *wish, unsigned *out)
 {
     uint64_t backlog = wish->options[OPTION_BACKLOG].number;
+    unsigned max = listener_backlog_max();
     *out = (unsigned)backlog;
-    if (backlog > 0 && backlog <= INT_MAX)
+    if (backlog <= max)
         return 0;
     if (wish->reason)
-        text_printf(wish->reason, "backlog=%llu: not 1 to %d", (unsigned long long)backlog, INT_MAX);
+        text_printf(wish->reason, "backlog=%llu: over net.core.somaxconn (%u)", (unsigned long long)backlog,
+                    max);
     return -EINVAL;
 }
 

@@ -124,6 +124,10 @@ static int show_listener(struct ipcfs_objid id, struct ipcfs_value *values)
 {
     struct listener_state listener = {0};
     int error = listener_state(id, &listener);
+    if (error == -ESTALE) { /* it was removed, or could not be made at start */
+        values[FIELD_STATE] = ipcfs_string(sock_node_state_name(SOCK_NODE_STALE));
+        return 0;
+    }
     if (error)
         return error;
     values[FIELD_KIND] = ipcfs_string(socket_kind(listener.type));

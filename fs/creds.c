@@ -292,6 +292,8 @@ int identity_put_on(struct identity_change *change, const struct ipcfs_identity 
     *change = (struct identity_change){0};
     if (own->uid != 0)
         return 0; /* there is one identity only */
+    if (!identity && geteuid() == own->uid && getegid() == own->gid)
+        return 0; /* it is on */
     struct ipcfs_identity *before = NULL;
     int error = identity_of_thread(&before);
     if (error)

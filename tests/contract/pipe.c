@@ -108,6 +108,7 @@ static void use_in_all_ways(void)
         assert_int_equal(kind->change(&refs[i], NULL, &change), 0);
         assert_true(kind->change(&refs[i], NULL, &size) < 0);
         assert_int_equal(kind->render(&refs[i], values), 0);
+        ipcfs_values_release(kind->fields, values);
         assert_int_equal(kind->link(&refs[i], 0, "b"), 0);
         assert_int_equal(kind->rename(0, "b", 0, "c", 0), 0);
         remove_object("c");
