@@ -47,7 +47,8 @@ extern const struct ipcfs_verb listener_files[];
 extern const struct ipcfs_field listener_peer_fields[];
 struct listener_state {
     int type;
-    unsigned backlog;     /* most that may wait to be accepted */
+    unsigned backlog; /* most that may wait to be accepted */
+    bool queued_known;
     unsigned queued;      /* that wait to be accepted now (of datagrams: to be received) */
     unsigned connections; /* accepted through the mount, and open */
     ino_t inode;          /* of the socket */

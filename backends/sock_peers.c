@@ -91,12 +91,19 @@ static int show_peers(struct listener_look *look, struct listener_state *out)
 
 /* ---- the state ---- */
 
-static unsigned queued(struct endpoint *endpoint)
+/* Where the kernel has no sock_diag, it stays unknown. */
+static int show_queued(struct endpoint *endpoint, struct listener_state *out)
 {
     struct diag_socket socket = {0};
+    int error = 0;
     if (endpoint->type == SOCK_DGRAM)
-        return datagrams_queued(endpoint);
-    return diag_find_unix((uint32_t)endpoint->inode, &socket) ? 0 : socket.receive;
+        out->queued = datagrams_queued(endpoint);
+    else
+        error = diag_find_unix((uint32_t)endpoint->inode, &socket);
+    if (!error && endpoint->type != SOCK_DGRAM)
+        out->queued = socket.receive;
+    out->queued_known = !error;
+    return error == -ENOMEM ? error : 0;
 }
 
 int listener_state(struct ipcfs_objid id, struct listener_state *out)
@@ -110,7 +117,7 @@ int listener_state(struct ipcfs_objid id, struct listener_state *out)
         out->type = look.endpoint->type;
         out->backlog = look.backlog;
         out->inode = look.endpoint->inode;
-        out->queued = queued(look.endpoint);
+        error = show_queued(look.endpoint, out);
     }
     endpoint_put(look.endpoint);
     free(look.ends);

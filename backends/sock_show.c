@@ -128,15 +128,15 @@ static int show_listener(struct ipcfs_objid id, struct ipcfs_value *values)
         values[FIELD_STATE] = ipcfs_string(sock_node_state_name(SOCK_NODE_STALE));
         return 0;
     }
+    values[FIELD_PEER] = (struct ipcfs_value){.known = listener.peers, .table = listener.peers};
     if (error)
         return error;
     values[FIELD_KIND] = ipcfs_string(socket_kind(listener.type));
     values[FIELD_STATE] = ipcfs_string(sock_node_state_name(SOCK_NODE_LISTEN));
     values[FIELD_BACKLOG] = ipcfs_number(listener.backlog);
-    values[FIELD_QUEUED] = ipcfs_number(listener.queued);
+    values[FIELD_QUEUED] = (struct ipcfs_value){.known = listener.queued_known, .number = listener.queued};
     values[FIELD_CONNECTIONS] = ipcfs_number(listener.connections);
     values[FIELD_INODE] = ipcfs_number(listener.inode);
-    values[FIELD_PEER] = (struct ipcfs_value){.known = listener.peers, .table = listener.peers};
     return 0;
 }
 
