@@ -119,7 +119,8 @@ void place_init(const char *base, const char *mountpoint)
     place.error = place.fd < 0 ? place.fd : 0;
     if (!place.error)
         return;
-    log_warning("no runtime directory%s%s: %s", *place.path ? " " : "", place.path, strerror(-place.error));
+    /* Not louder: it stands with the kinds that are left out for it, or the start fails and says why. */
+    log_debug("no runtime directory%s%s: %s", *place.path ? " " : "", place.path, strerror(-place.error));
     *place.path = '\0';
 }
 

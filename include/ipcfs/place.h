@@ -23,7 +23,7 @@
 
 /*
  * Before the kinds start: makes and locks the runtime directory of that mount point. `base` NULL: /run/ipcfs for root,
- * otherwise ipcfs in XDG_RUNTIME_DIR. A failure is logged, and then met by place_open().
+ * otherwise ipcfs in XDG_RUNTIME_DIR. A failure is met by place_open().
  */
 void place_init(const char *base, const char *mountpoint);
 void place_end(void);

@@ -116,16 +116,22 @@ static void check_target(void)
     assert_int_equal(access(native("nowhere").text, F_OK), -1);
 }
 
-#define FOR_EACH_PLANTED(thing)                                                                              \
-    for (const struct thing *thing = things; (thing) < things + ARRAY_LENGTH(things); (thing)++)             \
-        if ((thing)->there)
+/* What is planted, one thing after another; the first after NULL. */
+static const struct thing *next(const struct thing *thing)
+{
+    const struct thing *end = things + ARRAY_LENGTH(things);
+    thing = thing ? thing + 1 : things;
+    while (thing < end && !thing->there)
+        thing++;
+    return thing < end ? thing : NULL;
+}
 
 static void test_it_is_not_found(void **state)
 {
     (void)state;
-    FOR_EACH_PLANTED(thing)
-    if (find_error(thing->name) != -ENOENT)
-        fail_msg("%s is found", thing->name);
+    for (const struct thing *thing = NULL; (thing = next(thing));)
+        if (find_error(thing->name) != -ENOENT)
+            fail_msg("%s is found", thing->name);
     check_target();
 }
 
@@ -150,17 +156,17 @@ static void test_it_is_not_opened(void **state)
     (void)state;
     static const int flags[] = {O_RDONLY,         O_WRONLY,          O_RDWR,
                                 O_RDWR | O_TRUNC, O_WRONLY | O_EXCL, O_RDONLY | O_NONBLOCK};
-    FOR_EACH_PLANTED(thing)
-    for (size_t i = 0; i < ARRAY_LENGTH(flags); i++) {
-        struct ipcfs_created object = {0};
-        int error = try_create(thing->name, flags[i], 0600, &object);
-        if (!error)
-            fail_msg("%s is opened with %#o", thing->name, (unsigned)flags[i]);
-        if (is_hidden(thing))
-            assert_int_equal(error, -EPERM);
-        else if (flags[i] & O_EXCL)
-            assert_int_equal(error, -EEXIST);
-    }
+    for (const struct thing *thing = NULL; (thing = next(thing));)
+        for (size_t i = 0; i < ARRAY_LENGTH(flags); i++) {
+            struct ipcfs_created object = {0};
+            int error = try_create(thing->name, flags[i], 0600, &object);
+            if (!error)
+                fail_msg("%s is opened with %#o", thing->name, (unsigned)flags[i]);
+            if (is_hidden(thing))
+                assert_int_equal(error, -EPERM);
+            else if (flags[i] & O_EXCL)
+                assert_int_equal(error, -EEXIST);
+        }
     check_target();
 }
 
@@ -170,8 +176,7 @@ static void test_an_object_is_replaced_by_it(void **state)
     (void)state;
     if (are_directories())
         return; /* what else there is of one would not learn of it */
-    FOR_EACH_PLANTED(thing)
-    {
+    for (const struct thing *thing = NULL; (thing = next(thing));) {
         struct statx stat;
         struct ipcfs_hold *hold = NULL;
         struct ipcfs_found found = make_object("victim");
@@ -197,8 +202,7 @@ static void test_an_object_is_replaced_by_it(void **state)
 static void test_it_is_not_reached(void **state)
 {
     (void)state;
-    FOR_EACH_PLANTED(thing)
-    {
+    for (const struct thing *thing = NULL; (thing = next(thing));) {
         struct statx stat;
         struct path path = native(thing->name);
         if (is_hidden(thing))
@@ -222,8 +226,7 @@ static void test_it_is_not_reached(void **state)
 static void test_it_is_not_removed(void **state)
 {
     (void)state;
-    FOR_EACH_PLANTED(thing)
-    {
+    for (const struct thing *thing = NULL; (thing = next(thing));) {
         int error = kind->remove(0, thing->name);
         if (error != -ENOENT)
             fail_msg("remove(\"%s\"): %s instead of ENOENT", thing->name, strerror(-error));
@@ -233,8 +236,7 @@ static void test_it_is_not_removed(void **state)
 static void test_it_is_not_renamed(void **state)
 {
     (void)state;
-    FOR_EACH_PLANTED(thing)
-    {
+    for (const struct thing *thing = NULL; (thing = next(thing));) {
         int error = kind->rename(0, thing->name, 0, "renamed", 0);
         if (!error)
             must(rename(native("renamed").text, native(thing->name).text), thing->name);
@@ -263,8 +265,7 @@ static void test_hidden_names_cannot_be_made(void **state)
     for (size_t i = 0; i < (traits->hides_sem ? ARRAY_LENGTH(names) : 2); i++)
         must_not_be_made(&ref, names[i]);
     /* Nor by the way of an exchange with a hidden one that is there. */
-    FOR_EACH_PLANTED(thing)
-    {
+    for (const struct thing *thing = NULL; (thing = next(thing));) {
         if (!is_hidden(thing))
             continue;
         assert_int_equal(kind->rename(0, thing->name, 0, "b", 0), -ENOENT);

@@ -222,8 +222,8 @@ def test_metrics_grammar():
 
 
 def test_root_and_readme():
-    eq(sorted(os.listdir(MNT)), ['ctl', 'mq', 'sem', 'shm', 'sysv'], 'the root')
-    eq(sorted(os.listdir(CTL)), ['README', 'last-error', 'metrics', 'mq', 'sem', 'shm', 'sysv', 'version'], 'ctl')
+    eq(sorted(os.listdir(MNT)), ['ctl', 'mq', 'pipe', 'sem', 'shm', 'sock', 'sysv'], 'the root')
+    eq(sorted(os.listdir(CTL)), ['README', 'last-error', 'metrics', 'mq', 'pipe', 'sem', 'shm', 'sock', 'sysv', 'version'], 'ctl')
     readme = get(f'{CTL}/README').decode()
     for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README', 'last-error', 'ftok'):
         line = [l for l in readme.splitlines() if re.search(rf'(^|[\s/]){re.escape(word)}\b', l)]

@@ -62,13 +62,16 @@ static void check_directory(const char *path, mode_t mode)
 static void must_open(const char *directory)
 {
     char path[PATH_MAX];
-    struct stat opened;
-    struct stat named;
+    struct stat opened = {0};
+    struct stat named = {0};
     int fd = place_open(directory);
-    if (fd < 0)
+    if (fd < 0) {
         fail_msg("%s: %s", directory, strerror(-fd));
+        return;
+    }
     (void)snprintf(path, sizeof path, "%s/%s", place_path(), directory);
-    assert_true(fstat(fd, &opened) == 0 && lstat(path, &named) == 0);
+    assert_int_equal(fstat(fd, &opened), 0);
+    assert_int_equal(lstat(path, &named), 0);
     assert_true(opened.st_ino == named.st_ino && opened.st_dev == named.st_dev);
     assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
     close(fd);
