@@ -136,7 +136,7 @@ struct asker {
     struct pipe_question questions[];
 };
 
-static LIST_HEAD(, asker) given_up;
+static LIST_HEAD(asker_list, asker) given_up;
 static size_t given_up_count;
 
 /* With the lock held. */

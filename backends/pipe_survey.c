@@ -5,6 +5,7 @@
 
 #include "ipcfs/cleanup.h"
 #include "ipcfs/identity.h"
+#include "ipcfs/place.h"
 
 enum {
     FIELD_KIND,
@@ -42,7 +43,7 @@ const struct ipcfs_field pipe_survey_fields[] = {
 
 /* A pipe, by the descriptors of it. */
 struct group {
-    const struct pipe_end *ends;
+    size_t first; /* in `ends` of the survey */
     size_t count;
     bool named; /* it is one of pipe/, and has been shown */
 };
@@ -77,21 +78,24 @@ static size_t end_of_group(const struct pipe_ends *ends, size_t first)
 static int make_groups(struct survey *survey)
 {
     const struct pipe_ends *ends = &survey->ends;
-    size_t count = 0;
-    for (size_t i = 0; i < ends->count; i = end_of_group(ends, i))
-        count++;
-    survey->groups = calloc(count + 1, sizeof *survey->groups);
-    survey->questions = calloc(count + 1, sizeof *survey->questions);
+    survey->groups = calloc(ends->count + 1, sizeof *survey->groups);
+    survey->questions = calloc(ends->count + 1, sizeof *survey->questions);
     if (!survey->groups || !survey->questions)
         return -ENOMEM;
-    for (size_t i = 0; i < ends->count; survey->count++) {
-        struct group *group = &survey->groups[survey->count];
-        *group = (struct group){.ends = &ends->rows[i], .count = end_of_group(ends, i) - i};
-        survey->questions[survey->count] =
-            pipe_end_question(group->ends + pipe_ends_best(group->ends, group->count), pipe_look);
-        i += group->count;
+    for (size_t first = 0; first < ends->count;) {
+        size_t count = end_of_group(ends, first) - first;
+        size_t best = first + pipe_ends_best(ends->rows + first, count);
+        survey->groups[survey->count] = (struct group){.first = first, .count = count};
+        survey->questions[survey->count] = pipe_end_question(ends->rows + best, pipe_look);
+        survey->count++;
+        first += count;
     }
     return 0;
+}
+
+static const struct pipe_end *first_end(const struct survey *survey, size_t index)
+{
+    return &survey->ends.rows[survey->groups[index].first];
 }
 
 /* What it is that is asked about, the caller has seen. */
@@ -104,13 +108,13 @@ static int ask_as_daemon(struct survey *survey)
 
 /* ---- rows ---- */
 
-static void write_pids(const struct group *group, struct text *out)
+static void write_pids(const struct pipe_end *ends, size_t count, struct text *out)
 {
     size_t shown = 0;
     size_t more = 0;
-    for (size_t i = 0; i < group->count;) {
+    for (size_t i = 0; i < count;) {
         struct pipe_process process;
-        i += pipe_ends_process(group->ends + i, group->count - i, &process);
+        i += pipe_ends_process(ends + i, count - i, &process);
         if (shown == PIDS_SHOWN)
             more++;
         else
@@ -125,15 +129,16 @@ static void write_pids(const struct group *group, struct text *out)
 /* What is the same of all that somebody has open. */
 static int show_group(const struct survey *survey, size_t index, struct ipcfs_value *values)
 {
-    const struct group *group = &survey->groups[index];
+    const struct pipe_end *ends = first_end(survey, index);
+    size_t count = survey->groups[index].count;
     const struct pipe_question *answer = &survey->questions[index];
     AUTO_TEXT pids = {0};
     size_t readers = 0;
     size_t writers = 0;
-    write_pids(group, &pids);
+    write_pids(ends, count, &pids);
     if (text_error(&pids))
         return text_error(&pids);
-    pipe_ends_count(group->ends, group->count, &readers, &writers);
+    pipe_ends_count(ends, count, &readers, &writers);
     values[FIELD_READERS] = ipcfs_number(readers);
     values[FIELD_WRITERS] = ipcfs_number(writers);
     values[FIELD_PIDS] = ipcfs_string(pids.data);
@@ -147,7 +152,7 @@ static int show_group(const struct survey *survey, size_t index, struct ipcfs_va
 /* One that is not in pipe/, or has no name there any more. */
 static int show_other(const struct survey *survey, size_t index)
 {
-    const struct pipe_end *end = survey->groups[index].ends;
+    const struct pipe_end *end = first_end(survey, index);
     const struct pipe_question *answer = &survey->questions[index];
     struct ipcfs_value values[FIELDS] = {0};
     values[FIELD_KIND] = ipcfs_string(end->path ? "fifo" : "anonymous");
@@ -172,24 +177,23 @@ static int show_others(const struct survey *survey)
 
 /* ---- pipe/ ---- */
 
-static int compare_number(const void *number, const void *group)
+/* The groups of FIFOs of the mount stand together, in the order of the numbers: all these have the same high bits. SIZE_MAX
+ * where there is none of that number. */
+static size_t find_group(const struct survey *survey, uint64_t number)
 {
-    const struct pipe_end *end = ((const struct group *)group)->ends;
-    const uint64_t *wanted = number;
-    uint64_t given = pipe_end_number(end);
-    return *wanted < given ? -1 : *wanted > given;
-}
-
-/* The groups of FIFOs of the mount stand together, in the order of the numbers: all these have the same high bits. */
-static struct group *find_group(const struct survey *survey, uint64_t number)
-{
-    size_t first = 0;
-    while (first < survey->count && !pipe_end_is_own(survey->groups[first].ends))
-        first++;
-    size_t end = first;
-    while (end < survey->count && pipe_end_is_own(survey->groups[end].ends))
-        end++;
-    return bsearch(&number, survey->groups + first, end - first, sizeof *survey->groups, compare_number);
+    size_t low = 0;
+    size_t high = survey->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct pipe_end *end = first_end(survey, middle);
+        if (pipe_end_is_own(end) && pipe_end_number(end) == number)
+            return middle;
+        bool before =
+            end->device != place_device() ? end->device < place_device() : pipe_end_number(end) < number;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return SIZE_MAX;
 }
 
 static int show_object(const struct survey *survey, const char *name, const struct ipcfs_found *found)
@@ -200,10 +204,10 @@ static int show_object(const struct survey *survey, const char *name, const stru
     values[FIELD_INO] = ipcfs_number(found->id.number);
     values[FIELD_MODE] = ipcfs_number(found->stat.stx_mode & 07777);
     values[FIELD_UID] = ipcfs_number(found->stat.stx_uid);
-    struct group *group = find_group(survey, found->id.number);
-    if (group) {
-        group->named = true;
-        return show_group(survey, (size_t)(group - survey->groups), values);
+    size_t index = find_group(survey, found->id.number);
+    if (index != SIZE_MAX) {
+        survey->groups[index].named = true;
+        return show_group(survey, index, values);
     }
     values[FIELD_READERS] = ipcfs_number(0);
     values[FIELD_WRITERS] = ipcfs_number(0);

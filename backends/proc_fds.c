@@ -19,10 +19,11 @@ struct walk {
     void *data;
 };
 
-/* What comes of a process that ends, and of one that is none of the caller's. */
-static bool is_out_of_reach(int error)
+/* The error; 0 for those of a process that ends, or is none of the caller's. */
+static int unless_out_of_reach(int error)
 {
-    return error == -ENOENT || error == -ESRCH || error == -EACCES || error == -EPERM;
+    bool out_of_reach = error == -ENOENT || error == -ESRCH || error == -EACCES || error == -EPERM;
+    return out_of_reach ? 0 : error;
 }
 
 static bool parse_id(const char *name, int *out)
@@ -41,30 +42,29 @@ static void close_directory(DIR **directory)
 }
 #define AUTO_DIRECTORY __attribute__((cleanup(close_directory))) DIR
 
-static int open_directory(int parent, const char *path, DIR **out)
+/* NULL, and errno. */
+static DIR *open_directory(int parent, const char *path)
 {
     AUTO_FD fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    *out = fdopendir(fd);
-    if (!*out)
-        return -errno;
-    (void)TAKE_FD(fd); /* the DIR owns it now */
-    return 0;
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (directory)
+        (void)TAKE_FD(fd); /* it owns it now */
+    return directory;
 }
 
-/* 1 with the next entry whose name is a number, 0 at the end. Both directories are read in the order of the numbers, so
- * what comes and goes meanwhile makes nothing else appear twice or not at all. */
-static int next_number(DIR *directory, int *number, const char **name)
+/*
+ * The next name that is a number; NULL at the end, and errno, which is 0 there. Both directories are read in the order of
+ * the numbers, so what comes and goes meanwhile makes nothing else appear twice or not at all.
+ */
+static const char *next_number(DIR *directory, int *number)
 {
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(directory); // NOLINT(concurrency-mt-unsafe): one user per DIR
         if (!entry)
-            return -errno;
-        *name = entry->d_name;
+            return NULL;
         if (parse_id(entry->d_name, number))
-            return 1;
+            return entry->d_name;
     }
 }
 
@@ -73,7 +73,7 @@ static int visit_descriptor(const struct walk *walk, struct proc_fd *fd)
     char target[PATH_MAX];
     ssize_t length = readlinkat(fd->directory, fd->name, target, sizeof target - 1);
     if (length < 0 && errno != ENAMETOOLONG)
-        return is_out_of_reach(-errno) ? 0 : -errno;
+        return unless_out_of_reach(-errno);
     target[length < 0 ? 0 : length] = '\0';
     fd->target = target;
     return walk->visit(walk->data, fd);
@@ -82,35 +82,32 @@ static int visit_descriptor(const struct walk *walk, struct proc_fd *fd)
 static int walk_process(const struct walk *walk, int proc, pid_t pid)
 {
     char path[sizeof "/fd" + 3 * sizeof pid];
-    AUTO_DIRECTORY *directory = NULL;
     (void)snprintf(path, sizeof path, "%d/fd", pid);
-    int result = open_directory(proc, path, &directory);
-    if (result)
-        return is_out_of_reach(result) ? 0 : result;
+    AUTO_DIRECTORY *directory = open_directory(proc, path);
+    if (!directory)
+        return unless_out_of_reach(-errno);
     struct proc_fd fd = {.pid = pid, .directory = dirfd(directory)};
-    while ((result = next_number(directory, &fd.fd, &fd.name)) == 1) {
-        result = visit_descriptor(walk, &fd);
-        if (result)
-            return result;
+    while ((fd.name = next_number(directory, &fd.fd))) {
+        int error = visit_descriptor(walk, &fd);
+        if (error)
+            return error;
     }
-    return is_out_of_reach(result) ? 0 : result;
+    return unless_out_of_reach(-errno);
 }
 
 int proc_fds_walk(proc_fd_visit *visit, void *data)
 {
     const struct walk walk = {.visit = visit, .data = data};
-    AUTO_DIRECTORY *proc = NULL;
+    AUTO_DIRECTORY *proc = open_directory(AT_FDCWD, "/proc");
+    if (!proc)
+        return -errno;
     pid_t pid = 0;
-    const char *name = NULL;
-    int result = open_directory(AT_FDCWD, "/proc", &proc);
-    if (result)
-        return result;
-    while ((result = next_number(proc, &pid, &name)) == 1) {
-        result = pid == getpid() ? 0 : walk_process(&walk, dirfd(proc), pid);
-        if (result)
-            return result;
+    while (next_number(proc, &pid)) {
+        int error = pid == getpid() ? 0 : walk_process(&walk, dirfd(proc), pid);
+        if (error)
+            return error;
     }
-    return result;
+    return -errno;
 }
 
 /* ---- one descriptor ---- */

@@ -167,7 +167,8 @@ static void breed_holders(const void *data)
         pid_t pid = fork();
         if (pid == 0) {
             int ends[2];
-            _exit(open(real_path("a"), O_RDWR) < 0 || pipe(ends));
+            bool failed = open(real_path("a"), O_RDWR) < 0 || pipe(ends);
+            _exit(failed ? 1 : 0);
         }
         if (pid < 0 || waitpid(pid, NULL, 0) != pid)
             _exit(1);
