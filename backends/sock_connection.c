@@ -30,6 +30,7 @@ static struct connection *connection_of(struct ipcfs_file *file)
 
 static int accept_client(const struct connection *connection, struct ipcfs_wait *wait)
 {
+    // cppcheck-suppress nullPointer ; SO_PEERCRED tells who it is
     int fd = accept4(connection->endpoint->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         return fd;

@@ -29,7 +29,8 @@ static struct datagrams *datagrams_of(struct ipcfs_file *file)
 /* The length of the next one, or −errno. */
 static ssize_t look(int fd)
 {
-    ssize_t length = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+    char none = 0;
+    ssize_t length = recv(fd, &none, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
     return length < 0 ? -errno : length;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of listening sockets, and how they come and go. */
-#include "sock_listeners.h"
+/* How listening sockets come and go, and change. */
+#include "sock_table.h"
 
 #include "ipcfs/cleanup.h"
 #include "ipcfs/identity.h"
@@ -10,57 +10,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-struct listener {
-    LIST_ENTRY(listener) next;
-    struct ipcfs_objid id;
-    struct sock_owner owner;
-    struct listener_wish wish; /* as it is kept */
-    /* Counted. NULL: it could not be made at start. What is kept of it stays then, for the next start. */
-    struct endpoint *endpoint;
-    LIST_HEAD(, sock_member) members;
-};
-
-/*
- * By number. The lock is held over system calls, but over none that waits for anybody: the files of the runtime directory and
- * the sockets are the daemon's own. Nothing else is taken under it.
- */
-enum { BUCKETS = 1024 };
 /* One user may have this part of the descriptors there may be. */
 enum { SHARE = 8 };
-static LIST_HEAD(bucket, listener) buckets[BUCKETS];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void lock_table(void)
-{
-    (void)pthread_mutex_lock(&lock);
-}
-
-static void unlock_table(void)
-{
-    (void)pthread_mutex_unlock(&lock);
-}
-
-static struct listener *find_number(uint64_t number)
-{
-    struct listener *listener = NULL;
-    LIST_FOREACH(listener, &buckets[number % BUCKETS], next)
-    if (listener->id.number == number)
-        return listener;
-    return NULL;
-}
-
-static struct listener *find(struct ipcfs_objid id)
-{
-    struct listener *listener = find_number(id.number);
-    return listener && listener->id.birth == id.birth ? listener : NULL;
-}
-
-/* One that has its socket. */
-static struct listener *find_working(struct ipcfs_objid id)
-{
-    struct listener *listener = find(id);
-    return listener && listener->endpoint ? listener : NULL;
-}
 
 static struct sock_owner owner_of(const struct ipcfs_found *object)
 {
@@ -69,17 +20,6 @@ static struct sock_owner owner_of(const struct ipcfs_found *object)
 }
 
 /* ---- coming and going ---- */
-
-/* Takes it out of the table. Its connections stay as they are. */
-static void take_out(struct listener *listener)
-{
-    struct sock_member *member = NULL;
-    LIST_REMOVE(listener, next);
-    while ((member = LIST_FIRST(&listener->members))) {
-        LIST_REMOVE(member, next);
-        member->listed = false;
-    }
-}
 
 /* Of one that is in no table any more. */
 static void end(struct listener *listener)
@@ -119,28 +59,13 @@ static int set_up(struct listener *listener)
     return error;
 }
 
-/* In place of one that had the number before: it went without a word, by the hand of an administrator. */
-static struct listener *put_in(struct listener *listener)
-{
-    struct listener *old = find_number(listener->id.number);
-    if (old)
-        take_out(old);
-    LIST_INSERT_HEAD(&buckets[listener->id.number % BUCKETS], listener, next);
-    return old;
-}
-
 /* A socket is a descriptor of the daemon's, which others need as well: users other than root may have so many. */
 static int check_share(uid_t uid)
 {
-    const struct listener *listener = NULL;
     struct rlimit limit;
-    rlim_t count = 0;
     if (uid == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 0;
-    for (size_t i = 0; i < BUCKETS; i++)
-        LIST_FOREACH(listener, &buckets[i], next)
-    count += listener->owner.uid == uid;
-    return count < limit.rlim_cur / SHARE ? 0 : -EDQUOT;
+    return sock_table_count(uid) < limit.rlim_cur / SHARE ? 0 : -EDQUOT;
 }
 
 static int make(struct listener *listener, struct listener **old)
@@ -155,7 +80,7 @@ static int make(struct listener *listener, struct listener **old)
     if (error)
         sock_kept_remove(number);
     else
-        *old = put_in(listener);
+        *old = sock_table_put_in(listener);
     return error;
 }
 
@@ -171,9 +96,9 @@ int listener_make(const struct ipcfs_found *object, const struct listener_wish *
     if (!listener)
         return -ENOMEM;
     struct listener *old = NULL;
-    lock_table();
+    sock_table_lock();
     error = make(listener, &old);
-    unlock_table();
+    sock_table_unlock();
     end(error ? listener : old);
     return error;
 }
@@ -195,10 +120,10 @@ int listener_restore(const struct ipcfs_found *object)
     struct listener *listener = new_listener(object, &wish);
     if (!listener)
         return -ENOMEM;
-    lock_table();
+    sock_table_lock();
     int error = set_up(listener);
-    struct listener *old = put_in(listener);
-    unlock_table();
+    struct listener *old = sock_table_put_in(listener);
+    sock_table_unlock();
     end(old);
     return error;
 }
@@ -208,13 +133,13 @@ void listener_remove(struct ipcfs_objid id)
 {
     AUTO_IDENTITY daemon = {0};
     (void)identity_put_on(&daemon, NULL);
-    lock_table();
-    struct listener *listener = find(id);
+    sock_table_lock();
+    struct listener *listener = sock_table_find(id);
     if (listener) {
-        take_out(listener);
+        sock_table_take_out(listener);
         sock_kept_remove(id.number);
     }
-    unlock_table();
+    sock_table_unlock();
     end(listener);
 }
 
@@ -236,10 +161,10 @@ int listener_follow(const struct ipcfs_found *object)
     if (error)
         return error;
     struct sock_owner owner = owner_of(object);
-    lock_table();
-    struct listener *listener = find_working(object->id);
+    sock_table_lock();
+    struct listener *listener = sock_table_find_working(object->id);
     error = listener ? follow(listener, &owner) : -ESTALE;
-    unlock_table();
+    sock_table_unlock();
     return error;
 }
 
@@ -292,10 +217,10 @@ int listener_set_type(struct ipcfs_objid id, int type)
         error = endpoint_new(type, &fresh);
     if (error)
         return error;
-    lock_table();
-    struct listener *listener = find_working(id);
+    sock_table_lock();
+    struct listener *listener = sock_table_find_working(id);
     error = listener ? replace(listener, &fresh) : -ESTALE;
-    unlock_table();
+    sock_table_unlock();
     endpoint_remove(fresh); /* the old one, or one that came to nothing */
     endpoint_put(fresh);
     return error;
@@ -321,78 +246,10 @@ int listener_set_backlog(struct ipcfs_objid id, unsigned backlog)
     int error = identity_put_on(&daemon, NULL);
     if (error)
         return error;
-    lock_table();
-    struct listener *listener = find_working(id);
+    sock_table_lock();
+    struct listener *listener = sock_table_find_working(id);
     error = listener ? change_backlog(listener, backlog) : -ESTALE;
-    unlock_table();
-    return error;
-}
-
-int listener_backlog(struct ipcfs_objid id, unsigned *out)
-{
-    lock_table();
-    const struct listener *listener = find_working(id);
-    if (listener)
-        *out = listener->endpoint->backlog;
-    unlock_table();
-    return listener ? 0 : -ESTALE;
-}
-
-/* ---- what others need of it ---- */
-
-struct endpoint *listener_endpoint(struct ipcfs_objid id)
-{
-    lock_table();
-    struct listener *listener = find_working(id);
-    struct endpoint *endpoint = listener ? endpoint_get(listener->endpoint) : NULL;
-    unlock_table();
-    return endpoint;
-}
-
-void listener_join(struct ipcfs_objid id, struct sock_member *member)
-{
-    lock_table();
-    struct listener *listener = find(id);
-    if (listener)
-        LIST_INSERT_HEAD(&listener->members, member, next);
-    member->listed = listener;
-    unlock_table();
-}
-
-void listener_leave(struct sock_member *member)
-{
-    lock_table();
-    if (member->listed)
-        LIST_REMOVE(member, next);
-    member->listed = false;
-    unlock_table();
-}
-
-static int copy_ends(const struct listener *listener, struct listener_look *out)
-{
-    const struct sock_member *member = NULL;
-    size_t count = 0;
-    LIST_FOREACH(member, &listener->members, next)
-    count++;
-    out->ends = calloc(count + 1, sizeof *out->ends);
-    if (!out->ends)
-        return -ENOMEM;
-    LIST_FOREACH(member, &listener->members, next)
-    out->ends[out->count++] = member->end;
-    return 0;
-}
-
-int listener_look(struct ipcfs_objid id, struct listener_look *out)
-{
-    *out = (struct listener_look){0};
-    lock_table();
-    struct listener *listener = find_working(id);
-    int error = listener ? copy_ends(listener, out) : -ESTALE;
-    if (!error) {
-        out->endpoint = endpoint_get(listener->endpoint);
-        out->backlog = listener->endpoint->backlog;
-    }
-    unlock_table();
+    sock_table_unlock();
     return error;
 }
 
@@ -400,14 +257,14 @@ int listener_look(struct ipcfs_objid id, struct listener_look *out)
 
 static bool is_known(uint64_t number)
 {
-    return find_number(number);
+    return sock_table_find_number(number);
 }
 
 void listeners_sweep(void)
 {
-    lock_table();
+    sock_table_lock();
     sock_kept_sweep(is_known);
-    unlock_table();
+    sock_table_unlock();
 }
 
 int listeners_start(void)
@@ -418,12 +275,11 @@ int listeners_start(void)
 void listeners_stop(void)
 {
     struct listener *listener = NULL;
-    lock_table();
-    for (size_t i = 0; i < BUCKETS; i++)
-        while ((listener = LIST_FIRST(&buckets[i]))) {
-            take_out(listener);
-            end(listener);
-        }
-    unlock_table();
+    sock_table_lock();
+    while ((listener = sock_table_any())) {
+        sock_table_take_out(listener);
+        end(listener);
+    }
+    sock_table_unlock();
     sock_kept_stop();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of listening sockets, as their files and their state need it (backends/sock_listener.c). */
+/* What the files and the state of listening sockets need of them (backends/sock_table.c, backends/sock_listener.c). */
 #ifndef IPCFS_BACKENDS_SOCK_LISTENERS_H
 #define IPCFS_BACKENDS_SOCK_LISTENERS_H
 

@@ -7,8 +7,10 @@
 #include "small_file.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/number.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,13 +32,14 @@ static pid_t process_of(pid_t thread)
 {
     char path[32];
     char status[1024];
-    int process = 0;
+    uint64_t process = 0;
     (void)snprintf(path, sizeof path, "/proc/%d/status", thread);
     if (small_file_read(AT_FDCWD, path, status, sizeof status))
         return thread;
-    const char *line = strstr(status, "\nTgid:");
-    return line && sscanf(line, "\nTgid: %d", &process) == 1 ? process
-                                                             : thread; // NOLINT(cert-err34-c): the kernel's
+    static const char key[] = "\nTgid:\t";
+    const char *line = strstr(status, key);
+    const char *digits = line ? line + strlen(key) : "";
+    return parse_digits(digits, strcspn(digits, "\n"), 10, INT_MAX, &process) ? thread : (pid_t)process;
 }
 
 static struct ipcfs_value shown_process(pid_t thread)
@@ -61,7 +64,7 @@ static pid_t caller_at(const struct listener_look *look, ino_t inode)
         return 0;
     const struct sock_end key = {.inode = socket.peer};
     const struct sock_end *found = bsearch(&key, look->ends, look->count, sizeof key, by_inode);
-    return found && !found->accepted ? found->caller : 0;
+    return found ? found->caller : 0;
 }
 
 static void show_peer(const struct listener_look *look, const struct sock_end *end, struct ipcfs_value *row)

@@ -30,6 +30,8 @@ static int take(const struct nlmsghdr *answer, struct diag_socket *out)
             memcpy(&out->peer, RTA_DATA(part), sizeof out->peer);
         if (part->rta_type == UNIX_DIAG_RQLEN)
             out->receive = ((const struct unix_diag_rqlen *)RTA_DATA(part))->udiag_rqueue;
+        if (part->rta_type == UNIX_DIAG_UID)
+            memcpy(&out->uid, RTA_DATA(part), sizeof out->uid);
     }
     return 0;
 }
@@ -42,7 +44,7 @@ int diag_find_unix(uint32_t inode, struct diag_socket *out)
                                 .request = {.sdiag_family = AF_UNIX,
                                             .udiag_states = UINT32_MAX,
                                             .udiag_ino = inode,
-                                            .udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN,
+                                            .udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN | UDIAG_SHOW_UID,
                                             .udiag_cookie = {UINT32_MAX, UINT32_MAX}}};
     union {
         struct nlmsghdr header;

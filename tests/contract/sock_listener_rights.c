@@ -3,6 +3,7 @@
 #include "sock_listener_subject.h"
 
 #include "creds.h"
+#include "sock_diag.h"
 
 #include "ipcfs/cleanup.h"
 #include "ipcfs/place.h"
@@ -129,6 +130,32 @@ static void test_who_may_send(void **state)
     remove_listener("a");
 }
 
+/* Before it is its owner's a node is nobody's: there is no moment at which others could connect. */
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names
+int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length);
+
+static mode_t bound_mode;
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    struct stat stat;
+    int result = __real_bind(fd, address, length);
+    if (result == 0 && lstat(((const struct sockaddr_un *)address)->sun_path, &stat) == 0)
+        bound_mode = stat.st_mode;
+    return result;
+}
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+
+static void test_no_moment_for_others(void **state)
+{
+    (void)state;
+    struct ipcfs_found object = make_owned("a", USER, GROUP, 0777);
+    assert_int_equal(bound_mode, S_IFSOCK);
+    must_be_owned(&object, USER, GROUP, 0666);
+    remove_listener("a");
+}
+
 /* ---- who the other end is ---- */
 
 static struct ucred peer_of(int fd)
@@ -152,12 +179,23 @@ static void must_appear_as(const struct ipcfs_found *object, uid_t uid, gid_t gi
     assert_int_equal(peer.pid, getpid());
 }
 
+/* What ss(8) says of whose socket it is. */
+static void must_belong_to(const struct ipcfs_found *object, uid_t uid)
+{
+    struct diag_socket socket;
+    struct listener_state shown = look_at(object);
+    let_state_go(&shown);
+    assert_int_equal(diag_find_unix((uint32_t)shown.inode, &socket), 0);
+    assert_int_equal(socket.uid, uid);
+}
+
 /* Whoever changes it: nobody seems to listen who does not. */
 static void test_what_clients_see(void **state)
 {
     (void)state;
     struct ipcfs_found object = make_owned("a", USER, GROUP, 0700);
     must_appear_as(&object, USER, GROUP);
+    must_belong_to(&object, USER);
     assert_int_equal(write_line(&object, "backlog", "7"), 0); /* as root */
     must_appear_as(&object, USER, GROUP);
     assert_int_equal(write_line(&object, "type", "seqpacket"), 0);
@@ -165,6 +203,7 @@ static void test_what_clients_see(void **state)
     must_appear_as(&object, USER, GROUP);
     change("a", OTHER, GROUP, 0700);
     must_appear_as(&object, OTHER, GROUP);
+    must_belong_to(&object, OTHER);
     object = find_directory("a");
     assert_int_equal(listener_restore(&object), 0); /* by the daemon itself, at start */
     must_appear_as(&object, OTHER, GROUP);
@@ -220,8 +259,8 @@ static void test_peers_through_the_mount(void **state)
 {
     (void)state;
     pid_t callers[CLIENTS];
-    struct ipcfs_file *clients[CLIENTS];
-    struct ipcfs_file *servers[CLIENTS];
+    static struct ipcfs_file *clients[CLIENTS];
+    static struct ipcfs_file *servers[CLIENTS];
     struct ipcfs_found object = make_owned("a", USER, GROUP, 0777);
     pid_t acceptor = start_sleeper();
     for (int i = 0; i < CLIENTS; i++) {
@@ -347,6 +386,7 @@ const struct CMUnitTest listener_rights_tests[] = {
     LISTENER_TEST(test_shares),
     LISTENER_TEST(test_who_may_connect),
     LISTENER_TEST(test_who_may_send),
+    LISTENER_TEST(test_no_moment_for_others),
     LISTENER_TEST(test_what_clients_see),
     LISTENER_TEST(test_native_peers),
     LISTENER_TEST(test_peers_through_the_mount),

@@ -2,6 +2,8 @@
 /* Those who wait: for clients, for room, and until the object goes; and what is not to be had for them. */
 #include "sock_listener_subject.h"
 
+#include "ipcfs/cleanup.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -138,10 +140,8 @@ static void test_removal_ends_accepts(void **state)
 /* A native one, which waits for room as well. */
 static void *connect_and_wait(void *argument)
 {
-    int fd = connect_natively(argument, SOCK_STREAM, true);
-    if (fd >= 0)
-        close(fd);
-    return (void *)(intptr_t)fd;
+    AUTO_FD fd = connect_natively(argument, SOCK_STREAM, true);
+    return (void *)(intptr_t)(fd < 0 ? fd : 0);
 }
 
 /* Those who wait for room, here and natively, while others keep the socket for a while; and those who are queued. */
