@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* A process ID, "/ns/net", and what snprintf(3) ends it with. */
 enum { PATH_ROOM = 32 };
@@ -80,12 +81,15 @@ static void *enter(void *data)
     return NULL;
 }
 
-/* What `open_one` gives there, or −errno. −ENOENT: the process has ended. */
-static int open_in(int proc, const char *path, int (*open_one)(void))
+/* What `open_one` gives in that name space, or −errno. −ENOENT: the process has ended, or gone to another. */
+static int open_in(int proc, const char *path, uint64_t number, int (*open_one)(void))
 {
+    struct stat stat;
     AUTO_FD space = openat(proc, path, O_RDONLY | O_CLOEXEC);
     if (space < 0)
         return errno == ESRCH ? -ENOENT : -errno;
+    if (fstat(space, &stat) < 0 || stat.st_ino != number)
+        return -ENOENT;
     struct entrance entrance = {.space = space, .open_one = open_one};
     pthread_t thread;
     int error = pthread_create(&thread, NULL, enter, &entrance);
@@ -116,7 +120,7 @@ static int visit_process(struct walk *walk, const char *pid)
     int new = note(&walk->seen, space);
     if (new <= 0)
         return new;
-    AUTO_FD fd = open_in(walk->proc, path, walk->open_one);
+    AUTO_FD fd = open_in(walk->proc, path, space, walk->open_one);
     if (fd >= 0)
         return walk->visit(walk->data, fd);
     if (fd == -ENOENT)
@@ -130,7 +134,9 @@ static int visit_all(struct walk *walk, DIR *processes)
 {
     struct dirent *entry = NULL;
     uint64_t own = 0;
-    int result = read_number(walk->proc, "thread-self/ns/net", &own) ? note(&walk->seen, own) : -ENOENT;
+    if (!read_number(walk->proc, "thread-self/ns/net", &own))
+        return 0; /* the kernel has none */
+    int result = note(&walk->seen, own);
     if (result < 0)
         return result;
     result = 0;

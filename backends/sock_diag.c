@@ -40,7 +40,7 @@ static const struct family {
     {AF_INET, IPPROTO_UDP, "udp", "udp_diag"},
     {AF_INET6, IPPROTO_UDP, "udp", "udp_diag"},
 };
-enum { ONLY_UNIX = 1, FAMILIES = sizeof families / sizeof *families };
+enum { FAMILIES = sizeof families / sizeof *families };
 
 struct walk {
     int fd; /* borrowed */
@@ -58,7 +58,9 @@ static int open_socket(void)
 {
     const struct timeval time_max = {.tv_sec = TIME_MAX_S};
     AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time_max, sizeof time_max) < 0)
+    if (fd < 0)
+        return errno == EPROTONOSUPPORT ? -EOPNOTSUPP : -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time_max, sizeof time_max) < 0)
         return -errno;
     return TAKE_FD(fd);
 }
@@ -151,24 +153,17 @@ static int ask_inet(int fd, int family, int protocol)
     return send_question(fd, NLM_F_DUMP, &question, sizeof question);
 }
 
-static void log_missing(const struct family *family)
+/* −EOPNOTSUPP: the kernel has not the module. */
+static int walk_family(struct walk *walk, const struct family *family)
 {
-    static atomic_bool logged[FAMILIES];
-    if (!atomic_exchange(&logged[family - families], true))
-        log_warning("the kernel does not tell of all sockets: it has no %s", family->module);
-}
-
-static int walk_family(struct walk *walk)
-{
-    const struct family *family = walk->family;
+    walk->family = family;
     int error =
         family->family == AF_UNIX ? ask_unix(walk->fd) : ask_inet(walk->fd, family->family, family->protocol);
     if (!error)
         error = take_answer(walk);
-    if (error != -ENOENT)
-        return error ? error : walk->result;
-    log_missing(family);
-    return 0;
+    if (error)
+        return error == -ENOENT ? -EOPNOTSUPP : error;
+    return walk->result;
 }
 
 static int new_walk(int fd, diag_visit *visit, void *data, struct walk **out)
@@ -185,27 +180,33 @@ static int new_walk(int fd, diag_visit *visit, void *data, struct walk **out)
     return 0;
 }
 
-/* The first `count` families, by that socket. */
-static int walk_families(int fd, size_t count, diag_visit *visit, void *data)
+static int pass_over(const struct family *family)
 {
-    AUTO_FREE struct walk *walk = NULL;
-    int result = new_walk(fd, visit, data, &walk);
-    for (size_t i = 0; !result && i < count; i++) {
-        walk->family = &families[i];
-        result = walk_family(walk);
-    }
-    return result;
-}
-
-static int walk_here(size_t count, diag_visit *visit, void *data)
-{
-    AUTO_FD fd = open_socket();
-    return fd < 0 ? fd : walk_families(fd, count, visit, data);
+    static atomic_bool logged[FAMILIES];
+    if (!atomic_exchange(&logged[family - families], true))
+        log_warning("the list of sockets is not complete: the kernel has no %s", family->module);
+    return 0;
 }
 
 int diag_walk(diag_visit *visit, void *data)
 {
-    return walk_here(FAMILIES, visit, data);
+    AUTO_FREE struct walk *walk = NULL;
+    AUTO_FD fd = open_socket();
+    int result = fd < 0 ? fd : new_walk(fd, visit, data, &walk);
+    for (size_t i = 0; !result && i < FAMILIES; i++) {
+        result = walk_family(walk, &families[i]);
+        if (result == -EOPNOTSUPP && !walk->result)
+            result = pass_over(&families[i]);
+    }
+    return result;
+}
+
+/* The UNIX sockets of the name space that a socket belongs to. */
+static int walk_unix(int fd, diag_visit *visit, void *data)
+{
+    AUTO_FREE struct walk *walk = NULL;
+    int error = new_walk(fd, visit, data, &walk);
+    return error ? error : walk_family(walk, families);
 }
 
 /* ---- one ---- */
@@ -253,7 +254,7 @@ static int visit_if_bound(void *data, const struct diag_socket *socket)
 
 static int walk_there(void *data, int fd)
 {
-    return walk_families(fd, ONLY_UNIX, visit_if_bound, data);
+    return walk_unix(fd, visit_if_bound, data);
 }
 
 int diag_walk_elsewhere(diag_visit *visit, void *data)
@@ -268,6 +269,7 @@ struct search {
     diag_visit *visit;
     void *data;
     bool reached;
+    int result; /* of `visit` */
 };
 
 static int visit_if_meant(void *data, const struct diag_socket *socket)
@@ -276,16 +278,19 @@ static int visit_if_meant(void *data, const struct diag_socket *socket)
     if (!socket->bound || socket->node_device != search->device || socket->node_inode != search->inode)
         return 0;
     search->reached = search->reached || socket->reachable;
-    return search->visit(search->data, socket);
+    search->result = search->visit(search->data, socket);
+    return search->result;
 }
 
 int diag_walk_bound(dev_t device, uint64_t inode, diag_visit *visit, void *data)
 {
     struct search search = {.device = device, .inode = (uint32_t)inode, .visit = visit, .data = data};
-    int result = walk_here(ONLY_UNIX, visit_if_meant, &search);
+    AUTO_FD fd = open_socket();
+    int result = fd < 0 ? fd : walk_unix(fd, visit_if_meant, &search);
     if (result || search.reached)
         return result;
-    result = diag_walk_elsewhere(visit_if_meant, &search);
-    /* What could not be looked into does not matter where it was found. */
-    return search.reached && result < 0 ? 0 : result;
+    int error = diag_walk_elsewhere(visit_if_meant, &search);
+    if (search.result || search.reached)
+        return search.result; /* what could not be looked into does not matter */
+    return error;
 }

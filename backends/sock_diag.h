@@ -7,7 +7,8 @@
  * there all the time is usually met once; but where a socket beside it in the kernel's hash table comes or goes just between
  * two pieces, it may be met twice or not at all (unix_diag_dump() in Linux net/unix/diag.c counts sockets).
  *
- * What the kernel has no module for is left out, which is logged once.
+ * −EOPNOTSUPP: the kernel has no module to tell of what is asked for. The walk over all sockets leaves out what it has no
+ * module for, and logs that once.
  */
 #ifndef IPCFS_BACKENDS_SOCK_DIAG_H
 #define IPCFS_BACKENDS_SOCK_DIAG_H
@@ -50,7 +51,7 @@ typedef int diag_visit(void *data, const struct diag_socket *socket);
 /* All UNIX, TCP and UDP sockets of the daemon's network name space. 0 or −errno. */
 int diag_walk(diag_visit *visit, void *data);
 
-/* A UNIX socket of that inode; its addresses are left out (""). 0, −ENOENT or −errno. */
+/* A UNIX socket of that inode in the daemon's network name space; its addresses are left out (""). 0, −ENOENT or −errno. */
 int diag_find_unix(uint32_t inode, struct diag_socket *out);
 
 /*

@@ -43,6 +43,11 @@ const char *sock_node_state_name(enum sock_node_state state)
     return names[state];
 }
 
+bool sock_node_is_blind(int error)
+{
+    return error == -EPERM || error == -EOPNOTSUPP;
+}
+
 static int look_at(void *data, const struct diag_socket *socket)
 {
     struct sock_node *node = data;
@@ -65,7 +70,7 @@ int sock_node_look(const struct statx *stat, struct sock_node *out)
     if (!device)
         return 0;
     int error = diag_walk_bound(device, stat->stx_ino, look_at, out);
-    if (error && error != -EPERM)
+    if (error && !sock_node_is_blind(error))
         return error;
     if (out->state == SOCK_NODE_UNKNOWN)
         out->state = sock_node_state_unbound(stat, !error);

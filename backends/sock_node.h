@@ -30,6 +30,8 @@ struct sock_node {
 /* Of the node, whose attributes in the runtime directory are these. 0 or −errno. */
 int sock_node_look(const struct statx *stat, struct sock_node *out);
 
+/* Whether that −errno says that sockets cannot be looked for, there or anywhere; not that something went wrong. */
+bool sock_node_is_blind(int error);
 /* The state of a socket that is bound. */
 enum sock_node_state sock_node_state_of(const struct diag_socket *socket);
 /* The state of a node that nothing is bound to. `sure`: everything could be looked into. */

@@ -31,7 +31,7 @@ static int refuse(const struct sock_node *node, struct text *reason)
         text_string(reason, "just made");
         return -EBUSY;
     case SOCK_NODE_UNKNOWN:
-        text_string(reason, "not all network name spaces can be looked into");
+        text_string(reason, "whether somebody listens cannot be seen");
         return -EBUSY;
     case SOCK_NODE_LISTEN:
     case SOCK_NODE_BOUND:

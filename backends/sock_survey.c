@@ -230,7 +230,7 @@ static int walk(struct survey *survey)
         return result;
     if (survey->device)
         result = diag_walk_elsewhere(visit_if_ours, survey);
-    if (result && result != -EPERM)
+    if (result && !sock_node_is_blind(result))
         return result;
     return show_unreached(survey, survey->device && !result);
 }

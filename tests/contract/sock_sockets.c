@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "sock_sockets.h"
+
+#include "mq_users.h"
+#include "sock.h"
+
+#include "ipcfs/place.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- name spaces ---- */
+
+static int first_net = -1;
+
+void enter_new_net(void)
+{
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    assert_int_equal(unshare(CLONE_NEWNET), 0);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &loopback), 0);
+    close(fd);
+}
+
+int begin_in_own_net(void **state)
+{
+    struct stat stat;
+    assert_int_equal(fstat(sock_nodes(), &stat), 0);
+    place_set_device(stat.st_dev);
+    if (first_net < 0)
+        first_net = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    int error = begin_test(state);
+    enter_new_net();
+    return error;
+}
+
+int end_in_own_net(void **state)
+{
+    act_as_root();
+    assert_int_equal(setns(first_net, CLONE_NEWNET), 0);
+    place_set_device(0);
+    return end_test(state);
+}
+
+/* ---- sockets ---- */
+
+const char *node_path(const char *name)
+{
+    static char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    int length = snprintf(path, sizeof path, "%s/nodes/sock/%s", place_path(), name);
+    assert_in_range(length, 1, sizeof path - 1);
+    return path;
+}
+
+static struct sockaddr_un node_address(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = node_path(name);
+    memcpy(address.sun_path, path, strlen(path));
+    return address;
+}
+
+int bound_socket(int type, const char *path, size_t size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_true(size <= sizeof address.sun_path);
+    memcpy(address.sun_path, path, size);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (bind(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)))
+        fail_msg("bind: %s", strerror(errno));
+    return fd;
+}
+
+int node_socket(int type, const char *name)
+{
+    const char *path = node_path(name);
+    int fd = bound_socket(type, path, strlen(path) + 1);
+    if (type != SOCK_DGRAM)
+        assert_int_equal(listen(fd, 7), 0);
+    return fd;
+}
+
+int connect_to_node(int type, const char *name)
+{
+    const struct sockaddr_un address = node_address(name);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+int accept_one(int listener)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+ino_t inode_of(int fd)
+{
+    struct stat stat;
+    assert_int_equal(fstat(fd, &stat), 0);
+    return stat.st_ino;
+}
+
+uint64_t node_inode(const char *name)
+{
+    struct stat found;
+    assert_int_equal(stat(node_path(name), &found), 0);
+    return found.st_ino;
+}
+
+void close_all(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+/* ---- elsewhere ---- */
+
+static struct {
+    int type;
+    const char *name;
+} wanted;
+
+static int bind_elsewhere(void)
+{
+    const struct sockaddr_un address = node_address(wanted.name);
+    if (unshare(CLONE_NEWNET))
+        return 1;
+    int fd = socket(AF_UNIX, wanted.type, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) ||
+        (wanted.type != SOCK_DGRAM && listen(fd, 3)))
+        return 2;
+    for (;;)
+        (void)raise(SIGSTOP);
+}
+
+pid_t start_elsewhere(int type, const char *name)
+{
+    int status = 0;
+    wanted.type = type;
+    wanted.name = name;
+    pid_t pid = start_process(0, 0, bind_elsewhere);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    return pid;
+}
+
+void let_nodes_age(void)
+{
+    const struct timespec two_seconds_and_a_bit = {.tv_sec = 2, .tv_nsec = 50 * 1000 * 1000};
+    (void)nanosleep(&two_seconds_and_a_bit, NULL);
+}
+
+/* ---- walks ---- */
+
+static int collect(void *data, const struct diag_socket *socket)
+{
+    struct told_all *all = data;
+    all->rows = realloc(all->rows, (all->count + 1) * sizeof *all->rows);
+    assert_non_null(all->rows);
+    struct told *row = &all->rows[all->count++];
+    row->socket = *socket;
+    (void)snprintf(row->local, sizeof row->local, "%s", socket->local);
+    (void)snprintf(row->remote, sizeof row->remote, "%s", socket->remote);
+    return 0;
+}
+
+struct told_all walk_all(void)
+{
+    struct told_all all = {0};
+    assert_int_equal(diag_walk(collect, &all), 0);
+    return all;
+}
+
+const struct told *only_one(const struct told_all *all, ino_t inode)
+{
+    const struct told *found = NULL;
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->rows[i].socket.inode != inode)
+            continue;
+        assert_null(found);
+        found = &all->rows[i];
+    }
+    if (!found)
+        fail_msg("socket:[%lu] was not met", (unsigned long)inode);
+    return found;
+}
+
+int count_visits(void *data, const struct diag_socket *socket)
+{
+    (void)socket;
+    ++*(size_t *)data;
+    return 0;
+}
