@@ -33,6 +33,7 @@ struct node {
     int32_t backing_id;      /* 0: none */
     unsigned backing_users;
     struct stream *stream; /* NULL: none; owned by the handles that it counts */
+    struct statx *noted;   /* NULL: nothing */
     UT_hash_handle by_id;
     UT_hash_handle by_key;
     size_t key_length;
@@ -49,6 +50,7 @@ static void node_free(struct node *node)
 {
     if (node->hold)
         node->kin.backend->release(node->hold);
+    free(node->noted);
     free(node->name);
     free(node);
 }
@@ -208,6 +210,31 @@ void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned
     if (node)
         set_name(node, directory, name);
     lock_release(&table->lock);
+}
+
+/* ---- what is noted ---- */
+
+void node_note(struct node_table *table, const struct node_kin *kin, const struct statx *stat)
+{
+    struct key_bytes key;
+    make_key(&key, kin, "");
+    lock_take(&table->lock);
+    struct node *node = find_by_key(table, &key);
+    if (node && !node->noted)
+        node->noted = malloc(sizeof *node->noted);
+    if (node && node->noted)
+        *node->noted = *stat;
+    lock_release(&table->lock);
+}
+
+bool node_noted(const struct node_use *use, struct statx *out)
+{
+    lock_take(&use->table->lock);
+    const struct statx *noted = use->node->noted;
+    if (noted)
+        *out = *noted;
+    lock_release(&use->table->lock);
+    return noted;
 }
 
 /* ---- use ---- */

@@ -112,6 +112,14 @@ void node_forget(struct node_table *table, uint64_t id, uint64_t count);
 /* Where an object was renamed: its node, if it has one, learns the name. */
 void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned directory, const char *name);
 
+/*
+ * Open pipes are not known to the daemon: they have no hold, and are reached by name only. For fstat(2) of one whose name
+ * is going to be removed, or to mean another, its node, if it has one, keeps its attributes. Without memory it does not.
+ */
+void node_note(struct node_table *table, const struct node_kin *kin, const struct statx *stat);
+/* Whether there is something noted of the node; it is then in `out`. */
+bool node_noted(const struct node_use *use, struct statx *out);
+
 /* Takes a node into use. −ESTALE for an id that stands for nothing. */
 int node_use(struct node_table *table, uint64_t id, struct node_use *use);
 /* Makes the use count as an open file, until it is given back; and whether there is one of the node. */

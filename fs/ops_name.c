@@ -225,6 +225,18 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 /* ---- changes of names ---- */
 
+/* A pipe whose name is about to be lost may be open all the same. `lost`: so many of its names are no more then. */
+static void note_pipe(struct ipcfs *fs, const struct tree_entry *directory, const char *name, unsigned lost)
+{
+    struct ipcfs_found found;
+    if (!ipcfs_makes(directory->objects, S_IFIFO) ||
+        directory->objects->find(directory->naming, name, &found, NULL))
+        return;
+    found.stat.stx_nlink -= lost;
+    struct node_kin kin = {.type = NODE_OBJECT, .backend = directory->objects, .object = found.id};
+    node_note(&fs->nodes, &kin, &found.stat);
+}
+
 /* Whether rmdir(2), or unlink(2), may remove an object of the name. What that is can not change meanwhile: the kernel
  * has the directory locked, and objects of kinds that are of several types are not made natively. */
 static int check_removal(const struct tree_entry *directory, const char *name, bool by_rmdir)
@@ -252,7 +264,10 @@ static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, cons
     int error = act_as_caller(&acting, req);
     if (!error)
         error = check_removal(directory, name, by_rmdir);
-    return error ? error : directory->objects->remove(directory->naming, name);
+    if (error)
+        return error;
+    note_pipe(fs, directory, name, 1);
+    return directory->objects->remove(directory->naming, name);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -301,6 +316,8 @@ static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, co
     int error = act_as_caller(&acting, req);
     if (error)
         return error;
+    note_pipe(fs, from, name, 0);
+    note_pipe(fs, to, to_name, flags & RENAME_EXCHANGE ? 0 : 1);
     error = from->objects->rename(from->naming, name, to->naming, to_name, flags);
     acting_end(&acting);
     if (!error) {

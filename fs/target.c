@@ -224,6 +224,8 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     *timeout = TIMEOUT_OBJECT;
     struct ipcfs_found found = {.id = kin->object};
     int error = kin->backend->stat(&target->use.ref, &found.stat);
+    if (error == -ESTALE && node_noted(&target->use, &found.stat))
+        error = 0;
     if (!error && part)
         part_attributes(fs, kin, &found.stat, out);
     else if (!error)

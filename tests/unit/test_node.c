@@ -243,6 +243,30 @@ static void test_renamed(void **state)
 
 /* ---- forgetting ---- */
 
+static void test_noted(void **state)
+{
+    struct node_table *table = &((struct fixture *)*state)->table;
+    struct node_kin a = object(7, 1);
+    struct node_kin unknown = object(7, 2);
+    uint64_t id = lookup(table, &a, "one");
+    AUTO_NODE_USE use;
+    assert_int_equal(node_use(table, id, &use), 0);
+    struct statx noted = {0};
+    assert_false(node_noted(&use, &noted));
+    node_note(table, &unknown, &(struct statx){.stx_mode = 1});
+    assert_false(node_noted(&use, &noted));
+    failing_arm(1);
+    node_note(table, &a, &(struct statx){.stx_mode = 2});
+    assert_true(failing_disarm());
+    assert_false(node_noted(&use, &noted));
+    for (uint16_t mode = 3; mode < 5; mode++) {
+        node_note(table, &a, &(struct statx){.stx_mode = mode});
+        assert_true(node_noted(&use, &noted));
+        assert_int_equal(noted.stx_mode, mode);
+    }
+    node_forget(table, id, 1);
+}
+
 static void test_forget_counts(void **state)
 {
     struct node_table *table = &((struct fixture *)*state)->table;
@@ -713,6 +737,7 @@ int main(void)
         TEST(test_long_names),
         TEST(test_use_tells_what_it_is),
         TEST(test_renamed),
+        TEST(test_noted),
         TEST(test_forget_counts),
         TEST(test_forget_what_is_not_there),
         TEST(test_ids_are_never_used_again),
