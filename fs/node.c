@@ -390,6 +390,14 @@ struct stream *node_stream_set(const struct node_use *use, struct stream *stream
     return chosen;
 }
 
+bool node_has_stream(const struct node_use *use)
+{
+    lock_take(&use->table->lock);
+    bool has = use->node->stream != NULL;
+    lock_release(&use->table->lock);
+    return has;
+}
+
 unsigned node_stream_leave(const struct node_use *use, unsigned directions)
 {
     unsigned ended = 0;

@@ -159,6 +159,7 @@ int32_t node_backing_put(const struct node_use *use);
  */
 struct stream *node_stream_get(const struct node_use *use, unsigned directions);
 struct stream *node_stream_set(const struct node_use *use, struct stream *stream, unsigned directions);
+bool node_has_stream(const struct node_use *use);
 unsigned node_stream_leave(const struct node_use *use, unsigned directions);
 bool node_stream_put(const struct node_use *use);
 

@@ -4,6 +4,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -41,6 +42,7 @@ enum {
     INODE_OBJECT_VERB = 0x60, /* the same in an object */
     INODE_MEMBER = 0x80,      /* a member of an object */
     INODE_MEMBER_VERB = 0x81, /* and the verb's index: in that */
+    INODE_LOOK = 0xFE, /* a look at a connection */
     INODE_FIXED = 0xFF,
 };
 
@@ -99,6 +101,17 @@ uint64_t part_inode(const struct node_kin *kin)
     uint64_t number = inode(INODE_VERB + kin->verb, kin->backend, object);
     return kin->type == NODE_CTL_FILE && control_verb_of(kin)->numbered ? number_inode(number, kin->number)
                                                                         : number;
+}
+
+/*
+ * A regular file that is both what a program reads and what it writes would grow for ever, so cat(1) and grep(1) refuse
+ * to begin: they know it by the inode number. A connection is both in the simplest of servers (cat <&3 >&3), and is a
+ * regular file, because of nothing else would open(2) come here. So while it is open, every look shows another number.
+ */
+static uint64_t look_inode(void)
+{
+    static atomic_uint_fast64_t looks;
+    return (uint64_t)INODE_LOOK << 56 | (atomic_fetch_add(&looks, 1) & OBJECT_NUMBER);
 }
 
 void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
@@ -226,11 +239,15 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     int error = kin->backend->stat(&target->use.ref, &found.stat);
     if (error == -ESTALE && node_noted(&target->use, &found.stat))
         error = 0;
-    if (!error && part)
+    if (error)
+        return error;
+    if (part)
         part_attributes(fs, kin, &found.stat, out);
-    else if (!error)
+    else
         object_attributes(kin->backend, &found, out);
-    return error;
+    if (target_is_verb(target, IPCFS_VERB_CONNECTION) && node_has_stream(&target->use))
+        out->stx_ino = look_inode();
+    return 0;
 }
 
 bool target_is_verb(const struct target *target, enum ipcfs_verb_type type)
