@@ -44,10 +44,19 @@ int nodes_stat_at(int directory, const char *name, struct statx *out)
     return 0;
 }
 
+/* What is mounted on a name is of another device. But so may be what lies in an overlay (Linux overlayfs.rst, "Inode
+ * properties"); of that the kernel says, since 5.8, that nothing is mounted there. */
+static bool is_mounted(const struct nodes *nodes, const struct statx *stat)
+{
+    if (makedev(stat->stx_dev_major, stat->stx_dev_minor) == nodes->device)
+        return false;
+    return !(stat->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+           stat->stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 bool nodes_shows(const struct nodes *nodes, const struct statx *stat)
 {
-    return nodes->shows & ipcfs_type_bit(stat->stx_mode) &&
-           makedev(stat->stx_dev_major, stat->stx_dev_minor) == nodes->device;
+    return nodes->shows & ipcfs_type_bit(stat->stx_mode) && !is_mounted(nodes, stat);
 }
 
 bool nodes_is_name(const char *name)

@@ -97,7 +97,7 @@ void nodes_uncreate(const struct nodes *nodes, const char *name, const struct ip
 int nodes_remove(const struct nodes *nodes, const char *name, struct ipcfs_found *removed);
 int nodes_rename(const struct nodes *nodes, const char *name, const char *to_name, unsigned flags);
 int nodes_link(const struct nodes *nodes, const struct ipcfs_ref *ref, const char *name);
-/* A size is given to a regular file only: by `fd`, a descriptor of the caller's, or with −1 by one opened for it. */
+/* A size may be changed of a regular file only: by `fd`, a descriptor of the caller's, or with −1 by one opened for it. */
 int nodes_change(const struct nodes *nodes, const struct ipcfs_ref *ref, int fd,
                  const struct ipcfs_change *change);
 

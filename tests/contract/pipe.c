@@ -189,6 +189,47 @@ static void test_mounted_on(void **state)
     assert_true(exists("a"));
 }
 
+/* An overlay of two file systems: files in it have another device than their directory. */
+static bool mount_overlay(void)
+{
+    static const char *const layers[] = {"/dev/shm/lower", "/dev/shm/upper", "/dev/shm/over"};
+    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
+        assert_int_equal(mkdir(layers[i], 0755), 0);
+    assert_int_equal(mount("none", layers[0], "tmpfs", 0, NULL), 0);
+    assert_int_equal(mount("none", layers[1], "tmpfs", 0, NULL), 0);
+    assert_int_equal(mkdir("/dev/shm/upper/files", 0755), 0);
+    assert_int_equal(mkdir("/dev/shm/upper/work", 0755), 0);
+    return mount("none", layers[2], "overlay", 0,
+                 "lowerdir=/dev/shm/lower,upperdir=/dev/shm/upper/files,workdir=/dev/shm/upper/work") == 0;
+}
+
+static void unmount_overlay(void)
+{
+    static const char *const layers[] = {"/dev/shm/over", "/dev/shm/upper", "/dev/shm/lower"};
+    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++) {
+        (void)umount(layers[i]);
+        assert_int_equal(rmdir(layers[i]), 0);
+    }
+}
+
+static void test_in_an_overlay(void **state)
+{
+    (void)state;
+    if (mount_overlay()) {
+        kind->stop();
+        place_init("/dev/shm/over/runtime", "/mnt");
+        assert_int_equal(kind->start(), 0);
+        struct ipcfs_found made = make_object("a");
+        assert_true(ipcfs_same_object(find_object("a").id, made.id));
+        assert_int_equal(find_error("a"), 0);
+        remove_object("a");
+        kind->stop();
+        place_init(NULL, "/mnt");
+        assert_int_equal(kind->start(), 0);
+    }
+    unmount_overlay();
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(test_only_pipes_are_made),
     TEST(test_the_node_keeps_it),
@@ -198,6 +239,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_it_outlives_the_daemon),
     TEST(test_no_place),
     TEST(test_mounted_on),
+    TEST(test_in_an_overlay),
 };
 
 const struct suite pipe_suite = {
