@@ -315,7 +315,8 @@ struct ipcfs_backend {
     int (*poll)(struct ipcfs_file *file, struct ipcfs_wait *wait);
 
     /*
-     * Of an IPCFS_VERB_CONNECTION's file: 0 when it is connected, from then on always. shutdown() is shutdown(2), with
+     * Of an IPCFS_VERB_CONNECTION's file: 0 when it is connected, from then on always. Until then it is called by one thread
+     * at a time, and nothing else but lane() and close() is called with the file. shutdown() is shutdown(2), with
      * SHUT_RD or SHUT_WR: nobody is left who could read, or write, here; the other end learns of it. What waits in that
      * direction ends.
      */

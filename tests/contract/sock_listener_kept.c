@@ -2,6 +2,7 @@
 /* What is kept in the runtime directory: over a restart, after somebody had his hands in it, and where something fails. */
 #include "sock_listener_subject.h"
 
+#include "creds.h"
 #include "failing.h"
 
 #include "ipcfs/cleanup.h"
@@ -327,6 +328,46 @@ static void test_no_runtime_directory(void **state)
     assert_int_equal(listeners_start(), 0);
 }
 
+/* A daemon that is not root has one identity, and all is that user's. In a process of its own. */
+static void be_a_user(void)
+{
+    if (mkdir("/run/u", 0700) < 0 || chown("/run/u", USER, GROUP) < 0)
+        _exit(EXIT_FAILURE);
+    listeners_stop();
+    place_end();
+    if (setresgid(GROUP, GROUP, GROUP) < 0 || setresuid(USER, USER, USER) < 0 || creds_init())
+        _exit(EXIT_FAILURE);
+    place_init("/run/u/ipcfs", "/mnt");
+    assert_int_equal(listeners_start(), 0);
+    struct ipcfs_found object = {.id.number = 5};
+    object.stat.stx_uid = USER;
+    object.stat.stx_gid = GROUP;
+    object.stat.stx_mode = 0700;
+    const struct listener_wish wish = {.type = SOCK_STREAM};
+    assert_int_equal(listener_make(&object, &wish), 0);
+    must_work(&object);
+    assert_int_equal(listener_follow(&object), 0);
+    assert_int_equal(write_line(&object, "type", "dgram"), 0);
+    listener_remove(object.id);
+    listeners_stop();
+    place_end();
+}
+
+static void test_without_root(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        be_a_user();
+        _exit(EXIT_SUCCESS);
+    }
+    assert_int_equal(status_of(child), 0);
+    assert_int_equal(rmdir("/run/u/ipcfs/mnt/listen"), 0);
+    assert_int_equal(rmdir("/run/u/ipcfs/mnt"), 0);
+    assert_int_equal(rmdir("/run/u/ipcfs"), 0);
+    assert_int_equal(rmdir("/run/u"), 0);
+}
+
 /* ---- no memory ---- */
 
 static struct ipcfs_found subject;
@@ -477,6 +518,7 @@ const struct CMUnitTest listener_kept_tests[] = {
     LISTENER_TEST(test_wrong_wishes),
     LISTENER_TEST(test_long_path),
     LISTENER_TEST(test_no_runtime_directory),
+    LISTENER_TEST(test_without_root),
     LISTENER_TEST(test_no_memory),
 };
 const size_t listener_kept_count = ARRAY_LENGTH(listener_kept_tests);
