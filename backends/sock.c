@@ -97,7 +97,9 @@ static int list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *en
 {
     (void)lister;
     struct ipcfs_ref ref = {.name = entry->name};
-    return render(&ref, values);
+    int error = render(&ref, values);
+    ipcfs_values_release(sock_fields, values);
+    return error;
 }
 
 static int limits(const struct caller *caller, struct ipcfs_value *values)

@@ -21,10 +21,8 @@ extern const struct ipcfs_backend ipcfs_sock_backend;
 /* A descriptor, borrowed, of the directory with the nodes; from start to stop. */
 int sock_nodes(void);
 
-/*
- * Removes the name of a reference, as the calling thread, if it still means that object and `may` answers 0; neither name
- * nor object change while it is asked. 0, −ESTALE, what `may` answers, or why the name cannot be removed.
- */
-int sock_remove_if(const struct ipcfs_ref *ref, int (*may)(void *data), void *data);
+/* Removes the name of a reference, as the calling thread, if it still means that object. 0, −ESTALE, or why the name cannot
+ * be removed. */
+int sock_remove_meant(const struct ipcfs_ref *ref);
 
 #endif

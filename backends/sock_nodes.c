@@ -270,12 +270,10 @@ void sock_uncreate(unsigned directory, const char *name, const struct ipcfs_crea
     pthread_mutex_unlock(&names_lock);
 }
 
-int sock_remove_if(const struct ipcfs_ref *ref, int (*may)(void *data), void *data)
+int sock_remove_meant(const struct ipcfs_ref *ref)
 {
     pthread_mutex_lock(&names_lock);
-    int error = may(data);
-    if (!error)
-        error = remove_if_meant(ref);
+    int error = remove_if_meant(ref);
     pthread_mutex_unlock(&names_lock);
     return error;
 }

@@ -53,13 +53,6 @@ static int check_stale(const struct statx *stat, struct text *reason)
     return error;
 }
 
-/* That it is stale has been found before: it can not be otherwise any more. */
-static int always(void *data)
-{
-    (void)data;
-    return 0;
-}
-
 static int check_type(const struct statx *stat, struct text *reason)
 {
     if (S_ISSOCK(stat->stx_mode))
@@ -68,7 +61,8 @@ static int check_type(const struct statx *stat, struct text *reason)
     return -EINVAL;
 }
 
-/* As the caller, who needs the right to remove the name. */
+/* As the caller, who needs the right to remove the name. No socket is ever bound to a node that is there (bind(2) makes its
+ * own), so one that is stale stays so; and another of the name is not meant. */
 static int write_reclaim(const struct ipcfs_ref *ref, int64_t number, const struct ipcfs_written *written)
 {
     (void)number;
@@ -86,7 +80,7 @@ static int write_reclaim(const struct ipcfs_ref *ref, int64_t number, const stru
         return error;
     struct ipcfs_ref meant = *ref;
     meant.id = nodes_object_id(&stat);
-    return sock_remove_if(&meant, always, NULL);
+    return sock_remove_meant(&meant);
 }
 
 const struct ipcfs_verb sock_verbs[] = {

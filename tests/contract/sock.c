@@ -239,69 +239,26 @@ static void test_they_outlive_the_daemon(void **state)
     }
 }
 
-/* ---- removal on a condition ---- */
+/* ---- removal of what is meant ---- */
 
-static int answer(void *data)
-{
-    return *(const int *)data;
-}
-
-static void test_remove_if(void **state)
+static void test_remove_meant(void **state)
 {
     (void)state;
-    int yes = 0;
-    int no = -EBUSY;
     struct ipcfs_created object = make_type("a", S_IFSOCK);
     struct ipcfs_ref ref = ref_by_hold(&object, "a");
-    assert_int_equal(sock_remove_if(&ref, answer, &no), -EBUSY);
-    assert_true(exists("a"));
-    assert_int_equal(sock_remove_if(&ref, answer, &yes), 0);
+    assert_int_equal(sock_remove_meant(&ref), 0);
     assert_false(exists("a"));
-    assert_int_equal(sock_remove_if(&ref, answer, &yes), -ESTALE);
+    assert_int_equal(sock_remove_meant(&ref), -ESTALE);
     make_and_let_go("a", S_IFSOCK);
-    assert_int_equal(sock_remove_if(&ref, answer, &yes), -ESTALE);
+    assert_int_equal(sock_remove_meant(&ref), -ESTALE);
     assert_true(exists("a"));
     ref = (struct ipcfs_ref){.id = find_object("a").id, .name = "a"};
     assert_int_equal(seteuid(1234), 0);
-    int error = sock_remove_if(&ref, answer, &yes);
+    int error = sock_remove_meant(&ref);
     assert_int_equal(seteuid(0), 0);
     assert_int_equal(error, -EPERM);
     assert_true(exists("a"));
     let_go(&object);
-}
-
-static atomic_bool replaced;
-
-static void *replace(void *argument)
-{
-    (void)argument;
-    struct ipcfs_created object;
-    bool done = kind->remove(0, "a") == 0 && create_type("a", S_IFSOCK, O_EXCL, &object) == 0;
-    if (done)
-        let_go(&object);
-    atomic_store(&replaced, done);
-    return NULL;
-}
-
-static int begin_to_replace(void *data)
-{
-    (void)pthread_create(data, NULL, replace, NULL);
-    (void)usleep(50 * 1000);
-    return atomic_load(&replaced) ? -EEXIST : -EBUSY;
-}
-
-/* While it is asked whether to remove an object, nobody puts another in its place. */
-static void test_nothing_changes_meanwhile(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    make_and_let_go("a", S_IFSOCK);
-    struct ipcfs_ref ref = {.id = find_object("a").id, .name = "a"};
-    atomic_store(&replaced, false);
-    assert_int_equal(sock_remove_if(&ref, begin_to_replace, &thread), -EBUSY);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(atomic_load(&replaced));
-    assert_false(ipcfs_same_object(find_object("a").id, ref.id));
 }
 
 /* ---- a storm ---- */
@@ -369,16 +326,9 @@ static void test_storm(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_types),
-    TEST(test_one_type_for_another),
-    TEST(test_a_native_node),
-    TEST(test_what_is_no_file),
-    TEST(test_a_directory_keeps_its_name),
-    TEST(test_modes_of_a_directory),
-    TEST(test_options),
-    TEST(test_they_outlive_the_daemon),
-    TEST(test_remove_if),
-    TEST(test_nothing_changes_meanwhile),
+    TEST(test_types),           TEST(test_one_type_for_another),       TEST(test_a_native_node),
+    TEST(test_what_is_no_file), TEST(test_a_directory_keeps_its_name), TEST(test_modes_of_a_directory),
+    TEST(test_options),         TEST(test_they_outlive_the_daemon),    TEST(test_remove_meant),
     TEST(test_storm),
 };
 
