@@ -61,9 +61,9 @@ static unsigned read_sysctl(const char *path)
     return value;
 }
 
-/* A handle has at most four descriptors (its object's, one to be told of changes, those that its lines may wait by), and one
- * mapping (a semaphore's), of which a process may have 65530 or what vm.max_map_count says. A user's share leaves half of
- * all to others, some of it for his locks. */
+/* A handle has at most four descriptors (its object's, one to be told of changes, and of a connection one for each line
+ * that may wait by it), and one mapping (a semaphore's), of which a process may have 65530 or what vm.max_map_count says. A
+ * user's share leaves half of all to others, some of it for his locks. */
 static unsigned handle_share(void)
 {
     struct rlimit limit;

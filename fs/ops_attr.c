@@ -185,7 +185,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     struct stat result;
     statx_to_stat(&shown, &result);
     if (target_has_open_size(&target))
-        result.st_size = OPEN_SIZE;
+        result.st_size = target.entry ? OPEN_SIZE : open_size(&target.use.kin);
     reply_attr(&reply, &result, timeout);
 }
 

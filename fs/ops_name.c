@@ -76,7 +76,7 @@ static int make_control_entry(struct ipcfs *fs, const struct node_kin *kin, cons
     control_attributes(fs, kin, &shown);
     statx_to_stat(&shown, &entry->attr);
     if (kin->fresh)
-        entry->attr.st_size = OPEN_SIZE;
+        entry->attr.st_size = open_size(kin);
     return node_lookup(&fs->nodes, kin, object, &entry->ino);
 }
 
@@ -178,7 +178,7 @@ static int lookup_part(struct ipcfs *fs, const struct node_use *parent, const ch
     *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
     statx_to_stat(&shown, &entry->attr);
     if (kin.fresh)
-        entry->attr.st_size = OPEN_SIZE;
+        entry->attr.st_size = open_size(&kin);
     return node_lookup(&fs->nodes, &kin, parent->name, &entry->ino);
 }
 

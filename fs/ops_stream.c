@@ -43,7 +43,7 @@ static ssize_t deliver(struct waiter *waiter, ssize_t result)
 
 static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
 {
-    return is_due(waiter) ? 0 : deliver(waiter, connect_to(waiter, wait));
+    return deliver(waiter, connect_to(waiter, wait));
 }
 
 static ssize_t block(struct waiter *waiter)

@@ -250,11 +250,19 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     return 0;
 }
 
+static bool is_verb(const struct node_kin *kin, enum ipcfs_verb_type type)
+{
+    return node_is_control_file(kin->type) && control_verb_of(kin)->type == type;
+}
+
 bool target_is_verb(const struct target *target, enum ipcfs_verb_type type)
 {
-    if (target->entry || !node_is_control_file(target->use.kin.type))
-        return false;
-    return control_verb_of(&target->use.kin)->type == type;
+    return !target->entry && is_verb(&target->use.kin, type);
+}
+
+off_t open_size(const struct node_kin *kin)
+{
+    return is_verb(kin, IPCFS_VERB_CONNECTION) ? CONNECTION_OPEN_SIZE : OPEN_SIZE;
 }
 
 bool target_has_open_size(const struct target *target)

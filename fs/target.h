@@ -30,8 +30,12 @@
  * also the position of a write with O_APPEND, and must not be above what RLIMIT_FSIZE may be.)
  * GETATTR tells the true one: stat(2) shows it, and the kernel does not keep it, because target_loosen() told it before
  * that the inode has changed (the attr_version in fuse_change_attributes_i(), fs/fuse/inode.c).
+ *
+ * A connection is written to by several, and waits for its other end: no write(2) goes beyond its size (MAX_RW_COUNT, Linux
+ * include/linux/fs.h, is less), and open(2) without O_LARGEFILE still takes it. But O_APPEND takes the lock whatever the
+ * size is: writers who share such a descriptor wait for each other in the kernel.
  */
-#define OPEN_SIZE (1 << 20)
+enum { OPEN_SIZE = 1 << 20, CONNECTION_OPEN_SIZE = INT32_MAX };
 
 /* Either a fixed entry of the tree, or a node in use. */
 struct target {
@@ -54,6 +58,8 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
 bool target_is_verb(const struct target *target, enum ipcfs_verb_type type);
 /* Whether it is a fresh node, or a file of ctl/ that is written. */
 bool target_has_open_size(const struct target *target);
+/* What the kernel is to believe that one of this description has. */
+off_t open_size(const struct node_kin *kin);
 /* Before the attributes of one are answered to GETATTR or STATX. */
 void target_loosen(struct ipcfs *fs, uint64_t id, const struct target *target);
 

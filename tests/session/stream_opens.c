@@ -40,6 +40,13 @@ static void test_attributes(void **state)
     assert_int_equal(attr.size, 0);
     assert_int_equal(do_getattr(walk("ctl/link/one/pair"), &attr), 0);
     assert_int_equal(attr.blksize, 64 * 1024);
+    struct fuse_entry_out entry;
+    uint64_t directory = walk("link/one");
+    assert_int_equal(do_lookup(directory, "pair", &entry), 0); /* what the kernel writes by (fs/target.h) */
+    assert_int_equal(entry.attr.size, INT32_MAX);
+    const struct fuse_setattr_in truncate = {.valid = FATTR_SIZE};
+    assert_int_equal(do_setattr(entry.nodeid, &truncate, &attr), 0);
+    assert_int_equal(attr.size, INT32_MAX);
     assert_true(walk("link/one/pair") != walk("link/one/pair")); /* each its own */
 }
 

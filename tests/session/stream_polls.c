@@ -97,6 +97,13 @@ static void test_told(void **state)
     assert_false(ask_poll(&file, OUT, 10) & OUT);
     receive_all(end, filled, 'f');
     must_tell(10);
+    filled = fill(&file, 'f');
+    assert_int_equal(read_at_once(&file, NULL), 2);
+    assert_int_equal(ask_poll(&file, IN, 12) & IN, 0); /* and by another who has it: both are to be told */
+    assert_int_equal(ask_poll(&file, OUT, 13) & OUT, 0);
+    must_send(end, "z");
+    must_tell(13);
+    receive_all(end, filled, 'f');
     assert_false(ask_poll(&reader, POLLRDHUP, 11) & POLLRDHUP);
     assert_int_equal(shutdown(end, SHUT_WR), 0);
     must_tell(11);
