@@ -61,6 +61,7 @@ int links_accept(void)
 {
     struct pollfd ready = {.fd = links.listener, .events = POLLIN};
     assert_int_equal(poll(&ready, 1, 20000), 1);
+    // cppcheck-suppress nullPointer
     int fd = accept4(links.listener, NULL, NULL, SOCK_CLOEXEC);
     assert_true(fd >= 0);
     return fd;
@@ -117,6 +118,10 @@ static int open_link(enum what what, const struct ipcfs_ref *ref, int flags, str
     }
     atomic_fetch_add(&links.files, 1);
     *out = file;
+    void (*meanwhile)(void) = links.meanwhile;
+    links.meanwhile = NULL;
+    if (meanwhile)
+        meanwhile();
     return 0;
 }
 
@@ -140,6 +145,7 @@ static void close_link(struct ipcfs_file *file)
 
 static int try_accept(struct ipcfs_file *file, struct ipcfs_wait *wait)
 {
+    // cppcheck-suppress nullPointer
     file->fd = accept4(links.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (file->fd >= 0) {
         limit_room(file->fd);
@@ -344,8 +350,8 @@ OPENS(open_never, NEVER)
 
 #define CONNECTION(file_name, function)                                                                      \
     {                                                                                                        \
-        .name = file_name, .type = IPCFS_VERB_CONNECTION, .mode = 0666, .read_needs = IPCFS_NEEDS_READ,      \
-        .write_needs = IPCFS_NEEDS_WRITE, .help = "a connection", .open = function                           \
+        .name = (file_name), .type = IPCFS_VERB_CONNECTION, .mode = 0666, .read_needs = IPCFS_NEEDS_READ,    \
+        .write_needs = IPCFS_NEEDS_WRITE, .help = "a connection", .open = (function)                         \
     }
 
 static const struct ipcfs_verb files[] = {

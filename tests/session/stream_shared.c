@@ -161,6 +161,37 @@ static void test_opened_again_while_waiting(void **state)
     await_count(&links.files, 0);
 }
 
+static uint64_t contested;
+static uint64_t in_between;
+
+static void open_it_too(void)
+{
+    in_between = open_later(contested, O_RDWR);
+}
+
+/* Two open a node at once: the one that the node had last has the connection of the other, and its own is closed unused. */
+static void test_opened_twice_at_once(void **state)
+{
+    (void)state;
+    char text[READ_SIZE + 1] = "";
+    contested = walk("link/one/pair");
+    links.meanwhile = open_it_too;
+    uint64_t unique = open_later(contested, O_RDWR);
+    struct open_file file = opened(unique, contested);
+    struct open_file second = opened(in_between, contested);
+    int end = links_take_end();
+    assert_true(links.files == 1 && handles() == 2);
+    assert_int_equal(write_at_once(&file, "one ", 4), 4);
+    assert_int_equal(write_at_once(&second, "end", 3), 3);
+    assert_int_equal(receive(end, text, READ_SIZE), 7);
+    assert_string_equal(text, "one end");
+    must_close(&second);
+    must_be_shut(0, 0);
+    must_close(&file);
+    must_end(end);
+    close(end);
+}
+
 /* The first gives up: the others wait on. When all have, nobody is told of anything. */
 static void test_first_gives_up(void **state)
 {
@@ -247,6 +278,7 @@ static const struct CMUnitTest tests[] = {
     STREAMS(test_half_close_of_reading),
     STREAMS(test_one_direction),
     STREAMS(test_opened_again_while_waiting),
+    STREAMS(test_opened_twice_at_once),
     STREAMS(test_first_gives_up),
     STREAMS(test_failed_again),
     STREAMS(test_forgotten),
