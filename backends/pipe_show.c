@@ -330,26 +330,40 @@ static int capacity_write(const struct ipcfs_ref *ref, int64_t number, const str
 
 /* ---- peek ---- */
 
-/* Nothing, where there is no pipe. tee(2) wants a descriptor that reads; where there is none, what waits can be counted. */
+/*
+ * Nothing, where there is no pipe. tee(2) wants a descriptor that reads; where none is found, it can still be told whether
+ * something waits: −ENXIO.
+ */
+static int copy_content(uint64_t inode, struct pipe_question *out)
+{
+    AUTO_PIPE_ENDS ends = {0};
+    int error = find_ends(inode, &ends);
+    if (!error)
+        error = ask_as_daemon(&ends, pipe_copy, out);
+    if (error != -EBADF)
+        return error == -ESRCH ? 0 : error;
+    error = ask_as_daemon(&ends, pipe_look, out);
+    if (error)
+        return error == -ESRCH ? 0 : error;
+    return out->queued ? -ENXIO : 0;
+}
+
 static int peek_read(const struct ipcfs_ref *ref, int64_t number, struct text *out)
 {
     (void)number;
     uint64_t inode = 0;
     struct pipe_question question = {0};
-    AUTO_PIPE_ENDS ends = {0};
     int error = check_right(ref, R_OK, &inode);
-    if (!error)
-        error = find_ends(inode, &ends);
-    if (!error)
-        error = ask_as_daemon(&ends, pipe_copy, &question);
-    bool unread = error == -EBADF;
-    if (unread)
-        error = ask_as_daemon(&ends, pipe_look, &question);
     if (error)
-        return error == -ESRCH ? 0 : error;
+        return error;
+    error = copy_content(inode, &question);
+    if (error == -ENXIO)
+        error = copy_content(inode, &question); /* who has just opened it may have been passed by */
+    if (error)
+        return error;
     text_bytes(out, question.content.data, question.content.length);
     text_reset(&question.content);
-    return unread && question.queued ? -ENXIO : text_error(out);
+    return text_error(out);
 }
 
 const struct ipcfs_verb pipe_verbs[] = {

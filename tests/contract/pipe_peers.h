@@ -26,6 +26,9 @@ void peer_ready(void);
 /* It goes on behind peer_ready(). */
 void let_peer_run(pid_t pid);
 
+/* A peer becomes that user altogether. 0 or −1. */
+int take_identity(uid_t uid);
+
 /* What a peer opens, in this order; descriptors FIRST_HELD and following. No name ends it. */
 enum { FIRST_HELD = 100, HELD_MAX = 8 };
 struct held {

@@ -192,12 +192,27 @@ static long setting(const char *name)
     return value;
 }
 
+/* Makes the pipe of "a" as a user of his own, so that nobody else's pipes count with it. */
+static void hold_as_lonely_user(const void *data)
+{
+    (void)data;
+    char path[64];
+    int place = open(real_path("a"), O_PATH);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+    if (take_identity(LONELY_USER) || open(path, O_RDWR) < 0)
+        _exit(97);
+    peer_ready();
+    (void)pause();
+}
+
 /* His own rights count, not the daemon's. */
 static void test_capacity_as_user(void **state)
 {
     (void)state;
-    struct ipcfs_ref ref = make_pipe("a", 0622);
-    pid_t pid = start_holder(0, both_ends);
+    struct ipcfs_ref ref = make_pipe("a", 0666);
+    struct ipcfs_change change = {.mask = IPCFS_CHANGE_MODE, .mode = 0622};
+    pid_t pid = start_peer(0, hold_as_lonely_user, NULL);
+    assert_int_equal(kind->change(&ref, NULL, &change), 0);
     char most[32];
     char more[32];
     AUTO_TEXT reason = {0};
