@@ -50,7 +50,7 @@ const struct ipcfs_field sock_fields[] = {
     [FIELD_STATE] =
         {"state", IPCFS_STRING, "",
          "listen; bound: does not listen, or has datagrams; new: just made; stale: nobody has it"},
-    [FIELD_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "length, of a file"},
+    [FIELD_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "length, of a file; of all else 0"},
     [FIELD_BACKLOG] = {"backlog", IPCFS_UNSIGNED, "connections", "so many may wait to be accepted"},
     [FIELD_QUEUED] = {"queued", IPCFS_UNSIGNED, "connections",
                       "so many wait to be accepted (of a directory with datagrams: of those)"},
@@ -120,6 +120,7 @@ static const char *socket_kind(int type)
     return type == SOCK_STREAM ? "stream" : type == SOCK_SEQPACKET ? "seqpacket" : "dgram";
 }
 
+/* One that could not be made to listen again has no listener. */
 static int show_listener(struct ipcfs_objid id, struct ipcfs_value *values)
 {
     struct listener_state listener = {0};
@@ -146,13 +147,11 @@ int sock_show_state(const struct ipcfs_ref *ref, const struct statx *stat, struc
         values[i] = (struct ipcfs_value){.known = false};
     values[FIELD_NAME] = ipcfs_string(ref->name);
     values[FIELD_TYPE] = ipcfs_string(type_name(stat->stx_mode));
+    values[FIELD_SIZE] = ipcfs_number(stat->stx_size);
     tmpfs_show_attributes(stat, values + FIELD_MODE);
     if (S_ISSOCK(stat->stx_mode))
         return show_node(stat, values);
-    if (S_ISDIR(stat->stx_mode))
-        return show_listener(nodes_object_id(stat), values);
-    values[FIELD_SIZE] = ipcfs_number(stat->stx_size);
-    return 0;
+    return S_ISDIR(stat->stx_mode) ? show_listener(nodes_object_id(stat), values) : 0;
 }
 
 /* ---- limits ---- */

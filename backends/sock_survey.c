@@ -3,7 +3,7 @@
 
 #include "sock_diag.h"
 #include "sock_holders.h"
-#include "sock_listener.h"
+#include "sock_listeners.h"
 #include "sock_node.h"
 #include "sock_nodes.h"
 
@@ -50,10 +50,10 @@ const struct ipcfs_field sock_survey_fields[] = {
 
 /* An object of sock/ that has, or may have, a socket. */
 struct object {
-    uint32_t inode;    /* of a node: its own; of a directory: its socket's */
-    bool is_directory; /* which the daemon listens for, so that it is never stale */
-    bool reached;      /* a socket was met that it leads to */
-    char *name;        /* owned */
+    uint32_t inode; /* of a node: its own; of a directory: its socket's, or 0 where nobody listens */
+    bool is_directory;
+    bool reached; /* a socket was met that it leads to */
+    char *name;   /* owned */
 };
 
 struct survey {
@@ -85,9 +85,12 @@ static struct object *find(const struct survey *survey, bool is_directory, uint3
 
 static struct object *object_of(const struct survey *survey, const struct diag_socket *socket)
 {
+    struct object *object = NULL;
     if (socket->bound && socket->node_device == survey->device)
-        return find(survey, false, socket->node_inode);
-    return find(survey, true, socket->inode);
+        object = find(survey, false, socket->node_inode);
+    if (!object && socket->inode)
+        object = find(survey, true, socket->inode);
+    return object;
 }
 
 static int add(struct survey *survey, const char *name, bool is_directory, uint32_t inode)
@@ -111,11 +114,12 @@ static int add(struct survey *survey, const char *name, bool is_directory, uint3
 static int add_directory(struct survey *survey, const char *name)
 {
     struct ipcfs_found found;
-    struct listener_state listener = {0};
-    if (sock_find(0, name, &found, NULL) || listener_state(found.id, &listener))
+    if (sock_find(0, name, &found, NULL))
         return 0; /* removed meanwhile */
-    free(listener.peers);
-    return add(survey, name, true, (uint32_t)listener.inode);
+    struct endpoint *endpoint = listener_endpoint(found.id);
+    uint32_t inode = endpoint ? (uint32_t)endpoint->inode : 0;
+    endpoint_put(endpoint);
+    return add(survey, name, true, inode);
 }
 
 static int add_entry(struct survey *survey, const struct ipcfs_entry *entry)
@@ -197,7 +201,8 @@ static int visit_if_ours(void *data, const struct diag_socket *socket)
                : 0;
 }
 
-static bool all_reached(const struct survey *survey)
+/* Of nodes the network name space of the daemon does not tell all. */
+static bool are_all_reached(const struct survey *survey)
 {
     for (size_t i = 0; i < survey->count; i++)
         if (!survey->objects[i].is_directory && !survey->objects[i].reached)
@@ -205,34 +210,41 @@ static bool all_reached(const struct survey *survey)
     return true;
 }
 
-/* `sure`: everything could be looked into. */
-static int show_unreached(const struct survey *survey, bool sure)
+static int show_unreached(const struct survey *survey, const struct object *object, bool sure)
+{
+    struct ipcfs_found found;
+    struct ipcfs_value values[FIELD_COUNT] = {0};
+    if (sock_find(0, object->name, &found, NULL))
+        return 0; /* removed meanwhile */
+    const char *state = sock_node_state_name(sock_node_state_unbound(&found.stat, sure));
+    values[FIELD_STATE] = (struct ipcfs_value){.known = state, .string = state};
+    values[FIELD_NAME] = ipcfs_string(object->name);
+    return survey->row(survey->data, values);
+}
+
+/* `sure`: every network name space could be looked into. */
+static int show_all_unreached(const struct survey *survey, bool sure)
 {
     int result = 0;
     for (size_t i = 0; !result && i < survey->count; i++) {
         const struct object *object = &survey->objects[i];
-        struct ipcfs_found found;
-        if (object->is_directory || object->reached || sock_find(0, object->name, &found, NULL))
-            continue; /* or removed meanwhile */
-        const char *state = sock_node_state_name(sock_node_state_unbound(&found.stat, sure));
-        struct ipcfs_value values[FIELD_COUNT] = {0};
-        values[FIELD_STATE] = (struct ipcfs_value){.known = state, .string = state};
-        values[FIELD_NAME] = ipcfs_string(object->name);
-        result = survey->row(survey->data, values);
+        if (!object->reached && !(object->is_directory && object->inode))
+            result = show_unreached(survey, object, sure || object->is_directory);
     }
     return result;
 }
 
 static int walk(struct survey *survey)
 {
+    bool sure = survey->device != 0;
     int result = diag_walk(visit, survey);
-    if (result || all_reached(survey))
+    if (result)
         return result;
-    if (survey->device)
+    if (sure && !are_all_reached(survey)) {
         result = diag_walk_elsewhere(visit_if_ours, survey);
-    if (result && !sock_node_is_blind(result))
-        return result;
-    return show_unreached(survey, survey->device && !result);
+        sure = !result;
+    }
+    return result && !sock_node_is_blind(result) ? result : show_all_unreached(survey, sure);
 }
 
 int sock_survey(ipcfs_survey_row *row, void *data)

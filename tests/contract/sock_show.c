@@ -102,7 +102,7 @@ static void test_listener(void **unused)
         must_count(&state, "inode", inode_of(listener));
         must_count(&state, "ino", node_inode("a"));
         must_count(&state, "uid", 0);
-        assert_false(value_of(&state, "size")->known);
+        must_count(&state, "size", 0);
         assert_false(value_of(&state, "peer")->known);
         release(&state);
         close_all(fds, ARRAY_LENGTH(fds));
@@ -196,6 +196,54 @@ static void test_file(void **unused)
     must_count(&state, "mode", 0640);
     assert_false(value_of(&state, "holder")->known);
     release(&state);
+}
+
+/* Native clients reach it by the link `socket`. */
+static int connect_to_directory(const char *name)
+{
+    struct ipcfs_found found = find_object(name);
+    struct ipcfs_ref ref = ref_by_name(&found, name);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct ipcfs_verb *verb = kind->files;
+    while (strcmp(verb->name, "socket") != 0)
+        verb++;
+    assert_int_equal(verb->link(&ref, address.sun_path, sizeof address.sun_path), 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static struct ipcfs_created make_directory(const char *name)
+{
+    const struct ipcfs_wish wish = {.name = name, .type = S_IFDIR, .mode = 0600, .caller = &self};
+    struct ipcfs_created object = {0};
+    assert_int_equal(kind->create(&wish, &object), 0);
+    return object;
+}
+
+static void test_directory(void **unused)
+{
+    (void)unused;
+    struct ipcfs_created object = make_directory("a");
+    struct ipcfs_ref ref = ref_by_hold(&object, "a");
+    int client = connect_to_directory("a");
+    struct state state = state_of("a");
+    must_say(&state, "type", "directory");
+    must_say(&state, "kind", "stream");
+    must_say(&state, "state", "listen");
+    must_count(&state, "queued", 1);
+    must_count(&state, "connections", 0);
+    assert_true(value_of(&state, "backlog")->number > 0);
+    assert_int_equal(value_of(&state, "peer")->table->rows, 0);
+    assert_false(value_of(&state, "holder")->known); /* the daemon, and nobody else */
+    release(&state);
+    remove_object("a");
+    memset(&state, 0, sizeof state);
+    assert_int_equal(sock_show_state(&ref, &object.found.stat, state.values), 0);
+    must_say(&state, "state", "stale");
+    release(&state);
+    close(client);
+    let_go(&object);
 }
 
 /* ---- survey ---- */
@@ -405,6 +453,37 @@ static void test_survey_accepted(void **unused)
     close_all((int[]){client, server}, 2);
 }
 
+/* A directory is told by its socket, which is bound elsewhere. */
+static void test_survey_directory(void **unused)
+{
+    (void)unused;
+    struct ipcfs_created object = make_directory("a");
+    struct state state = state_of("a");
+    uint64_t inode = value_of(&state, "inode")->number;
+    struct rows rows = survey();
+    assert_int_equal(rows.count, 1);
+    must_be_shown(sock_survey_fields, rows.rows[0].values, "inode", inode);
+    cell_must_say(&rows.rows[0], "state", "listen");
+    cell_must_say(&rows.rows[0], "name", "a");
+    free(rows.rows);
+    release(&state);
+    let_go(&object);
+}
+
+/* One that nobody listens for, as it is where it could not be bound again. */
+static void test_survey_directory_alone(void **unused)
+{
+    (void)unused;
+    assert_int_equal(mkdir(node_path("a"), 0700), 0);
+    let_nodes_age();
+    struct rows rows = survey();
+    assert_int_equal(rows.count, 1);
+    cell_must_say(&rows.rows[0], "state", "stale");
+    cell_must_say(&rows.rows[0], "name", "a");
+    free(rows.rows);
+    must_be_in_state("a", "stale");
+}
+
 static int end_it(void *data, const struct ipcfs_value *values)
 {
     (void)values;
@@ -560,7 +639,7 @@ static int look_without_netlink(void)
         return 1;
     if (kind->find(0, "a", &found, NULL) || sock_show_state(&ref, &found.stat, values))
         return 2;
-    if (find_value(sock_fields, values, "state")->known)
+    if (find_value(sock_fields, values, "state")->known || sock_survey(keep_row, NULL) != -EOPNOTSUPP)
         return 3;
     return kind->verbs[0].write(&ref, 0, &written) == -EBUSY ? 0 : 4;
 }
@@ -678,6 +757,8 @@ static void test_out_of_memory(void **unused)
     pid_t pid = start_elsewhere(SOCK_STREAM, "elsewhere");
     int fd = node_socket(SOCK_STREAM, "a");
     pid_t holder = start_idle_process(0, 0);
+    struct ipcfs_created directory = make_directory("directory");
+    let_go(&directory);
     for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
         unsigned number = 0;
         for (bool failed = true; failed; number++) {
@@ -699,11 +780,14 @@ static const struct CMUnitTest tests[] = {
     NET_TEST(test_new_and_stale),
     NET_TEST(test_elsewhere),
     NET_TEST(test_file),
+    NET_TEST(test_directory),
     NET_TEST(test_survey),
     NET_TEST(test_survey_holders),
     NET_TEST(test_survey_many_holders),
     NET_TEST(test_survey_stale),
     NET_TEST(test_survey_accepted),
+    NET_TEST(test_survey_directory),
+    NET_TEST(test_survey_directory_alone),
     NET_TEST(test_survey_ends),
     NET_TEST(test_reclaim_alive),
     NET_TEST(test_reclaim_stale),
