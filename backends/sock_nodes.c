@@ -13,7 +13,6 @@
 #include "ipcfs/place.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -181,15 +180,24 @@ static int wanted_backlog(const struct ipcfs_wish *wish, unsigned *out)
     return -EINVAL;
 }
 
+/* As the file `backlog` refuses it. */
+static int refuse_backlog(const struct ipcfs_wish *wish)
+{
+    if (wish->reason)
+        text_printf(wish->reason,
+                    "backlog=: of datagrams net.unix.max_dgram_qlen says how many may be queued");
+    return -EINVAL;
+}
+
 static int wanted_listener(const struct ipcfs_wish *wish, struct listener_wish *out)
 {
     *out = (struct listener_wish){.type = SOCK_STREAM};
     int error = 0;
     if (wish->options && wish->options[OPTION_TYPE].known)
         error = wanted_type(wish, &out->type);
-    if (!error && wish->options && wish->options[OPTION_BACKLOG].known)
-        error = wanted_backlog(wish, &out->backlog);
-    return error;
+    if (error || !wish->options || !wish->options[OPTION_BACKLOG].known)
+        return error;
+    return out->type == SOCK_DGRAM ? refuse_backlog(wish) : wanted_backlog(wish, &out->backlog);
 }
 
 static int create_directory(const struct ipcfs_wish *wish, struct ipcfs_created *out)

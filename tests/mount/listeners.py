@@ -195,8 +195,8 @@ class Left:
 def end_children():
     """A failed test must not leave its processes to the next one."""
     for task in os.listdir('/proc/self/task'):
-        with open(f'/proc/self/task/{task}/children') as f:
-            for pid in f.read().split():
+        for pid in attempt(line_of, f'/proc/self/task/{task}/children').split():
+            if pid.isdigit():
                 attempt(os.kill, int(pid), signal.SIGKILL)
                 attempt(os.waitpid, int(pid), 0)
 
