@@ -128,6 +128,7 @@ static void report_ready(void *data)
         background_ready(report->ready_fd);
     log_info("mounted on %s; passthrough is %s: %s", report->options->mountpoint,
              report->fs->passthrough ? "on" : "off", report->fs->passthrough_reason);
+    place_report();
     if (*report->fs->left_out)
         log_warning("left out: %s", report->fs->left_out);
 }

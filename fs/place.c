@@ -62,25 +62,42 @@ static int escape_path(const char *path, char *out, size_t room)
 
 /* ---- directories ---- */
 
-/* A directory of this daemon's user, made with that mode where it is missing: what somebody else planted there is refused. */
-static int open_own(int parent, const char *path, mode_t mode)
+/* Made where it is missing. */
+static int open_any(int parent, const char *path, mode_t mode, struct stat *stat)
 {
     if (mkdirat(parent, path, mode) < 0 && errno != EEXIST)
         return -errno;
     AUTO_FD fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) < 0)
+    if (fd < 0 || fstat(fd, stat) < 0)
         return -errno;
-    return stat.st_uid == geteuid() ? TAKE_FD(fd) : -EPERM;
+    return TAKE_FD(fd);
 }
 
-/* One of that mode, whatever it has become meanwhile. */
+/* An own directory of that mode, of this daemon's user: what somebody else planted there is refused. */
 static int open_directory(int parent, const char *path, mode_t mode)
 {
-    AUTO_FD fd = open_own(parent, path, mode);
+    struct stat stat;
+    AUTO_FD fd = open_any(parent, path, mode, &stat);
     if (fd < 0)
         return fd;
-    return fchmod(fd, mode) < 0 ? -errno : TAKE_FD(fd);
+    if (stat.st_uid != geteuid())
+        return -EPERM;
+    if ((stat.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+/* One that is there already may be anything, /tmp for instance: it stays as it is. But nobody else may be able to put
+ * something in the place of what is in it. */
+static int open_base(const char *path)
+{
+    struct stat stat;
+    AUTO_FD fd = open_any(AT_FDCWD, path, 0711, &stat);
+    if (fd < 0)
+        return fd;
+    bool own = stat.st_uid == geteuid() || stat.st_uid == 0;
+    bool others_write = stat.st_mode & (S_IWGRP | S_IWOTH) && !(stat.st_mode & S_ISVTX);
+    return own && !others_write ? TAKE_FD(fd) : -EPERM;
 }
 
 static int open_runtime(const char *base, const char *mountpoint)
@@ -96,8 +113,7 @@ static int open_runtime(const char *base, const char *mountpoint)
         return error;
     if (snprintf(place.path, sizeof place.path, "%s/%s", base, name) >= (int)sizeof place.path)
         return -ENAMETOOLONG;
-    /* It may be any directory, /run itself: one that is there keeps its mode. */
-    AUTO_FD parent = open_own(AT_FDCWD, base, 0711);
+    AUTO_FD parent = open_base(base);
     if (parent < 0)
         return parent;
     AUTO_FD fd = open_directory(parent, name, 0711);
@@ -117,11 +133,13 @@ void place_init(const char *base, const char *mountpoint)
     place_end();
     place.fd = open_runtime(base, mountpoint);
     place.error = place.fd < 0 ? place.fd : 0;
-    if (!place.error)
-        return;
-    /* Not louder: it stands with the kinds that are left out for it, or the start fails and says why. */
-    log_debug("no runtime directory%s%s: %s", *place.path ? " " : "", place.path, strerror(-place.error));
-    *place.path = '\0';
+}
+
+void place_report(void)
+{
+    if (place.error)
+        log_warning("no runtime directory%s%s: %s", *place.path ? " " : "", place.path,
+                    strerror(-place.error));
 }
 
 void place_end(void)
@@ -146,7 +164,7 @@ int place_open(const char *directory)
 
 const char *place_path(void)
 {
-    return place.path;
+    return place.error ? "" : place.path;
 }
 
 /* ---- the mount ---- */

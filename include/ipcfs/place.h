@@ -8,6 +8,7 @@
  * directory of its own, BASE/NAME, where NAME is its path with '-' for '/' ("\x2d" for '-', other bytes likewise), as
  * systemd writes unit names. One daemon at a time has it: it is locked by flock(2).
  *
+ *   BASE/               0711 where it is made; otherwise as it is, but nobody else may replace what is in it
  *   BASE/NAME/          0711
  *   BASE/NAME/nodes/    0700: the way to what must not be opened natively, for that would be another pipe
  *   BASE/NAME/nodes/KIND/   1777: as for /tmp, anybody may make names, and remove his own
@@ -26,6 +27,8 @@
  * otherwise ipcfs in XDG_RUNTIME_DIR. A failure is met by place_open().
  */
 void place_init(const char *base, const char *mountpoint);
+/* Logs the failure, if there was one. */
+void place_report(void);
 void place_end(void);
 
 /* A new descriptor of the directory "nodes/KIND" or "listen", made where it is missing. −EBUSY where another daemon has the
