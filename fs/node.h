@@ -113,8 +113,8 @@ void node_forget(struct node_table *table, uint64_t id, uint64_t count);
 void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned directory, const char *name);
 
 /*
- * Open pipes are not known to the daemon: they have no hold, and are reached by name only. For fstat(2) of one whose name
- * is going to be removed, or to mean another, its node, if it has one, keeps its attributes. Without memory it does not.
+ * What is opened, or connected to, without the daemon has no hold: it is reached by name only. For those who still ask when
+ * that is removed, or means another, its node, if it has one, keeps the attributes that it had. Without memory it does not.
  */
 void node_note(struct node_table *table, const struct node_kin *kin, const struct statx *stat);
 /* Whether there is something noted of the node; it is then in `out`. */

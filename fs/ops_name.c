@@ -225,15 +225,20 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 /* ---- changes of names ---- */
 
-/* A pipe whose name is about to be lost may be open all the same. `lost`: so many of its names are no more then. */
-static void note_pipe(struct ipcfs *fs, const struct tree_entry *directory, const char *name, unsigned lost)
+/*
+ * A pipe whose name is about to be lost may be open all the same, and a socket's may be on its way to connect(2), which
+ * has looked it up and will ask for its attributes. `lost`: so many of its names are no more then. No lookup comes in
+ * between and makes the node anew: the kernel has the directory locked.
+ */
+static void note_node(struct ipcfs *fs, const struct tree_entry *directory, const char *name, unsigned lost)
 {
     struct ipcfs_found found;
-    if (!ipcfs_makes(directory->objects, S_IFIFO) ||
-        directory->objects->find(directory->naming, name, &found, NULL))
+    const struct ipcfs_backend *kind = directory->objects;
+    bool nodes = ipcfs_makes(kind, S_IFIFO) || ipcfs_makes(kind, S_IFSOCK);
+    if (!nodes || kind->find(directory->naming, name, &found, NULL) || S_ISDIR(found.stat.stx_mode))
         return;
     found.stat.stx_nlink -= lost;
-    struct node_kin kin = {.type = NODE_OBJECT, .backend = directory->objects, .object = found.id};
+    struct node_kin kin = {.type = NODE_OBJECT, .backend = kind, .object = found.id};
     node_note(&fs->nodes, &kin, &found.stat);
 }
 
@@ -266,7 +271,7 @@ static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, cons
         error = check_removal(directory, name, by_rmdir);
     if (error)
         return error;
-    note_pipe(fs, directory, name, 1);
+    note_node(fs, directory, name, 1);
     return directory->objects->remove(directory->naming, name);
 }
 
@@ -316,8 +321,8 @@ static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, co
     int error = act_as_caller(&acting, req);
     if (error)
         return error;
-    note_pipe(fs, from, name, 0);
-    note_pipe(fs, to, to_name, flags & RENAME_EXCHANGE ? 0 : 1);
+    note_node(fs, from, name, 0);
+    note_node(fs, to, to_name, flags & RENAME_EXCHANGE ? 0 : 1);
     error = from->objects->rename(from->naming, name, to->naming, to_name, flags);
     acting_end(&acting);
     if (!error) {
