@@ -284,16 +284,15 @@ static size_t collect_answers(struct asker *asker, struct pipe_question *questio
 
 int pipe_ask(struct pipe_question *questions, size_t count)
 {
-    size_t answered = 0;
-    while (answered < count) {
+    for (size_t next = 0; next < count; next++) {
         struct asker *asker = NULL;
-        int error = start_asker(questions + answered, count - answered, &asker);
-        if (error && !answered)
+        int error = start_asker(questions + next, count - next, &asker);
+        if (error == -ENOMEM)
             return error;
         if (!error)
-            answered += collect_answers(asker, questions + answered);
-        if (answered < count)
-            questions[answered++].error = -EAGAIN;
+            next += collect_answers(asker, questions + next);
+        if (next < count)
+            questions[next].error = -EAGAIN; /* given up, or there was no thread for it */
     }
     return 0;
 }

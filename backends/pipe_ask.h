@@ -10,7 +10,7 @@
  * reads or writes has the lock while its memory is copied, and where that memory is mapped from a file system that does not
  * answer, for ever. So pipes are asked in a thread made for it. When that gets no further it is given up: it ends when the
  * lock is let go of, and until then nobody asks that pipe again. It has a table of descriptors of its own, so that
- * nothing of the daemon's stays open by it.
+ * nothing of the daemon's stays open by it: the mount ends with the daemon, though the process is a zombie until then.
  */
 #ifndef IPCFS_BACKENDS_PIPE_ASK_H
 #define IPCFS_BACKENDS_PIPE_ASK_H
@@ -54,7 +54,7 @@ struct pipe_question {
 
 /*
  * Asks them one after another. The duplicates are taken as the daemon; `act` has the identity of the thread that calls
- * this. Takes no longer than half a second for each pipe that does not answer. 0, or −errno and then nothing was asked.
+ * this. Takes no longer than half a second for each pipe that does not answer. 0, or −ENOMEM.
  */
 int pipe_ask(struct pipe_question *questions, size_t count);
 
