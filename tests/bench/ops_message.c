@@ -130,7 +130,7 @@ static int prepare_lines(struct way *way, int flags, peer_job *job)
     if (talk_prepare(way, 2) == -1 || talk_open_both(way, flags) == -1)
         return -1;
     fill_lines(way->talk, way->size);
-    return talk_start_peer(way, job);
+    return peer_start(way, &way->talk->peer, job);
 }
 
 static int prepare_write_lines(struct way *way)
@@ -186,19 +186,19 @@ static int read_lines(struct way *way, uint64_t n)
 static int run_write_lines(struct way *way, uint64_t n)
 {
     struct talk *talk = way->talk;
-    if (talk_peer_begin(way, n) == -1)
+    if (peer_begin(way, &talk->peer, n) == -1)
         return -1;
     int rc = talk->self->type == ENDPOINT_FILE ? write_lines(way, n) : talk_send(way, talk->self, n);
-    return rc == -1 ? -1 : talk_peer_wait(way);
+    return rc == -1 ? -1 : peer_wait(way, &talk->peer);
 }
 
 static int run_read_lines(struct way *way, uint64_t n)
 {
     struct talk *talk = way->talk;
-    if (talk_peer_begin(way, n) == -1)
+    if (peer_begin(way, &talk->peer, n) == -1)
         return -1;
     int rc = talk->self->type == ENDPOINT_FILE ? read_lines(way, n) : talk_receive(way, talk->self, n);
-    return rc == -1 ? -1 : talk_peer_wait(way);
+    return rc == -1 ? -1 : peer_wait(way, &talk->peer);
 }
 
 /* ---- ping-pong ---- */
@@ -223,18 +223,18 @@ static int prepare_ping_pong(struct way *way)
     for (unsigned i = talk->count; i-- > 0;)
         if (talk_open(way, &talk->ends[i], O_RDWR) == -1)
             return -1;
-    return talk_start_peer(way, pong);
+    return peer_start(way, &talk->peer, pong);
 }
 
 static int run_ping_pong(struct way *way, uint64_t n)
 {
     struct talk *talk = way->talk;
-    if (talk_peer_begin(way, n) == -1)
+    if (peer_begin(way, &talk->peer, n) == -1)
         return -1;
     for (uint64_t i = 0; i < n; i++)
         if (talk_send(way, &talk->ends[0], 1) == -1 || talk_receive(way, &talk->ends[1], 1) == -1)
             return -1;
-    return talk_peer_wait(way);
+    return peer_wait(way, &talk->peer);
 }
 
 const struct op message_ops[] = {

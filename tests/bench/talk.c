@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "talk.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* ---- life ---- */
 
@@ -35,7 +29,7 @@ int talk_prepare(struct way *way, unsigned ends)
     struct talk *talk = way->talk = calloc(1, sizeof *talk);
     if (!talk)
         return way_failed(way, "memory");
-    talk->go_fd = talk->done_fd = -1;
+    talk->peer = PEER_NONE;
     talk->envelope.type = 1;
     memset(talk->envelope.text, 'x', sizeof talk->envelope.text);
     if (parse_ends(way) == -1)
@@ -67,24 +61,12 @@ int talk_open_both(struct way *way, int flags)
     return flags == -1 ? 0 : talk_open(way, talk->self, flags);
 }
 
-static void end_peer(struct talk *talk)
-{
-    if (talk->go_fd != -1)
-        close(talk->go_fd);
-    if (talk->done_fd != -1)
-        close(talk->done_fd);
-    if (!talk->peer)
-        return;
-    kill(talk->peer, SIGKILL);
-    waitpid(talk->peer, NULL, 0);
-}
-
 void talk_finish(struct way *way)
 {
     struct talk *talk = way->talk;
     if (!talk)
         return;
-    end_peer(talk);
+    peer_end(&talk->peer);
     for (unsigned i = 0; i < talk->count; i++)
         endpoint_free(&talk->ends[i]);
     free(talk);
@@ -107,57 +89,4 @@ int talk_receive(struct way *way, const struct endpoint *end, uint64_t n)
         if (endpoint_receive(end, &way->talk->envelope, way->size) == -1)
             return way_failed(way, "receive");
     return 0;
-}
-
-/* ---- a peer: another process, at the other end ---- */
-
-static _Noreturn void be_peer(struct way *way, peer_job *job, int go_fd, int done_fd)
-{
-    uint64_t n;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (read(go_fd, &n, sizeof n) == sizeof n) {
-        if (job(way, n) == -1) {
-            fprintf(stderr, "bench: %s: the peer: %s\n", way->name, way->why);
-            _exit(1);
-        }
-        if (write(done_fd, "", 1) != 1)
-            break;
-    }
-    _exit(0);
-}
-
-int talk_start_peer(struct way *way, peer_job *job)
-{
-    struct talk *talk = way->talk;
-    int go[2];
-    int done[2];
-    if (pipe2(go, O_CLOEXEC) == -1)
-        return way_failed(way, "pipe");
-    talk->go_fd = go[1];
-    if (pipe2(done, O_CLOEXEC) == -1) {
-        close(go[0]);
-        return way_failed(way, "pipe");
-    }
-    talk->done_fd = done[0];
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(go[1]);
-        close(done[0]);
-        be_peer(way, job, go[0], done[1]);
-    }
-    close(go[0]);
-    close(done[1]);
-    talk->peer = pid == -1 ? 0 : pid;
-    return pid == -1 ? way_failed(way, "fork") : 0;
-}
-
-int talk_peer_begin(struct way *way, uint64_t n)
-{
-    return write(way->talk->go_fd, &n, sizeof n) == sizeof n ? 0 : way_failed(way, "the peer is gone");
-}
-
-int talk_peer_wait(struct way *way)
-{
-    char done;
-    return read(way->talk->done_fd, &done, 1) == 1 ? 0 : way_wrong(way, "the peer has ended");
 }

@@ -5,8 +5,7 @@
 
 #include "endpoint.h"
 #include "ops.h"
-
-#include <sys/types.h>
+#include "peer.h"
 
 #define ENDS_MAX 4
 #define LINES_SIZE 65536 /* bytes per write or read of lines */
@@ -20,9 +19,7 @@ struct talk {
     uint64_t capacity; /* messages the queue holds */
     size_t line_size;
     char lines[LINES_SIZE];
-    pid_t peer;  /* 0: none */
-    int go_fd;   /* tells the peer how many messages it is about */
-    int done_fd; /* the peer is through with them */
+    struct peer peer;
 };
 
 /* All of these: 0, or -1 with the reason in way->why. */
@@ -37,13 +34,5 @@ void talk_finish(struct way *way);
 /* So many messages of the way's size. */
 int talk_send(struct way *way, const struct endpoint *end, uint64_t n);
 int talk_receive(struct way *way, const struct endpoint *end, uint64_t n);
-
-/* What the peer does for n messages. */
-typedef int peer_job(struct way *way, uint64_t n);
-
-/* Starts a process that does its job whenever it is told how many messages it is about. */
-int talk_start_peer(struct way *way, peer_job *job);
-int talk_peer_begin(struct way *way, uint64_t n);
-int talk_peer_wait(struct way *way);
 
 #endif
