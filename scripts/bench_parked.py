@@ -1,9 +1,9 @@
-"""What blocked readers cost the daemon: memory, threads and processor time."""
+"""What those who wait cost the daemon: memory, threads and processor time."""
 import glob
 import subprocess
 import time
 
-READERS = 10000
+COUNT = 10000
 KIB_MAX = 4.0
 CPU_MAX = 0.001  # of one processor: what a look at /proc may itself cause
 SETTLE_SECONDS = 30
@@ -30,46 +30,45 @@ def cpu_share(pid, seconds=1.0):
     return (cpu_seconds(pid) - used) / (time.monotonic() - begin)
 
 
-def settle(pid, reads, before):
-    """Until the daemon has had all the reads, and does nothing any more."""
+def settle(pid, requests, before):
+    """Until the daemon has had all the requests, and does nothing any more."""
     end = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < end:
-        if reads() - before >= READERS and cpu_share(pid, 0.2) < CPU_MAX:
+        if requests() - before >= COUNT and cpu_share(pid, 0.2) < CPU_MAX:
             return
         time.sleep(0.1)
 
 
-def measure(program, pid, reads, file, queue):
-    """`reads` says how many READs the daemon has had. A dict of what was found, or of an "error"."""
+def measure(command, pid, requests):
+    """`requests` says how many of those that wait the daemon has had. A dict of what was found, or of an "error"."""
     memory, threads = status(pid)
-    before = reads()
-    with subprocess.Popen([program, str(READERS), file, queue], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True) as client:
-        if client.stdout.readline() != "reading\n":
+    before = requests()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        if client.stdout.readline() != "waiting\n":
             client.kill()
-            return {"error": "the readers could not be started"}
-        settle(pid, reads, before)
-        if reads() - before < READERS:
+            return {"error": "not all could be started"}
+        settle(pid, requests, before)
+        if requests() - before < COUNT:
             client.kill()
-            return {"error": "not all readers came to wait"}
+            return {"error": "not all came to wait"}
         share = cpu_share(pid)
         memory_now, threads_now = status(pid)
         woken, _ = client.communicate("\n")
     if client.returncode != 0:
-        return {"error": "not all readers got a message"}
-    return {"readers": READERS, "kib_each": (memory_now - memory) / READERS, "cpu": share,
-            "threads_more": threads_now - threads, "woken_us_each": int(woken) / READERS,
-            "kib_each_after": (status(pid)[0] - memory) / READERS}
+        return {"error": "not all got what they waited for"}
+    return {"count": COUNT, "kib_each": (memory_now - memory) / COUNT, "cpu": share,
+            "threads_more": threads_now - threads, "woken_us_each": int(woken) / COUNT,
+            "kib_each_after": (status(pid)[0] - memory) / COUNT}
 
 
 def text(found):
     if "error" in found:
-        return f"{READERS} blocked readers: could not measure: {found['error']}"
+        return f"{COUNT} {found['what']}: could not measure: {found['error']}"
 
     def met(value, most):
         return "yes" if value <= most else "NO"
 
-    return (f"{found['readers']} blocked readers: {found['kib_each']:.2f} KiB each (target ≤ {KIB_MAX:g}: "
+    return (f"{found['count']} {found['what']}: {found['kib_each']:.2f} KiB each (target ≤ {KIB_MAX:g}: "
             f"{met(found['kib_each'], KIB_MAX)}), {100 * found['cpu']:.2g} % of a CPU (target 0: "
             f"{met(found['cpu'], CPU_MAX)}), {found['threads_more']} threads more (target 0: "
             f"{met(found['threads_more'], 0)}); woken in {found['woken_us_each']:.3g} µs each, "

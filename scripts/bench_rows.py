@@ -1,4 +1,5 @@
 """What scripts/bench measures: the objects and the rows of each kind."""
+import os
 import sys
 from dataclasses import dataclass
 
@@ -24,7 +25,9 @@ class Row:
     slack: float = 0.0  # what of the target is taken for noise
     rounds: float = 1.0  # times --rounds: less where an operation takes long, more where little must be told apart
     batch_us: int = 2000  # about how long the operations between two looks at the clock last
+    apart: bool = False  # of two processes that run at a time, each stays on a CPU of its own
     rate: bool = False  # how many a second is shown, too
+    throughput: bool = False  # how many bytes a second is shown, too
 
 
 # ---- shm -------------------------------------------------------------------------------------------------------
@@ -170,8 +173,7 @@ def prepare_messages():
                 limit.write(str(value))
         except OSError as error:
             print(f"bench: {name}: {error.strerror}", file=sys.stderr)
-    with open(f"{SHM}/data", "wb") as data:
-        data.write(b"x" * 4096)
+    prepare_floor()
 
 
 # ---- System V shared memory, and semaphores --------------------------------------------------------------------
@@ -283,18 +285,135 @@ def prepare_sysv():
         data.write(b"x" * SEGMENT_SIZE)
 
 
+# ---- pipes and sockets -----------------------------------------------------------------------------------------
+
+BLOCKS = ((4096, "4 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB"))
+PIPES = 1000  # of the list
+SOCKETS = 4000  # of the list
+ECHO = {"size": 1, "batch_us": 10000, "rate": True}
+TO_NATIVE = {"sense": "speed", "target": 0.97}  # the kernel carries the data
+
+
+def stream_rows(name, mounted, native, floor="", **more):
+    """One process writes, another one reads, at the same time."""
+    return [Row(f"{name}: write {text}", "channel-stream", mounted, native, floor, size=size, batch_us=20000,
+                throughput=True, apart=True, **more) for size, text in BLOCKS]
+
+
+def state_rows(path):
+    """The directory of the object is asked for each time, which is no work of the daemon's."""
+    return [Row(f"get {path}", "get", "{mnt}/" + path, floor="{nop}/ctl", base="floor", target=1.3),
+            Row(f"get {path}, floor as deep", "get", "{mnt}/" + path, floor="{nop}/fresh/ctl", base="floor")]
+
+
+def pipe_rows():
+    mounted, native = "fifo:{mnt}/pipe/there,{mnt}/pipe/back", "fifo:{shm}/there,{shm}/back"
+    listed = "{mnt}/ctl/pipe/list.json"
+    return [
+        Row("ping-pong, 1 byte", "channel-echo", mounted, native, rounds=2, **ECHO, **TO_NATIVE),
+        *stream_rows("pipe", mounted, native, rounds=2, **TO_NATIVE),
+        Row("open + close", "open", "{mnt}/pipe/there", "{shm}/there", "{nop}/fifo"),
+        *state_rows("ctl/pipe/there/state"),
+        Row(f"list of {PIPES} pipes, beside a walk over /proc", "pipe-list", listed, f"walk:{PIPES}", rounds=0.5),
+        Row(f"list of {PIPES} pipes, beside a walk that asks them", "pipe-list", listed, f"ask:{PIPES}", rounds=0.5),
+    ]
+
+
+def prepare_pipes():
+    prepare_floor()
+    for name in ("there", "back"):
+        os.mkfifo(f"{SHM}/{name}")
+
+
+def populate_pipes(mnt):
+    for name in ("there", "back"):
+        os.mkfifo(f"{mnt}/pipe/{name}")
+
+
+def bound_rows():
+    """A native server, which binds its socket in the mount, and a native client."""
+    mounted, native = "unix:{mnt}/sock/bound", "unix:{shm}/bound"
+    return [
+        Row("bound: ping-pong, 1 byte", "channel-echo", mounted, native, rounds=2, **ECHO, **TO_NATIVE),
+        *stream_rows("bound", mounted, native, rounds=2, **TO_NATIVE),
+        Row("bound: connect + accept + close", "channel-connect", mounted, native),
+    ]
+
+
+def listener_rows():
+    """The server has `accept` open; the client `connect`, or a native connection."""
+    both, one = "listener:{mnt}/sock/bench", "socket:{mnt}/sock/bench"
+    native, null = "unix:{shm}/bound", "files:{nop}/null"
+    return [
+        Row("mkdir: ping-pong, both through the mount", "channel-echo", both, "pair:", "files:{nop}/ping,{nop}/pong", **ECHO),
+        Row("mkdir: ping-pong, native client", "channel-echo", one, "pair:", **ECHO),
+        *stream_rows("mkdir, both", both, "pair:", null),
+        *stream_rows("mkdir, native client", one, "pair:"),
+        Row("mkdir: connect + accept + close, both", "channel-connect", both, native, "files:{nop}/fresh/ctl"),
+        Row("mkdir: connect + accept + close, native client", "channel-connect", one, native),
+        Row("mkdir: a connection to another process, both", "channel-visit", both, native, batch_us=10000, rate=True),
+        Row("mkdir: a connection to another process, native client", "channel-visit", one, native, batch_us=10000, rate=True),
+        Row("mkdir: 100 connections at once, both", "channel-crowd", both, native, rounds=0.5),
+        Row("mkdir: 100 connections at once, native client", "channel-crowd", one, native, rounds=0.5),
+    ]
+
+
+def sock_rows():
+    listed = "{mnt}/ctl/sock/list.json"
+    return [
+        *bound_rows(),
+        *listener_rows(),
+        *state_rows("ctl/sock/bench/state"),
+        Row(f"list of {SOCKETS} sockets, beside ss -xatu", "sock-list", listed, f"ss:{SOCKETS}", "{nop}/ctl", target=1.0,
+            rounds=0.5),
+        Row(f"list of {SOCKETS} sockets, beside ss -xatup", "sock-list", listed, f"ssp:{SOCKETS}", "{nop}/ctl", rounds=0.2),
+    ]
+
+
+def populate_sockets(mnt):
+    os.mkdir(f"{mnt}/sock/bench")
+
+
+def prepare_floor():
+    """The floor wants its file."""
+    with open(f"{SHM}/data", "wb") as data:
+        data.write(b"x" * 4096)
+
+
+# ---- kinds -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Parked:
+    """Many that wait at once: what they are called, the request of each, and what the program that has them wants to know."""
+
+    label: str
+    request: str
+    words: list[str]
+
+
+def parked_readers(queue):
+    return Parked("blocked readers", "read", ["read", queue.path, queue.native])
+
+
+PARKED_ACCEPTS = Parked("blocked opens of accept", "open", ["accept", "{mnt}/sock/bench/accept", "{mnt}/sock/bench/socket"])
+
+
 @dataclass
 class Kind:
-    """What a kind needs: how its objects are made, its rows, and a queue for many readers to wait at, if it has any."""
+    """What a kind needs: how its objects are made, before the daemons are there and after; its rows; and who waits."""
 
     prepare: object
     rows: object
-    parked: Queue | None = None
+    parked: Parked | None = None
+    populate: object = None
 
 
 KINDS = {
     "shm": Kind(prepare_shm, shm_rows),
-    "mq": Kind(prepare_messages, lambda: message_rows(mq_queue), mq_queue(7, 10, 64)),
+    "mq": Kind(prepare_messages, lambda: message_rows(mq_queue), parked_readers(mq_queue(7, 10, 64))),
     "sysv": Kind(prepare_sysv, sysv_rows),
-    "sysv-msg": Kind(prepare_messages, lambda: message_rows(sysv_queue), sysv_queue(7, 256, 64)),
+    "sysv-msg": Kind(prepare_messages, lambda: message_rows(sysv_queue), parked_readers(sysv_queue(7, 256, 64))),
+    "pipe": Kind(prepare_pipes, pipe_rows, populate=populate_pipes),
+    "sock": Kind(prepare_floor, sock_rows, PARKED_ACCEPTS, populate_sockets),
 }

@@ -30,6 +30,7 @@ static struct {
     size_t size;
     uint64_t seed;
     int cpu;
+    bool apart;
 } cfg = {.rounds = 100, .batch_us = 2000, .max_seconds = 30, .size = 4096, .seed = 1, .cpu = -1};
 
 struct runner {
@@ -199,6 +200,7 @@ static void usage(FILE *out)
                  "  --size=N         bytes per operation (4096)\n"
                  "  --seed=N         of the order in the rounds (1)\n"
                  "  --cpu=N          stay on this CPU\n"
+                 "  --apart          of channels: the other process stays on another CPU, if there is one\n"
                  "operations:\n");
     for (size_t i = 0; all_ops[i]; i++)
         for (const struct op *op = all_ops[i]; op->name; op++)
@@ -219,10 +221,10 @@ static unsigned long number(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-    static const struct option opts[] = {{"rounds", 1, NULL, 'r'}, {"batch-us", 1, NULL, 'b'},
-                                         {"size", 1, NULL, 's'},   {"max-seconds", 1, NULL, 'm'},
-                                         {"seed", 1, NULL, 'e'},   {"cpu", 1, NULL, 'c'},
-                                         {"help", 0, NULL, 'h'},   {0}};
+    static const struct option opts[] = {
+        {"rounds", 1, NULL, 'r'},      {"batch-us", 1, NULL, 'b'}, {"size", 1, NULL, 's'},
+        {"max-seconds", 1, NULL, 'm'}, {"seed", 1, NULL, 'e'},     {"cpu", 1, NULL, 'c'},
+        {"apart", 0, NULL, 'a'},       {"help", 0, NULL, 'h'},     {0}};
     int c;
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
         switch (c) {
@@ -244,6 +246,9 @@ static void parse_options(int argc, char **argv)
         case 'c':
             cfg.cpu = (int)number(optarg);
             break;
+        case 'a':
+            cfg.apart = true;
+            break;
         default:
             usage(c == 'h' ? stdout : stderr);
             exit(c == 'h' ? 0 : 2);
@@ -261,7 +266,8 @@ static bool parse_ways(char **args, int n)
         if (!eq)
             return false;
         *eq = '\0';
-        r->way = (struct way){.name = args[i], .path = eq + 1, .size = cfg.size, .fd = -1};
+        r->way =
+            (struct way){.name = args[i], .path = eq + 1, .size = cfg.size, .apart = cfg.apart, .fd = -1};
         r->us = calloc(cfg.rounds, sizeof *r->us);
         r->ratio = calloc(cfg.rounds, sizeof *r->ratio);
         if (!r->us || !r->ratio)

@@ -10,6 +10,7 @@
  *   data      with --backing: that file, its data carried by the kernel (passthrough)
  *   stream    as null, but opened as a message queue is
  *   ping, pong  each a pipe for one message
+ *   fifo      a named pipe of the kernel's
  *   fresh/    with ctl and another fresh/, FRESH_LEVELS deep: asked for each time, as the directories of objects are
  *   dir/      --files static regular files, for ls and ls -l
  *
@@ -42,7 +43,8 @@ enum {
     INO_DATA,
     INO_STREAM,
     INO_PIPE0,
-    INO_FRESH = INO_PIPE0 + PIPES,
+    INO_FIFO = INO_PIPE0 + PIPES,
+    INO_FRESH,
     INO_DIR = INO_FRESH + FRESH_LEVELS,
     INO_FILE0
 };
@@ -95,14 +97,20 @@ static bool is_pipe(fuse_ino_t ino)
     return ino >= INO_PIPE0 && ino < INO_PIPE0 + PIPES;
 }
 
+static mode_t mode_of(fuse_ino_t ino)
+{
+    if (is_dir(ino))
+        return S_IFDIR | 0755;
+    return (ino == INO_FIFO ? S_IFIFO : S_IFREG) | 0644;
+}
+
 static bool attr_of(fuse_ino_t ino, struct stat *st)
 {
     if (ino < INO_ROOT || ino >= INO_FILE0 + (fuse_ino_t)cfg.files)
         return false;
-    bool dir = is_dir(ino);
     *st = (struct stat){.st_ino = ino,
-                        .st_mode = dir ? S_IFDIR | 0755 : S_IFREG | 0644,
-                        .st_nlink = dir ? 2 : 1,
+                        .st_mode = mode_of(ino),
+                        .st_nlink = is_dir(ino) ? 2 : 1,
                         .st_size = ino == INO_DATA ? cfg.backing_size : 0,
                         .st_blksize = 4096};
     return true;
@@ -122,8 +130,8 @@ static struct fuse_entry_param entry_of(fuse_ino_t ino)
 static const struct {
     const char *name;
     fuse_ino_t ino;
-} root_entries[] = {{"null", INO_NULL},  {"ctl", INO_CTL},        {"dir", INO_DIR},    {"stream", INO_STREAM},
-                    {"ping", INO_PIPE0}, {"pong", INO_PIPE0 + 1}, {"fresh", INO_FRESH}};
+} root_entries[] = {{"null", INO_NULL},  {"ctl", INO_CTL},        {"dir", INO_DIR},   {"stream", INO_STREAM},
+                    {"ping", INO_PIPE0}, {"pong", INO_PIPE0 + 1}, {"fifo", INO_FIFO}, {"fresh", INO_FRESH}};
 #define ROOT_ENTRIES (sizeof root_entries / sizeof *root_entries)
 
 static fuse_ino_t find_fresh(fuse_ino_t parent, const char *name)

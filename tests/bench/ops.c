@@ -320,7 +320,7 @@ const struct op file_ops[] = {
     {0},
 };
 
-const struct op *const all_ops[] = {file_ops, message_ops, sem_ops, sysv_ops, NULL};
+const struct op *const all_ops[] = {file_ops, message_ops, sem_ops, sysv_ops, channel_ops, list_ops, NULL};
 
 const struct op *op_find(const char *name)
 {

@@ -3,6 +3,7 @@
 #ifndef BENCH_OPS_H
 #define BENCH_OPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,6 +13,7 @@ struct way {
     const char *name;
     const char *path;
     size_t size; /* bytes per operation, where the operation has any */
+    bool apart;  /* two processes are to be on two CPUs */
     int fd;
     char *buf;
     char *map;
@@ -20,6 +22,8 @@ struct way {
     uint64_t rng;
     struct talk *talk;       /* of the operations on messages and semaphores */
     struct segment *segment; /* of the operations on System V segments */
+    struct line *line;       /* of the operations on pipes and connections */
+    struct many *many;       /* of lists */
     double paused_us;        /* what of the batch was not the operation: its time is taken off */
     char why[160];           /* what failed */
 };
@@ -41,6 +45,8 @@ extern const struct op file_ops[];
 extern const struct op message_ops[];
 extern const struct op sem_ops[];
 extern const struct op sysv_ops[];
+extern const struct op channel_ops[];
+extern const struct op list_ops[];
 extern const struct op *const all_ops[]; /* ends with NULL */
 
 const struct op *op_find(const char *name);
