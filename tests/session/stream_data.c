@@ -345,8 +345,9 @@ static void test_both_ends(void **state)
 {
     (void)state;
     uint64_t node = walk("link/one/accept");
+    uint64_t connecting = walk("link/one/connect");
     uint64_t waiting = open_later(node, O_RDWR);
-    file = must_open("link/one/connect", O_RDWR);
+    file = opened(open_later(connecting, O_RDWR), connecting);
     struct open_file other = opened(waiting, node);
     uint64_t reading = read_later(&other);
     memset(large, 'e', sizeof large);
