@@ -41,12 +41,11 @@ static void wait_to_open(struct reply *reply, struct wait_line *line, const stru
     park(&parked->parked, line, reply);
 }
 
-void opening_run(const struct opening *opening, struct wait_line *line, bool patient, struct reply *reply)
+void opening_run(struct opening *opening, struct wait_line *line, bool patient, struct reply *reply)
 {
-    struct opening now = *opening;
-    ssize_t result = wait_try(line, &now.parked.waiter, !patient);
+    ssize_t result = wait_try(line, &opening->parked.waiter, !patient);
     if (result == -EAGAIN && patient)
-        wait_to_open(reply, line, &now);
+        wait_to_open(reply, line, opening);
     else
-        opening_answer(now.fs, reply, now.handle, result);
+        opening_answer(opening->fs, reply, opening->handle, result);
 }

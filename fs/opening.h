@@ -22,7 +22,7 @@ struct opening {
 void opening_finish(struct waiter *waiter, ssize_t result);
 
 /* Answers the request, now or later. `opening` may lie on the stack; its handle is in the table. `patient`: it may wait. */
-void opening_run(const struct opening *opening, struct wait_line *line, bool patient, struct reply *reply);
+void opening_run(struct opening *opening, struct wait_line *line, bool patient, struct reply *reply);
 /* Answers it now. */
 void opening_answer(struct ipcfs *fs, struct reply *reply, struct handle *handle, ssize_t result);
 

@@ -30,7 +30,7 @@ static const struct waiter_ops holding_ops = {
 /* The handle is in the table, and has its file. */
 static void take(struct ipcfs *fs, struct reply *reply, struct handle *handle, bool patient)
 {
-    const struct opening opening = {
+    struct opening opening = {
         .parked.waiter = {.ops = &holding_ops, .owner = handle, .uid = handle->uid},
         .fs = fs,
         .handle = handle,

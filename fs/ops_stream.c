@@ -100,7 +100,7 @@ void open_connection(struct ipcfs *fs, fuse_req_t req, struct target *target, in
         return;
     }
     struct stream *stream = handle->stream_use->stream;
-    const struct opening opening = {
+    struct opening opening = {
         .parked.waiter = {.ops = &connecting_ops,
                           .group = &stream->opening,
                           .owner = handle,

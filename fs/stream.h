@@ -30,13 +30,14 @@
  * Closed. At RELEASE what waits by that handle alone ends with EBADF. When that was the last handle which could write, and
  * others remain, the other end is told (SHUT_WR), and likewise of the last which could read. Who is the last is
  * counted under the node table's lock; the call comes after, while the handle still counts, so that the file is there. A
- * handle counts from the beginning of its OPEN: as long as the kernel has not had its answer, its direction stays open.
- * An OPEN that comes after is too late: it has a handle for a direction that is over, as after shutdown(2).
- * What was not connected yet has nobody to tell; nor has a connection that nobody ever opened for a direction: the other
- * end may send to who only writes, until that end is closed.
+ * handle counts from the beginning of its OPEN until nobody uses it: as long as the kernel has not had its answer, its
+ * direction stays open. An OPEN that comes after has a handle for a direction that is over, as after shutdown(2).
+ * What is not connected has nobody to tell. Nor is anybody told of a direction for which it was never opened: somebody
+ * may open it yet.
  *
  * Closed or opened again. The last handle takes the stream from the node in the step in which it counts itself off. An OPEN
- * that comes after has found none, and makes a new connection, as by the name.
+ * that comes before has the stream, and keeps it; one that comes after finds none, and makes a new connection, as by the
+ * name.
  */
 #ifndef IPCFS_FS_STREAM_H
 #define IPCFS_FS_STREAM_H
