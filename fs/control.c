@@ -307,7 +307,7 @@ static void readme_options(struct text *out, const struct ipcfs_backend *kind)
 {
     if (!kind->options->name)
         return;
-    text_string(out, "options of create (numbers; K, M and G are powers of 1024):\n");
+    text_string(out, "options of create (in numbers K, M and G are powers of 1024):\n");
     readme_fields(out, kind->options);
     text_printf(out, "  %-26s %s\n", "mode", "permission bits, octal; 0600 where it is not given");
 }
