@@ -76,7 +76,7 @@ static int open_any(int parent, const char *path, mode_t mode, struct stat *stat
 /* An own directory of that mode, of this daemon's user: what somebody else planted there is refused. */
 static int open_directory(int parent, const char *path, mode_t mode)
 {
-    struct stat stat;
+    struct stat stat = {0};
     AUTO_FD fd = open_any(parent, path, mode, &stat);
     if (fd < 0)
         return fd;
@@ -91,7 +91,7 @@ static int open_directory(int parent, const char *path, mode_t mode)
  * something in the place of what is in it. */
 static int open_base(const char *path)
 {
-    struct stat stat;
+    struct stat stat = {0};
     AUTO_FD fd = open_any(AT_FDCWD, path, 0711, &stat);
     if (fd < 0)
         return fd;

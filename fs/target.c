@@ -42,7 +42,7 @@ enum {
     INODE_OBJECT_VERB = 0x60, /* the same in an object */
     INODE_MEMBER = 0x80,      /* a member of an object */
     INODE_MEMBER_VERB = 0x81, /* and the verb's index: in that */
-    INODE_LOOK = 0xFE, /* a look at a connection */
+    INODE_LOOK = 0xFE,        /* a look at a connection */
     INODE_FIXED = 0xFF,
 };
 

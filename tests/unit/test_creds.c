@@ -9,8 +9,6 @@
 #include "creds.h"
 #include "ipcfs/identity.h"
 
-#include "ipcfs/identity.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
