@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -130,6 +131,74 @@ void close_all(const int *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         close(fds[i]);
+}
+
+/* ---- of the internet ---- */
+
+int inet_socket(int family, int type, bool only_ipv6)
+{
+    int yes = only_ipv6;
+    int fd = socket(family, type | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (family == AF_INET6)
+        assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes), 0);
+    return fd;
+}
+
+void bind_inet(int fd, int family, bool any)
+{
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(any ? INADDR_ANY : INADDR_LOOPBACK)};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+    ipv6.sin6_addr = any ? in6addr_any : in6addr_loopback;
+    assert_int_equal(family == AF_INET ? bind(fd, (struct sockaddr *)&ipv4, sizeof ipv4)
+                                       : bind(fd, (struct sockaddr *)&ipv6, sizeof ipv6),
+                     0);
+}
+
+void connect_to(int fd, int other)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    assert_int_equal(getsockname(other, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, size), 0);
+}
+
+/* ---- many ---- */
+
+size_t make_some(int fds[static 16])
+{
+    size_t count = 0;
+    fds[count++] = node_socket(SOCK_STREAM, "stream");
+    fds[count++] = connect_to_node(SOCK_STREAM, "stream");
+    fds[count++] = connect_to_node(SOCK_STREAM, "stream");
+    fds[count++] = accept_one(fds[0]);
+    fds[count++] = node_socket(SOCK_DGRAM, "dgram");
+    fds[count++] = connect_to_node(SOCK_DGRAM, "dgram");
+    fds[count++] = bound_socket(SOCK_SEQPACKET, "\0ab\0c", 5);
+    for (int i = 0; i < 2; i++) {
+        int family = i ? AF_INET6 : AF_INET;
+        int listener = fds[count++] = inet_socket(family, SOCK_STREAM, false);
+        bind_inet(listener, family, false);
+        assert_int_equal(listen(listener, 5), 0);
+        connect_to(fds[count++] = inet_socket(family, SOCK_STREAM, false), listener);
+        fds[count++] = accept_one(listener);
+        bind_inet(fds[count++] = inet_socket(family, SOCK_DGRAM, false), family, true);
+    }
+    assert_int_equal(write(fds[1], "four", 4), 4);
+    assert_int_equal(write(fds[5], "datagram", 8), 8);
+    return count;
+}
+
+int come_and_go(void)
+{
+    int fds[COME_AND_GO] = {0};
+    for (unsigned i = 0;; i = (i * 5 + 3) % COME_AND_GO) {
+        if (fds[i])
+            close(fds[i]);
+        fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+    }
+    return 0;
 }
 
 /* ---- elsewhere ---- */

@@ -35,6 +35,19 @@ ino_t inode_of(int fd);
 uint64_t node_inode(const char *name);
 void close_all(const int *fds, size_t count);
 
+/* `only_ipv6`: as IPV6_V6ONLY. */
+int inet_socket(int family, int type, bool only_ipv6);
+/* To all addresses of this machine, or to that of the loopback interface; to any port. */
+void bind_inet(int fd, int family, bool any);
+/* Connects it to what the other is bound to. */
+void connect_to(int fd, int other);
+/* Some of every sort; how many. */
+enum { SOME_MAX = 16 };
+size_t make_some(int fds[static SOME_MAX]);
+/* Of a process: makes and closes sockets until it is killed; it has so many at most. */
+enum { COME_AND_GO = 256 };
+int come_and_go(void);
+
 /* A process that has bound such a node in a network name space of its own, and is stopped; killed by kill_and_wait(). */
 pid_t start_elsewhere(int type, const char *name);
 /* Until nodes made before are not new any more. */
