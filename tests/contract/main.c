@@ -86,8 +86,6 @@ static const struct suite *const suites[] = {
     &pipe_show_suite,
     &pipe_survey_suite,
     &pipe_busy_suite,
-    &sock_diag_suite,
-    &sock_show_suite,
 };
 
 /* What is for one kind alone runs once, with the first that is said of it. */

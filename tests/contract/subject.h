@@ -136,7 +136,5 @@ extern const struct suite proc_fds_suite;
 extern const struct suite pipe_show_suite;
 extern const struct suite pipe_survey_suite;
 extern const struct suite pipe_busy_suite;
-extern const struct suite sock_diag_suite;
-extern const struct suite sock_show_suite;
 
 #endif
