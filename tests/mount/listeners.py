@@ -216,7 +216,7 @@ def clean_listeners():
 
 
 def wait_parked(n, what):
-    wait_until(lambda: parked() == n, f'{what}: {n} parked', 20)
+    wait_until(lambda: parked() == n, f'{what}: {n:g} parked, {parked():g} now', 20)
 
 
 def gone(pid):
