@@ -38,12 +38,29 @@ static unsigned datagrams_max(void)
 
 /* ---- making and owning ---- */
 
+/* asm-generic/socket.h of Linux 6.16 */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+/*
+ * Nobody here wants descriptors. One that comes all the same is closed by the thread that receives it, and that may wait for
+ * as long as the sender likes (SO_LINGER of socket(7)). So they are refused to the sender, with EPERM; what is accepted has
+ * the setting of what listens. Older kernels have no such setting, and there it is left at that.
+ */
+static void refuse_descriptors(int fd)
+{
+    static const int off = 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+}
+
 static int fill(struct endpoint *endpoint, int type)
 {
     struct stat stat;
     endpoint->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (endpoint->fd < 0)
         return -errno;
+    refuse_descriptors(endpoint->fd);
     /* A node gets of these bits what the umask leaves (unix_bind_bsd() of net/unix/af_unix.c): none, until it is owned. */
     if (fchmod(endpoint->fd, 0) < 0 || fstat(endpoint->fd, &stat) < 0)
         return -errno;

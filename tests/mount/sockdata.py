@@ -7,6 +7,7 @@ import random
 import select
 import signal
 import socket
+import struct
 import time
 import zlib
 
@@ -724,6 +725,65 @@ def test_peer_dies():
         os.close(server)
         s.remove()
     diffs.finish(10)
+
+
+# ---- what else a native end may send ----
+
+def refuses_descriptors():
+    """Linux 6.16 can: SO_PASSRIGHTS."""
+    one, other = socket.socketpair()
+    supported = not attempt(one.setsockopt, socket.SOL_SOCKET, 83, 0)
+    one.close()
+    other.close()
+    return supported
+
+
+def lingering():
+    """A TCP socket that takes a while to close, by whoever closes it last; and what it is connected to."""
+    server = socket.create_server(('127.0.0.1', 0))
+    s = socket.create_connection(server.getsockname())
+    other = server.accept()[0]
+    s.setblocking(False)
+    while attempt(s.send, b'x' * 65536) != 'EAGAIN':
+        pass
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 20))
+    server.close()
+    return s, other
+
+
+def test_descriptors_sent():
+    """They reach nobody, and the daemon waits for nothing that becomes of them."""
+    for kind in ('stream', 'seqpacket', 'dgram'):
+        s = Listener(options=f'type={kind}')
+        if kind == 'dgram':
+            client, server = s.native(kind), os.open(s.recv, os.O_RDONLY | os.O_DIRECT)
+        else:
+            client, server = s.pair('native', kind=kind)
+        supported = refuses_descriptors()
+        base, slow = parked(), lingering() if supported else None
+        for waits in (False, True):
+            pid = in_child(read_once, server) if waits else 0
+            if waits:
+                wait_parked(base + 1, 'reader')
+            back, end = os.pipe()
+            sent = attempt(socket.send_fds, client, [b'with'], [end, *([slow[0].fileno()] if slow else [])])
+            eq(sent, 'EPERM' if supported else 4, f'sending descriptors, {kind}')
+            os.close(end)
+            if supported:
+                client.send(b'without')
+            if waits:
+                join([pid], 'reader', 5)
+            else:
+                eq(os.read(server, 100), b'without' if supported else b'with', 'data')
+            ok(seen_within(back, select.POLLHUP) == 0, 'a descriptor that was sent is closed')
+            os.close(back)
+        if slow:
+            slow[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 0, 0))
+            slow[0].close()
+            slow[1].close()
+        client.close()
+        os.close(server)
+        s.remove()
 
 
 main(globals(), after=clean_listeners, about_daemon=True)
