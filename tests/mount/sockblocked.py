@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from listeners import (SOCK, Left, Listener, clean_listeners, daemon_fds, parked, put_line, raw_open,
+from listeners import (PID, SOCK, Left, Listener, clean_listeners, daemon_fds, parked, put_line, raw_open,
                        raw_read, rss, threads, ticks, wait_parked, write_all)
 from mounttest import ASAN, CTL, MNT, SEED, TREE, attempt, eq, in_child, join, main, metrics, ok, refused
 from queues import SOON, Watch, ends, libc, output, shell, state, wait_until
@@ -293,6 +293,118 @@ def test_killed_opener_leaves_nothing():
     eq(emptied(s), 0, 'left in the queue')
 
 
+# ---- one node, opened by several ----
+
+def through(node, flags=os.O_RDWR):
+    return Opener(f'/proc/self/fd/{node}', flags)
+
+
+def test_one_node_opened_by_several():
+    """Who opens one node (an O_PATH descriptor, /dev/fd/N) shares one connection, also those who wait for it together."""
+    s = Listener()
+    with Left('one node'):
+        for path in (s.accept, s.connect):
+            base, queue = parked(), full(s) if path == s.connect else []
+            node = os.open(path, os.O_PATH)
+            waiting = []
+            for i in range(6):
+                waiting.append(through(node, (os.O_RDWR, os.O_RDONLY, os.O_WRONLY)[i % 3]))
+                wait_parked(base + i + 1, f'{i} who open it')
+            refused('EAGAIN', os.open, f'/proc/self/fd/{node}', os.O_RDWR | os.O_NONBLOCK)
+            killed = shell(f'exec 3<> /proc/self/fd/{node}', pass_fds=[node])
+            wait_parked(base + 7, 'one more')
+            killed.kill()
+            ends(killed)
+            wait_parked(base + 6, 'without him')
+            if path == s.accept:
+                other = os.open(s.connect, os.O_RDWR)
+            else:
+                for _ in queue:
+                    os.close(accept_now(s))
+                other = os.open(s.accept, os.O_RDWR)
+            fds = [o.result('connected') for o in waiting]
+            wait_parked(base, 'all are through')
+            for fd in fds[0::3] + fds[2::3]:
+                os.write(fd, b'm')
+            eq((os.read(other, 100), emptied(s)), (b'mmmm', 0), f'one connection for all, {path}')
+            os.write(other, b'x')
+            eq(os.read(fds[1], 10), b'x', 'either may read')
+            late = os.open(f'/proc/self/fd/{node}', os.O_RDWR | os.O_NONBLOCK)
+            os.write(late, b'late')
+            eq(os.read(other, 10), b'late', 'and who comes late')
+            for fd in (*fds, late):
+                os.close(fd)
+            eq(os.read(other, 10), b'', 'the last has closed it')
+            os.close(other)
+            for fd in queue:
+                os.close(fd)
+            if path == s.accept:
+                refused('EAGAIN', os.open, f'/proc/self/fd/{node}', os.O_RDWR | os.O_NONBLOCK)  # as by the name
+            os.close(node)
+
+
+def test_first_of_several_is_ended():
+    """The first in the line is he whom the kernel waits for: the others of his node go on to wait."""
+    s = Listener()
+    queue, base = full(s), parked()
+    node = os.open(s.connect, os.O_PATH)
+    waiting = []
+    for i in range(4):
+        waiting.append(shell(f'exec 3<> /proc/self/fd/{node}; echo {i} >&3; exec sleep 20', pass_fds=[node]))
+        wait_parked(base + i + 1, 'who open it')
+    for p in waiting[:2]:
+        p.kill()
+        ends(p)
+    wait_parked(base + 2, 'the others')
+    for other in queue:
+        os.close(accept_now(s))
+        os.close(other)
+    fd = os.open(s.accept, os.O_RDWR)
+    got = b''
+    while len(got) < 4:
+        got += os.read(fd, 10)
+    eq((sorted(got.split()), emptied(s)), ([b'2', b'3'], 0), 'one connection of both')
+    for p in waiting[2:]:
+        p.kill()
+        ends(p)
+    eq(os.read(fd, 10), b'', 'closed')
+    os.close(fd)
+    os.close(node)
+
+
+# ---- nothing left to open with ----
+
+def test_no_descriptors_left():
+    """Errors as natively, for those who ask for more; then it goes on."""
+    s = Listener()
+    limit = resource.prlimit(PID, resource.RLIMIT_NOFILE)
+    with Left('a lack of descriptors'):
+        waiting = openers(s.accept, 1)
+        resource.prlimit(PID, resource.RLIMIT_NOFILE, (daemon_fds() + 12, limit[1]))
+        found, errors = [], set()
+        for _ in range(40):
+            for path in (s.connect, s.accept):
+                got = attempt(os.open, path, os.O_RDWR | os.O_NONBLOCK)
+                found.append(got) if isinstance(got, int) else errors.add(got)
+        ok('EMFILE' in errors and errors <= {'EMFILE', 'EAGAIN', 'ENFILE'}, f'errors: {errors}')
+        refused('EMFILE', os.mkdir, f'{SOCK}/more')
+        begin = ticks()
+        time.sleep(0.5)
+        ok(ticks() - begin <= 2, f'{ticks() - begin} ticks in half a second without descriptors')
+        for fd in found:
+            os.close(fd)
+        resource.prlimit(PID, resource.RLIMIT_NOFILE, limit)
+        ok(isinstance(got := waiting[0].result('served, or refused'), int) or got == 'EMFILE', f'who waited: {got}')
+        if isinstance(got, int):
+            os.close(got)
+        emptied(s)
+        client, server = s.pair()
+        os.write(client, b'x')
+        eq(os.read(server, 1), b'x', 'it goes on')
+        os.close(client)
+        os.close(server)
+
+
 # ---- the directory goes ----
 
 def native_connect(path, got):
@@ -401,7 +513,7 @@ def churn_opens(until, path, flags, seed):
 def test_storm():
     """Made, removed and changed while many accept, connect, read and write; nobody hangs, nothing is left."""
     with Left('a storm'):
-        until = time.monotonic() + (6 if ASAN else 4)
+        until = time.monotonic() + (6 if ASAN else 3)
         with Watch():
             pids = [in_child(churn_names, until, i) for i in range(2)]
             for i, (file, flags) in enumerate([('accept', 0), ('accept', os.O_NONBLOCK), ('connect', 0), ('connect', os.O_NONBLOCK),

@@ -600,7 +600,7 @@ def test_half_close_of_reading():
         write_all(writer, b'on')
         eq(os.read(client, 10), b'on', 'the other direction')
         os.close(writer)
-        ended(client, 'all closed')
+        ok(attempt(os.read, client, 10) in (b'', 'ECONNRESET'), 'all closed')  # what nobody read may be there
 
 
 def test_one_direction_from_the_start():
@@ -671,7 +671,7 @@ def test_many_descriptors_of_one():
     """Opened again and closed at random, by several processes, while data goes both ways."""
     total = (2 if ASAN else 12) * MB
     for kind, client, server in both_ends():
-        stop = time.monotonic() + (3 if ASAN else 1.5)
+        stop = time.monotonic() + (3 if ASAN else 1)
 
         def churn(seed):
             rng, mine = random.Random(seed), []

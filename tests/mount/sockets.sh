@@ -57,8 +57,7 @@ at_least() { # NUMBER COMMAND...
     [ "$("$@")" -ge "$want" ] || is "$*" "$want" "$("$@")"
 }
 
-# The shell itself reads: nothing else of the mount is opened meanwhile.
-gauge() { while read -r name value; do [ "$name" != "ipcfs_$1" ] || echo "${value%.*}"; done < "$MNT/ctl/metrics"; }
+gauge() { awk -v name="ipcfs_$1" '$1 == name { print int($2) }' "$MNT/ctl/metrics"; }
 descriptors() { find "/proc/$IPCFS_PID/fd" -mindepth 1 | wc -l; }
 handlers() { pgrep -cf "^$UNDER $work/server" || true; }
 connections() { ss -Hxa | grep -c "ESTAB.*$(readlink "$S/socket") " || true; }
@@ -148,7 +147,7 @@ cat > "$work/shell-client" << 'END'
 exec 4<> $S/connect 5< /dev/fd/4
 echo first >&4
 read -r line <&5
-while [ ! -e $1/go ]; do sleep 0.05; done
+while [ ! -e $1/go ]; do sleep 0.3; done
 cat $1/lines >&4
 exec 4>&-
 cat <&5 > $1/got.$2
@@ -162,7 +161,7 @@ f.write(b'first\n')
 f.flush()
 f.readline()
 while not os.path.exists(sys.argv[1] + '/go'):
-    time.sleep(0.05)
+    time.sleep(0.2)
 with open(sys.argv[1] + '/lines', 'rb') as lines:
     s.sendall(lines.read())
 s.shutdown(socket.SHUT_WR)
@@ -173,16 +172,16 @@ cat > "$work/victim" << 'END'
 exec 4<> $S/connect
 echo first >&4
 read -r line <&4
-while echo more; do read -r line <&4; done >&4
+while echo more; do read -r line <&4; [ $1 = 0 ] || sleep 0.$1; done >&4
 END
 i=0 victims='' clients=''
 while [ $i -lt $AT_ONCE ]; do
     case $((i % 10)) in
-    0 | 3 | 6) "$UNDER" "$work/victim" & victims="$victims $!" ;;
+    0 | 3 | 6) "$UNDER" "$work/victim" $((i / 5)) & victims="$victims $!" ;;
     1 | 8) python3 "$work/client.py" "$work" "$S/socket" $i & clients="$clients $!" ;;
     5) (
         echo first
-        while [ ! -e "$work/go" ]; do sleep 0.05; done
+        while [ ! -e "$work/go" ]; do sleep 0.3; done
         cat "$work/lines"
     ) | socat -t 30 - "UNIX-CONNECT:$S/socket" | tail -n +2 > "$work/got.$i" & clients="$clients $!" ;;
     *) "$UNDER" "$work/shell-client" "$work" $i & clients="$clients $!" ;;
@@ -220,7 +219,8 @@ mkdir "$S"
 head -c 3000000 /dev/urandom > "$work/bytes"
 "$UNDER" -c 'while exec 3<> $S/accept; do cat <&3 | cat >&3 & exec 3>&-; done' 2> /dev/null &
 server=$!
-socat -t 20 - "UNIX-CONNECT:$S/socket" < "$work/bytes" | cmp - "$work/bytes" || is 'bytes by socat' equal different
+socat -t 20 - "UNIX-CONNECT:$S/socket" < "$work/bytes" > "$work/back"
+cmp "$work/bytes" "$work/back" || is 'bytes by socat' equal different
 exec 4<> "$S/connect" 5< /dev/fd/4
 cat "$work/bytes" >&4 5<&- 4>&4 &
 exec 4>&-
