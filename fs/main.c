@@ -198,11 +198,16 @@ static int keep_noexec(const struct ipcfs *fs, struct options *options)
     return 0;
 }
 
+/* Bytes that malloc(3) keeps for the next who wants them, in each of its arenas. */
+enum { KEPT_FREE = 2 * 1024 * 1024 };
+
 static int run(struct options *options, int ready_fd)
 {
     log_set_level(options->log_level);
-    /* A fixed threshold: large texts then go back to the system when they are freed. */
-    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    /* Fixed thresholds: large texts go back to the system when they are freed. What a request needs, 1 MiB and a head at
+     * most, does not: to have its pages made and unmade costs each large read and write more than to copy the data. */
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_FREE);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
     raise_limits();
     (void)umask(0); /* modes come with the caller's umask taken off */
     int error = session_block_signals();
