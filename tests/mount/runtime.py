@@ -413,8 +413,41 @@ def test_foreign_nodes():
     eq(attempt(os.open, PIPE + '/p', RW), 'ENOENT', 'a node that something is mounted on')
     subprocess.run(['umount', f'{HERE}/nodes/pipe/p'], check=True)
     os.close(os.open(PIPE + '/p', RW))
-    os.unlink(PIPE + '/p')
+    os.chmod(f'{HERE}/nodes/pipe/p', 0o604)
+    os.mkfifo(f'{HERE}/nodes/pipe/native', 0o600)
+    eq((mode(PIPE + '/p'), sorted(os.listdir(PIPE))), ('0o604', ['native', 'p']), 'what is changed natively is seen at once')
+    os.unlink(f'{HERE}/nodes/pipe/p')
+    refused('ENOENT', os.open, PIPE + '/p', RW)
+    os.unlink(PIPE + '/native')
     end(d)
+
+
+def test_overlay():
+    """On an overlayfs whose files have another device than its directories, as a container's /run may be."""
+    over = f'{SCRATCH}/over'
+    for name in ('lower', 'upper'):
+        os.makedirs(f'{over}/{name}')
+        subprocess.run(['mount', '-t', 'tmpfs', 'none', f'{over}/{name}'], check=True)
+    for name in ('upper/files', 'upper/work', 'merged'):
+        os.mkdir(f'{over}/{name}')
+    options = f'xino=off,lowerdir={over}/lower,upperdir={over}/upper/files,workdir={over}/upper/work'
+    subprocess.run(['mount', '-t', 'overlay', '-o', options, 'none', f'{over}/merged'], check=True)
+    base = f'{over}/merged/run'
+    d = Daemon('-o', f'runtime={base}')
+    os.mkfifo(PIPE + '/p', 0o640)
+    node = f'{base}/{os.path.basename(HERE)}/nodes/pipe/p'
+    ok(os.stat(node).st_dev != os.stat(os.path.dirname(node)).st_dev, 'two devices')
+    os.close(os.open(PIPE + '/p', RW))
+    server = bind(SOCK + '/s')
+    connect(SOCK + '/s').close()
+    server.close()
+    end(d)
+    d = Daemon('-o', f'runtime={base}')
+    eq((os.listdir(PIPE), mode(PIPE + '/p'), os.listdir(SOCK)), (['p'], '0o640', ['s']), 'after a restart')
+    os.unlink(PIPE + '/p')
+    os.unlink(SOCK + '/s')
+    end(d)
+    subprocess.run(['umount', f'{over}/merged', f'{over}/lower', f'{over}/upper'], check=True)
 
 
 def test_no_run():
