@@ -524,6 +524,24 @@ def test_removed_while_open_costs_no_descriptor():
 
 # ---- programs ----
 
+@twice(PIPE)
+def test_copies(where):
+    """cp, mv, tar and find take pipes for what they are: out of the directory and back into it, with owner, mode and time."""
+    away = f'{SCRATCH}/away'
+    os.mkdir(away)
+    os.mkfifo(where + '/p', 0o640)
+    os.chown(where + '/p', 1001, 2001)
+    os.utime(where + '/p', ns=(10**18, 10**18))
+    want = fields(os.stat(where + '/p'), ('st_mode', 'st_uid', 'st_gid', 'st_mtime_ns'))
+    script = '''set -e; cd "$1"
+        cp -a p q; cp -a p "$2/cp"; cp -a "$2/cp" cp; tar cf - p | tar xf - -C "$2"; mv "$2/p" tar; mv p "$2/mv"; mv "$2/mv" mv
+        find . -type p | sort | tr '\\n' ' '; find . -name q -delete; ls -p | tr '\\n' ' '; [ -p mv ] && test ! -f mv'''
+    r = subprocess.run(['bash', '-c', script, 'bash', where, away], capture_output=True, text=True, timeout=10 * SOON)
+    eq((r.stdout, r.stderr, r.returncode), ('./cp ./mv ./q ./tar cp mv tar ', '', 0), 'what the tools say')
+    for name in ('cp', 'mv', 'tar'):
+        eq(fields(os.stat(f'{where}/{name}'), want), want, name)
+    subprocess.run(['rm', '-r', away], check=True)
+
 def test_pipelines():
     """A gigabyte through tar, gzip and FIFOs of the mount, one process for each step: the sum is the same."""
     size = 64 if ASAN else 1024
