@@ -172,6 +172,8 @@ def test_rename_while_open(where):
     fa, fb = make(a, data=b'A'), make(b, data=b'B')
     ia = os.fstat(fa).st_ino
     os.rename(a, b)
+    os.fchmod(fa, 0o604)
+    eq(stat.S_IMODE(os.fstat(fa).st_mode), 0o604, 'the mode, changed by the descriptor')
     refused('ENOENT', os.stat, a)
     eq((os.stat(b).st_ino, os.fstat(fa).st_nlink, os.fstat(fb).st_nlink), (ia, 1, 0), 'number, link counts')
     named = os.open(b, R | NB)
