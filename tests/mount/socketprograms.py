@@ -74,6 +74,8 @@ def test_redis():
     p = redis_server()
     st = os.stat(REDIS)
     eq(oct(st.st_mode), oct(stat.S_IFSOCK | 0o770), 'unixsocketperm')
+    # It listens a little before it writes that.
+    wait_until(lambda: os.path.exists(SOCK + '/redis.pid') and get(SOCK + '/redis.pid').endswith(b'\n'), 'redis.pid')
     eq(get(SOCK + '/redis.pid').decode().strip(), str(p.pid), 'its file of its process id')
     eq(cli('ping'), 'PONG\n', 'ping')
     value = os.urandom(1 << 20).hex()
