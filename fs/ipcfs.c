@@ -61,15 +61,15 @@ static unsigned read_sysctl(const char *path)
     return value;
 }
 
-/* A handle has at most four descriptors (its object's, one to be told of changes, and of a connection one for each line
- * that may wait by it), and one mapping (a semaphore's), of which a process may have 65530 or what vm.max_map_count says. A
+/* A handle has at most five descriptors (its object's, a connection's own, one to be told of changes, one that each of its two
+ * lines may wait by), and one mapping (a semaphore's), of which a process may have 65530 or what vm.max_map_count says. A
  * user's share leaves half of all to others, some of it for his locks. */
 static unsigned handle_share(void)
 {
     struct rlimit limit;
     unsigned share = 1000 * 1000;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 8 < share)
-        share = (unsigned)(limit.rlim_cur / 8);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 10 < share)
+        share = (unsigned)(limit.rlim_cur / 10);
     unsigned mappings = read_sysctl("/proc/sys/vm/max_map_count");
     return mappings && mappings / 6 < share ? mappings / 6 : share;
 }

@@ -13,9 +13,10 @@ BOUND = 15
 
 
 class Daemon:
-    def __init__(self, *options):
+    def __init__(self, *options, **how):
         with open(f'{SCRATCH}/log', 'wb') as log:
-            self.process = subprocess.Popen([IPCFS, '-f', *options, MNT], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([IPCFS, '-f', *options, MNT], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            **how)
         wait_until(lambda: attempt(os.path.isdir, MQ), 'the mount', BOUND)
 
     def ended(self):

@@ -9,7 +9,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 
 from daemons import BOUND, IPCFS, Daemon, end_daemons
 from mounttest import MNT, SCRATCH, SHM, attempt, eq, fields, get, in_child, join, main, ok, put, refused
@@ -94,8 +93,8 @@ def test_modes():
 
     def user():
         os.setresuid(1001, 1001, 1001)
-        for fn, name in ((os.open, 'nodes/pipe/p'), (os.open, 'nodes/pipe'), (os.open, 'nodes'), (os.open, 'listen'), (os.open, '.')):
-            refused('EACCES', fn, f'{HERE}/{name}', os.O_RDONLY | NB)
+        for name in ('nodes/pipe/p', 'nodes/pipe', 'nodes', 'listen', '.'):
+            refused('EACCES', os.open, f'{HERE}/{name}', os.O_RDONLY | NB)
         os.close(os.open(PIPE + '/p', RW))
     join([in_child(user)], 'what a user reaches natively')
     os.unlink(PIPE + '/p')
@@ -240,7 +239,8 @@ def test_runtime_directory_in_use():
     os.mkfifo(PIPE + '/p')
     script = f'''umount {MNT}; "$IPCFS" -f {MNT} 2> {SCRATCH}/second & pid=$!
         for i in $(seq 300); do [ -e {MNT}/ctl/version ] && break; sleep 0.02; done
-        grep left_out {MNT}/ctl/version; ls -x {MNT}; echo works > {MNT}/shm/x; cat {SHM}/x; rm {MNT}/shm/x; mkfifo {PIPE}/second
+        grep left_out {MNT}/ctl/version; ls -x {MNT}; mkfifo {PIPE}/second
+        echo works > {MNT}/shm/x; cat {SHM}/x; rm {MNT}/shm/x
         kill $pid; wait $pid; echo "status $?"'''
     r = subprocess.run(['unshare', '-m', 'bash', '-c', script], capture_output=True, text=True, timeout=2 * BOUND)
     ok(re.search(r'^left_out: pipe \(Device or resource busy\), sock \(Device or resource busy\)$', r.stdout, re.M), f'{r}')
@@ -331,8 +331,9 @@ def test_unsafe_directory():
 def test_impossible_directory():
     put(f'{SCRATCH}/file', b'')
     os.symlink(SCRATCH, f'{SCRATCH}/link')
-    for base, word in (('missing/parent', 'No such file or directory'), ('file', 'Not a directory'), ('file/x', 'Not a directory'),
-                       ('link', 'Not a directory'), ('x' * 300, 'File name too long')):
+    no = 'Not a directory'
+    for base, word in (('missing/parent', 'No such file or directory'), ('file', no), ('file/x', no), ('link', no),
+                       ('x' * 300, 'File name too long')):
         left_out(Daemon('-o', f'runtime={SCRATCH}/{base}'), word)
     r = subprocess.run([IPCFS, '-o', 'runtime=relative', MNT], capture_output=True, text=True, timeout=BOUND)
     ok(r.returncode > 0 and re.fullmatch(r'ipcfs: [^\n]*runtime=relative[^\n]*\n', r.stderr), f'a relative path: {r}')
@@ -560,7 +561,9 @@ def test_ordinary_user():
     os.chmod(program, 0o755)
     try:
         for runtime in (xdg, None, 'relative'):
-            env = {k: v for k, v in os.environ.items() if k != 'XDG_RUNTIME_DIR'} | ({'XDG_RUNTIME_DIR': runtime} if runtime else {})
+            env = {k: v for k, v in os.environ.items() if k != 'XDG_RUNTIME_DIR'}
+            if runtime:
+                env['XDG_RUNTIME_DIR'] = runtime
             r = subprocess.run([program, where], user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], capture_output=True,
                                text=True, timeout=BOUND, stdin=subprocess.DEVNULL, env=env)
             eq((r.returncode, r.stdout, r.stderr), (0, '', ''), 'start by a user')

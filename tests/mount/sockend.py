@@ -4,6 +4,7 @@
 With run --no-daemon.
 """
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import time
 
 from daemons import BOUND, Daemon, end_daemons
 from listeners import CREATE, SOCK, Listener, end_children, line_of, put_line, raw_write, set_nonblocking
-from mounttest import ASAN, MNT, SCRATCH, Diffs, attempt, eq, in_child, main, ok
+from mounttest import ASAN, MNT, SCRATCH, Diffs, User, attempt, eq, in_child, main, ok
 from queues import SOON, bash, output, shell, wait_until
 
 SOMAXCONN = line_of('/proc/sys/net/core/somaxconn')
@@ -295,6 +296,44 @@ def test_sigterm_while_thousands_wait():
     for pid in pids:
         os.waitpid(pid, 0)
     clean_runtime()
+
+
+def use_up(s):
+    """As many connections as one user may have, each used in all ways at once; what ended it."""
+    import select
+    import threading
+    threading.stack_size(65536)
+    fds, poller = [], select.epoll()
+    while isinstance(fd := attempt(os.open, s.accept if len(fds) % 2 else s.connect, os.O_RDWR), int):
+        fds.append(fd)
+        poller.register(fd)
+        poller.poll(0)
+        for op, arg in ((os.read, 10), (os.write, b'x' * (1 << 20))):
+            threading.Thread(target=attempt, args=(op, fd, arg), daemon=True).start()
+    time.sleep(0.5)
+    keep.append((fds, poller))
+    return len(fds), fd
+
+
+keep = []
+
+
+def test_share_of_a_user():
+    """Nobody but root has more than half of the daemon's descriptors by his connections."""
+    daemon = Daemon(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (800, 800)))
+    s = Listener('s', 'mode=0777')
+    os.chown(s.path, 1000, 1000)
+    user, fds = User(1000, 1000), f'/proc/{daemon.process.pid}/fd'
+    before = len(os.listdir(fds))
+    eq(user(use_up, s), (80, 'ENFILE'), 'handles')
+    used = len(os.listdir(fds)) - before
+    print(f'  {used} descriptors of 800')
+    ok(used <= 410, f'{used} descriptors of 800 by one user')
+    os.kill(user.pid, signal.SIGKILL)
+    os.waitpid(user.pid, 0)
+    wait_until(lambda: len(os.listdir(fds)) <= before + 10, 'all are given back')
+    s.remove()
+    stop(daemon)
 
 
 def end_all():

@@ -97,7 +97,7 @@ def test_redis_benchmark():
     p = redis_server()
     count = 2000 if ASAN else 20000
     with Requests() as r:
-        out = tool(['redis-benchmark', '-s', REDIS, '-n', str(count), '-c', '50', '-t', 'ping,set,get,lpush,lrange_100', '--csv'])
+        out = tool(['redis-benchmark', '-s', REDIS, '-n', str(count), '-c', '50', '--csv', '-t', 'ping,set,get,lpush,lrange_100'])
     rates = re.findall(r'^"([A-Z_0-9a-z (]+)[^"]*","([0-9.]+)"', out, re.M)
     ok(len(rates) >= 6 and all(float(rate) > 0 for _, rate in rates), f'rates: {out}')
     print('  ' + ', '.join(f'{name} {rate}/s' for name, rate in rates), flush=True)
@@ -120,7 +120,8 @@ def test_socat():
     stop(p)
     p = start(['socat', '-t', '10', f'UNIX-LISTEN:{path},fork,unlink-early', 'EXEC:rev'])
     wait_until(lambda: os.path.exists(path) and answers(path), 'another, in its place')
-    eq(tool(['socat', '-t', '10', '-', f'UNIX-CLIENT:{path},bind={SOCK}/client'], 'stressed\n'), 'desserts\n', 'a client with a name')
+    client = f'UNIX-CLIENT:{path},bind={SOCK}/client'
+    eq(tool(['socat', '-t', '10', '-', client], 'stressed\n'), 'desserts\n', 'a client with a name')
     stop(p)
 
 
@@ -135,7 +136,8 @@ def test_socat_packets():
     path = SOCK + '/q'
     p = start(['socat', '-t', '10', f'UNIX-LISTEN:{path},type=5,fork', 'EXEC:cat'])
     wait_until(lambda: os.path.exists(path), 'socat listens')
-    eq(tool(['socat', '-t', '10', '-', f'UNIX-CONNECT:{path},type=5,retry=50,interval=0.1'], 'packet\n'), 'packet\n', 'SOCK_SEQPACKET')
+    client = f'UNIX-CONNECT:{path},type=5,retry=50,interval=0.1'
+    eq(tool(['socat', '-t', '10', '-', client], 'packet\n'), 'packet\n', 'SOCK_SEQPACKET')
     stop(p)
 
 

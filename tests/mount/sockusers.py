@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who may do what with a listening socket, through the mount and natively; and whom the other end takes him for."""
 import os
+import resource
 import socket
 import stat
 
@@ -275,6 +276,35 @@ def test_someone_elses_name():
     eq((st.st_uid, st.st_gid, oct(st.st_mode & 0o777)), (1002, 1002, '0o733'), 'made by a line')
     owner.end()
     other.end()
+
+
+def make_all(limit):
+    """As many as may be; what ended it."""
+    for i in range(limit):
+        got = attempt(os.mkdir, f'{SOCK}/many{i}')
+        if got is not None:
+            return i, got
+    return limit, None
+
+
+def test_share_of_a_user():
+    """Nobody but root makes so many that others have nothing left."""
+    limit, base = resource.prlimit(PID, resource.RLIMIT_NOFILE), os.listdir(SOCK)
+    user, other = User(*OWNER), User(*OTHER)
+    resource.prlimit(PID, resource.RLIMIT_NOFILE, (1600, limit[1]))
+    try:
+        eq(user(make_all, 1600), (200, 'EDQUOT'), 'listeners of one user')
+        refused('EDQUOT', user, put_line, CREATE, 'more type=dgram')
+        eq((len(os.listdir(SOCK)), attempt(os.stat, f'{SOCK}/more')), (200 + len(base), 'ENOENT'), 'nothing is left of what was refused')
+        other(os.mkdir, f'{SOCK}/others')
+        os.mkdir(f'{SOCK}/roots')
+        eq((other(try_open, f'{SOCK}/others/connect', RW), try_open(f'{SOCK}/roots/connect', RW)), ('yes', 'yes'), 'others')
+        user(os.rmdir, f'{SOCK}/many7')
+        user(os.mkdir, f'{SOCK}/again')
+    finally:
+        resource.prlimit(PID, resource.RLIMIT_NOFILE, limit)
+        user.end()
+        other.end()
 
 
 main(globals(), after=clean_listeners, about_daemon=True)

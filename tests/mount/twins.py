@@ -55,12 +55,6 @@ def wait_until(condition, what, seconds=SOON):
         time.sleep(0.002)
 
 
-def blocked_in(pid, *calls):
-    """Whether the process sleeps in one of these system calls (numbers of x86-64 and others differ: by its name)."""
-    with open(f'/proc/{pid}/wchan') as f:
-        return any(c in f.read() for c in calls)
-
-
 def sleeps(pid):
     with open(f'/proc/{pid}/stat') as f:
         return f.read().rpartition(')')[2].split()[0] == 'S'
