@@ -238,7 +238,7 @@ def test_stale_node(where):
 def test_rebind_by_rename(where):
     """How a server replaces itself without a gap: bind aside, rename over. Nobody is ever refused."""
     path, stop = where + '/s', []
-    server = bound(path, DGRAM)
+    servers = [bound(path, DGRAM)]
 
     def clients():
         count = 0
@@ -248,15 +248,14 @@ def test_rebind_by_rename(where):
         return count
     threads = [Thread(clients) for _ in range(2)]
     for _ in range(100):
-        fresh = bound(path + '.new', DGRAM)
+        servers.append(bound(path + '.new', DGRAM))  # who has found the old one reaches it
         os.rename(path + '.new', path)
-        time.sleep(0.01)  # who has found the old one reaches it
-        server.close()
-        server = fresh
+        time.sleep(0.01)
     stop.append(True)
     for t in threads:
         ok(t.result('clients') > 50, 'clients')
-    server.close()
+    for s in servers:
+        s.close()
 
 
 @twice(SOCK)

@@ -15,7 +15,8 @@ from twins import PIPE, SOCK, SOON, clean_twins, twice
 SECONDS, PROCESSES, NAMES = (6 if ASAN else 4), 6, 4
 NB = os.O_NONBLOCK
 # What can be met natively, too.
-EXPECTED = {'ENOENT', 'EEXIST', 'ENXIO', 'ECONNREFUSED', 'EADDRINUSE', 'EAGAIN', 'EPROTOTYPE'}
+EXPECTED = {'ENOENT', 'EEXIST', 'ENXIO', 'ECONNREFUSED', 'EADDRINUSE', 'EAGAIN', 'EPROTOTYPE', 'EPIPE',
+            'ECONNRESET'}
 
 
 def open_pipe(path, rng):
