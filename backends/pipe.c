@@ -4,6 +4,7 @@
 #include "fd_directory.h"
 #include "nodes.h"
 #include "pipe_show.h"
+#include "place_room.h"
 #include "refuse.h"
 
 #include "ipcfs/place.h"
@@ -63,7 +64,8 @@ static int find(unsigned directory, const char *name, struct ipcfs_found *out, s
 static int create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
     int fd = -1;
-    return S_ISFIFO(wish->type) ? nodes_create(&nodes, wish, out, &fd) : -EPERM;
+    int error = S_ISFIFO(wish->type) ? place_room(nodes.fd, 0) : -EPERM;
+    return error ? error : nodes_create(&nodes, wish, out, &fd);
 }
 
 static void uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
@@ -89,7 +91,8 @@ static int rename_name(unsigned directory, const char *name, unsigned to_directo
 static int link_name(const struct ipcfs_ref *ref, unsigned directory, const char *name)
 {
     (void)directory;
-    return nodes_link(&nodes, ref, name);
+    int error = place_room(nodes.fd, 0);
+    return error ? error : nodes_link(&nodes, ref, name);
 }
 
 /* ---- objects ---- */

@@ -3,6 +3,7 @@
 
 #include "fd_file.h"
 #include "fd_lock.h"
+#include "place_room.h"
 #include "refuse.h"
 #include "sock_file.h"
 #include "sock_listener.h"
@@ -74,7 +75,8 @@ static int get_lock(struct ipcfs_file *file, struct flock *range)
 static int allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length)
 {
     int fd = sock_plain_fd(file);
-    return fd < 0 ? -EOPNOTSUPP : fd_file_allocate(fd, mode, offset, length);
+    int error = fd < 0 ? -EOPNOTSUPP : mode & FALLOC_FL_PUNCH_HOLE ? 0 : place_room(fd, length);
+    return error ? error : fd_file_allocate(fd, mode, offset, length);
 }
 
 static off_t seek(struct ipcfs_file *file, off_t offset, int whence)

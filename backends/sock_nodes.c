@@ -3,6 +3,7 @@
 
 #include "fd_directory.h"
 #include "fd_file.h"
+#include "place_room.h"
 #include "sock.h"
 #include "sock_kept.h"
 #include "sock_listener.h"
@@ -234,8 +235,11 @@ int sock_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
     if (!(nodes.shows & ipcfs_type_bit(wish->type)))
         return -EPERM;
+    int error = place_room(nodes.fd, 0);
+    if (error)
+        return error;
     pthread_mutex_lock(&names_lock);
-    int error = S_ISDIR(wish->type) ? create_directory(wish, out) : create_node(wish, out);
+    error = S_ISDIR(wish->type) ? create_directory(wish, out) : create_node(wish, out);
     pthread_mutex_unlock(&names_lock);
     return error;
 }
@@ -309,8 +313,11 @@ int sock_rename(unsigned directory, const char *name, unsigned to_directory, con
 int sock_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
 {
     (void)directory;
+    int error = place_room(nodes.fd, 0);
+    if (error)
+        return error;
     pthread_mutex_lock(&names_lock);
-    int error = nodes_link(&nodes, ref, name);
+    error = nodes_link(&nodes, ref, name);
     pthread_mutex_unlock(&names_lock);
     return error;
 }

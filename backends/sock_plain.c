@@ -2,6 +2,7 @@
 #include "sock_plain.h"
 
 #include "fd_file.h"
+#include "place_room.h"
 #include "refuse.h"
 
 #include "ipcfs/cleanup.h"
@@ -28,7 +29,8 @@ static ssize_t try_read(struct ipcfs_file *file, char *buffer, size_t size, off_
 static ssize_t try_write(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
                          struct ipcfs_wait *wait)
 {
-    return fd_file_write(fd_of(file), data, size, offset, flags, wait);
+    int error = place_room(fd_of(file), (off_t)size);
+    return error ? error : fd_file_write(fd_of(file), data, size, offset, flags, wait);
 }
 
 static int poll_file(struct ipcfs_file *file, struct ipcfs_wait *wait)

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import time
 
-from mounttest import SEED, attempt, eq, fields, get, in_child, join, main, ok, put, refused
+from mounttest import MNT, SEED, User, attempt, eq, fields, get, in_child, join, main, ok, put, refused
 from twins import SOCK, SOON, clean_twins, sleeps, twice, wait_until
 
 RW, CREAT, EXCL = os.O_RDWR, os.O_CREAT, os.O_EXCL
@@ -346,6 +346,43 @@ def test_full():
         os.close(fd)
     finally:
         subprocess.run(['mount', '-o', 'remount,size=50%', '/run'], check=True)
+
+
+def fill(path):
+    """What an ordinary user can write, and what ends it."""
+    fd = os.open(path + '/mine', RW | CREAT, 0o600)
+    size = 0
+    while isinstance(n := attempt(os.write, fd, b'x' * 10000), int):
+        size += n
+    rest = n, attempt(os.posix_fallocate, fd, 0, 900000)
+    os.ftruncate(fd, 0)
+    eq(os.write(fd, b'again'), 5, 'a write with room again')
+    os.unlink(path + '/mine')
+    return size, rest
+
+
+def test_half_is_for_root():
+    """The runtime directory is the system's: who is not root leaves half of it, blocks and inodes."""
+    user = User(1000, 1000)
+    subprocess.run(['mount', '-o', 'remount,size=1m', '/run'], check=True)
+    try:
+        size, rest = user(fill, SOCK)
+        eq(rest, ('ENOSPC', 'ENOSPC'), 'when half is used')
+        ok(400000 < size < 540000, f'{size} bytes of 1 MiB')
+        subprocess.run(['mount', '-o', 'remount,size=50%,nr_inodes=60', '/run'], check=True)
+        n = 0
+        while (r := user(attempt, os.mkfifo, f'{MNT}/pipe/{n}')) is None:
+            n += 1
+        eq(r, 'ENOSPC', 'when half of the inodes are used')
+        for call, args in ((os.mkdir, [f'{SOCK}/d']), (os.open, [f'{SOCK}/f', RW | CREAT]), (os.link, [f'{MNT}/pipe/0', f'{MNT}/pipe/l'])):
+            eq(user(attempt, call, *args), 'ENOSPC', call.__name__)
+        ok(5 < n < 30, f'{n} pipes')
+        os.mkfifo(f'{MNT}/pipe/root')
+        for name in os.listdir(f'{MNT}/pipe'):
+            os.unlink(f'{MNT}/pipe/{name}')
+    finally:
+        subprocess.run(['mount', '-o', 'remount,size=50%,nr_inodes=1000000', '/run'], check=True)
+        user.end()
 
 
 @twice(SOCK)
