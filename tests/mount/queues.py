@@ -269,6 +269,7 @@ class Watch:
     def __enter__(self):
         self.thread.start()
         return self
+        return self
 
     def __exit__(self, kind, *_):
         self.stop.set()
