@@ -118,8 +118,7 @@ static int open_link(enum what what, const struct ipcfs_ref *ref, int flags, str
     }
     atomic_fetch_add(&links.files, 1);
     *out = file;
-    void (*meanwhile)(void) = links.meanwhile;
-    links.meanwhile = NULL;
+    void (*meanwhile)(void) = atomic_exchange(&links.meanwhile, NULL);
     if (meanwhile)
         meanwhile();
     return 0;

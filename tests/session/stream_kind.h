@@ -26,9 +26,9 @@ struct links {
     atomic_int shut_reading, shut_writing;
     atomic_int end; /* the test's end of what `pair` or `packets` opened last; the test's to close */
     _Atomic uid_t opener;
-    atomic_int flags;        /* of the last open */
-    void (*meanwhile)(void); /* done once, while an open has its file, and nobody knows of it */
-    atomic_int stalled;      /* try_write sends nothing: it gets no further */
+    atomic_int flags;                /* of the last open */
+    void (*_Atomic meanwhile)(void); /* done once, while an open has its file, and nobody knows of it */
+    atomic_int stalled;              /* try_write sends nothing: it gets no further */
 };
 extern struct links links;
 
