@@ -112,10 +112,6 @@ def read_exactly(fd, size):
     return b''.join(parts)
 
 
-def read_to_end(fd):
-    return b''.join(iter(lambda: os.read(fd, 1 << 20), b''))
-
-
 # ---- the daemon, from outside ----
 
 def parked():

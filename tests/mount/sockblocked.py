@@ -8,14 +8,13 @@ import random
 import resource
 import signal
 import socket
-import subprocess
 import threading
 import time
 
 from listeners import (PID, SOCK, TYPES, Left, Listener, clean_listeners, daemon_fds, parked, put_line, raw_open,
                        raw_read, rss, threads, ticks, wait_parked, write_all)
-from mounttest import ASAN, CTL, MNT, SEED, TREE, attempt, eq, in_child, join, main, metrics, ok, refused
-from queues import SOON, Watch, ends, libc, output, shell, state, wait_until
+from mounttest import ASAN, TREE, attempt, eq, in_child, join, main, metrics, ok, refused
+from queues import SOON, Watch, ends, output, shell, state, wait_until
 
 MEASURE = os.environ['IPCFS_MEASURE'] == '1'
 MANY = 5000 if MEASURE else 500

@@ -9,9 +9,8 @@ import signal
 import socket
 import struct
 import time
-import zlib
 
-from listeners import (Left, Listener, clean_listeners, parked, put_line, raw, raw_read, raw_write, read_exactly, read_to_end,
+from listeners import (Left, Listener, clean_listeners, parked, raw, raw_read, raw_write, read_exactly,
                        reopened, set_nonblocking, wait_parked, write_all)
 from mounttest import ASAN, SEED, Diffs, User, attempt, eq, in_child, join, main, ok, refused
 from queues import SOON, Watch, libc, state, wait_until

@@ -11,8 +11,8 @@ import time
 
 from listeners import (CREATE, SOCK, Left, Listener, clean_listeners, line_of, parked, put_line, raw_read, raw_write, set_nonblocking,
                        wait_parked)
-from mounttest import CTL, Diffs, User, attempt, eq, in_child, join, main, ok, refused
-from queues import SOON, Watch, bash, wait_until
+from mounttest import attempt, eq, in_child, join, main, ok, refused
+from queues import Watch, bash, wait_until
 from semaphores import refusal
 
 SOMAXCONN = int(line_of('/proc/sys/net/core/somaxconn'))

@@ -6,7 +6,7 @@ import socket
 import stat
 
 from listeners import (CREATE, PID, SOCK, Listener, clean_listeners, credentials, line_of, ours_of, parked, put_line, wait_parked)
-from mounttest import CTL, Diffs, User, attempt, eq, in_child, join, main, ok, refused
+from mounttest import Diffs, User, attempt, eq, in_child, join, main, refused
 from queues import wait_until
 
 OWNER, MEMBER, OTHER = (1000, 1000, ()), (1001, 1001, (1000, 1005)), (1002, 1002, (1001,))
