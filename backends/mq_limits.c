@@ -28,12 +28,8 @@ static uint64_t at_most(uint64_t number, uint64_t bound)
 static int read_setting(const char *name, uint64_t *out)
 {
     char path[64];
-    char buffer[32];
     (void)snprintf(path, sizeof path, "/proc/sys/fs/mqueue/%s", name);
-    int error = small_file_read(AT_FDCWD, path, buffer, sizeof buffer);
-    if (!error)
-        *out = strtoull(buffer, NULL, 10);
-    return error;
+    return small_file_number(path, "", out);
 }
 
 int mq_read_system(struct mq_system *out)

@@ -19,6 +19,7 @@ struct nodes {
     dev_t device;
     unsigned shows;      /* of which types files are objects: IPCFS_MAKES_ */
     const char *foreign; /* names that begin so are not the kind's; NULL: there are no such */
+    bool spares;         /* it is in the runtime directory, half of which is left to root (place_room.h) */
 };
 
 /* Takes the descriptor; on error it is closed. */

@@ -4,6 +4,7 @@
 #include "fd_directory.h"
 #include "fd_file.h"
 #include "fd_path.h"
+#include "place_room.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -12,6 +13,14 @@
 
 /* How often nodes_create() goes round when a name keeps appearing and vanishing under it. */
 enum { CREATE_ATTEMPTS = 64 };
+
+/* Whether one more name may be made, and this one. */
+static int check_new_name(const struct nodes *nodes, const char *name)
+{
+    if (nodes_hides(nodes, name))
+        return -EPERM;
+    return nodes->spares ? place_room(nodes->fd, 0) : 0;
+}
 
 /* ---- creation ---- */
 
@@ -106,10 +115,11 @@ int nodes_create(const struct nodes *nodes, const struct ipcfs_wish *wish, struc
 {
     *out = (struct ipcfs_created){0};
     *fd = -1;
-    if (nodes_hides(nodes, wish->name))
-        return -EPERM;
+    int error = check_new_name(nodes, wish->name);
+    if (error)
+        return error;
     struct making making = {.nodes = nodes, .wish = wish, .out = out, .path_fd = -1, .fd = -1};
-    int error = make_or_open(&making);
+    error = make_or_open(&making);
     AUTO_FD path_fd = making.path_fd;
     AUTO_FD file_fd = making.fd;
     if (error)
@@ -162,8 +172,9 @@ int nodes_rename(const struct nodes *nodes, const char *name, const char *to_nam
 
 int nodes_link(const struct nodes *nodes, const struct ipcfs_ref *ref, const char *name)
 {
-    if (nodes_hides(nodes, name))
-        return -EPERM;
+    int error = check_new_name(nodes, name);
+    if (error)
+        return error;
     struct statx stat;
     AUTO_FD fd = ref->hold ? -1 : nodes_resolve(nodes, ref, &stat);
     int path_fd = ref->hold ? ref->hold->fd : fd;

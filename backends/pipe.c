@@ -4,18 +4,22 @@
 #include "fd_directory.h"
 #include "nodes.h"
 #include "pipe_show.h"
-#include "place_room.h"
 #include "refuse.h"
 
 #include "ipcfs/place.h"
 
 #include <errno.h>
 
-static struct nodes nodes = {.fd = -1, .shows = IPCFS_MAKES_FIFOS};
+static struct nodes nodes = {.fd = -1, .shows = IPCFS_MAKES_FIFOS, .spares = true};
 
 int pipe_nodes(void)
 {
     return nodes.fd;
+}
+
+int pipe_resolve(const struct ipcfs_ref *ref, struct statx *stat)
+{
+    return nodes_resolve(&nodes, ref, stat);
 }
 
 static int start(void)
@@ -64,8 +68,7 @@ static int find(unsigned directory, const char *name, struct ipcfs_found *out, s
 static int create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
     int fd = -1;
-    int error = S_ISFIFO(wish->type) ? place_room(nodes.fd, 0) : -EPERM;
-    return error ? error : nodes_create(&nodes, wish, out, &fd);
+    return S_ISFIFO(wish->type) ? nodes_create(&nodes, wish, out, &fd) : -EPERM;
 }
 
 static void uncreate(unsigned directory, const char *name, const struct ipcfs_created *created)
@@ -91,8 +94,7 @@ static int rename_name(unsigned directory, const char *name, unsigned to_directo
 static int link_name(const struct ipcfs_ref *ref, unsigned directory, const char *name)
 {
     (void)directory;
-    int error = place_room(nodes.fd, 0);
-    return error ? error : nodes_link(&nodes, ref, name);
+    return nodes_link(&nodes, ref, name);
 }
 
 /* ---- objects ---- */

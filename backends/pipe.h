@@ -16,5 +16,7 @@ extern const struct ipcfs_backend ipcfs_pipe_backend;
 
 /* A descriptor, borrowed, of the directory with the FIFOs; from start to stop. */
 int pipe_nodes(void);
+/* A descriptor of the FIFO that a reference means by its name, as nodes_resolve() gives it. */
+int pipe_resolve(const struct ipcfs_ref *ref, struct statx *stat);
 
 #endif

@@ -18,28 +18,15 @@
 
 /* ---- reaching the pipe ---- */
 
-/* An O_PATH descriptor of the node. −ESTALE where the name does not mean it any more. */
-static int open_node(const struct ipcfs_ref *ref)
-{
-    struct statx stat;
-    AUTO_FD fd = openat(pipe_nodes(), ref->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? -ESTALE : -errno;
-    int error = nodes_stat_at(fd, "", &stat);
-    if (error)
-        return error;
-    return S_ISFIFO(stat.stx_mode) && nodes_is_meant(ref, &stat) ? TAKE_FD(fd) : -ESTALE;
-}
-
 /* Whether the calling thread may open it so, R_OK or W_OK, and its number. 0, −EACCES or −ESTALE. */
 static int check_right(const struct ipcfs_ref *ref, int right, uint64_t *number)
 {
     struct statx stat;
-    AUTO_FD own_fd = ref->hold ? -1 : open_node(ref);
+    AUTO_FD own_fd = ref->hold ? -1 : pipe_resolve(ref, &stat);
     int fd = ref->hold ? ref->hold->fd : own_fd;
     if (fd < 0)
         return fd;
-    int error = nodes_stat_at(fd, "", &stat);
+    int error = ref->hold ? nodes_stat_at(fd, "", &stat) : 0;
     if (error)
         return error;
     *number = nodes_number(stat.stx_ino);
@@ -240,10 +227,9 @@ const struct ipcfs_field pipe_limit_fields[] = {
 
 static struct ipcfs_value read_setting(const char *path)
 {
-    char text[32];
-    if (small_file_read(AT_FDCWD, path, text, sizeof text))
-        return (struct ipcfs_value){.known = false};
-    return ipcfs_number(strtoull(text, NULL, 10));
+    uint64_t number = 0;
+    bool known = small_file_number(path, "", &number) == 0;
+    return (struct ipcfs_value){.known = known, .number = number};
 }
 
 int pipe_show_limits(struct ipcfs_value *values)

@@ -75,7 +75,9 @@ static int get_lock(struct ipcfs_file *file, struct flock *range)
 static int allocate(struct ipcfs_file *file, int mode, off_t offset, off_t length)
 {
     int fd = sock_plain_fd(file);
-    int error = fd < 0 ? -EOPNOTSUPP : mode & FALLOC_FL_PUNCH_HOLE ? 0 : place_room(fd, length);
+    if (fd < 0)
+        return -EOPNOTSUPP;
+    int error = mode & FALLOC_FL_PUNCH_HOLE ? 0 : place_room(fd, length);
     return error ? error : fd_file_allocate(fd, mode, offset, length);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sock_datagram.h"
 
+#include "refuse.h"
 #include "sock_file.h"
 #include "sock_lanes.h"
 #include "sock_listeners.h"
@@ -109,38 +110,6 @@ static ssize_t transmit(struct ipcfs_file *file, const char *data, size_t size, 
     return count < 0 ? -error : count;
 }
 
-/* ---- what is not to be had ---- */
-
-static ssize_t no_read(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,
-                       struct ipcfs_wait *wait)
-{
-    (void)file;
-    (void)buffer;
-    (void)size;
-    (void)offset;
-    (void)flags;
-    wait->source = IPCFS_WAIT_NONE;
-    return -EBADF;
-}
-
-static ssize_t no_write(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
-                        struct ipcfs_wait *wait)
-{
-    (void)file;
-    (void)data;
-    (void)size;
-    (void)offset;
-    (void)flags;
-    wait->source = IPCFS_WAIT_NONE;
-    return -EBADF;
-}
-
-static size_t no_room(struct ipcfs_file *file)
-{
-    (void)file;
-    return 0;
-}
-
 /* ---- both ---- */
 
 static bool sends(const struct datagrams *datagrams)
@@ -176,17 +145,17 @@ static void datagram_close(struct ipcfs_file *file)
 }
 
 static const struct sock_file_ops send_ops = {
-    .try_read = no_read,
+    .try_read = refuse_read,
     .try_write = transmit,
     .poll = datagram_poll,
     .lane = lane,
-    .message_room = no_room,
+    .message_room = refuse_message_room,
     .close = datagram_close,
 };
 
 static const struct sock_file_ops receive_ops = {
     .try_read = receive,
-    .try_write = no_write,
+    .try_write = refuse_write,
     .poll = datagram_poll,
     .lane = lane,
     .message_room = message_room,

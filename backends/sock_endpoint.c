@@ -17,10 +17,8 @@
 
 static unsigned read_setting(const char *path, unsigned otherwise)
 {
-    char line[32];
     uint64_t number = 0;
-    if (small_file_read(AT_FDCWD, path, line, sizeof line) ||
-        parse_digits(line, strcspn(line, "\n"), 10, INT_MAX, &number))
+    if (small_file_number(path, "", &number) || number > INT_MAX)
         return otherwise;
     return (unsigned)number;
 }

@@ -3,7 +3,6 @@
 
 #include "fd_directory.h"
 #include "fd_file.h"
-#include "place_room.h"
 #include "sock.h"
 #include "sock_kept.h"
 #include "sock_listener.h"
@@ -18,8 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static struct nodes nodes = {.fd = -1,
-                             .shows = IPCFS_MAKES_SOCKETS | IPCFS_MAKES_FILES | IPCFS_MAKES_DIRECTORIES};
+static struct nodes nodes = {
+    .fd = -1, .shows = IPCFS_MAKES_SOCKETS | IPCFS_MAKES_FILES | IPCFS_MAKES_DIRECTORIES, .spares = true};
 
 /* Held by all that makes, removes or replaces names, and while a listener is made to follow its directory. */
 static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -235,11 +234,8 @@ int sock_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 {
     if (!(nodes.shows & ipcfs_type_bit(wish->type)))
         return -EPERM;
-    int error = place_room(nodes.fd, 0);
-    if (error)
-        return error;
     pthread_mutex_lock(&names_lock);
-    error = S_ISDIR(wish->type) ? create_directory(wish, out) : create_node(wish, out);
+    int error = S_ISDIR(wish->type) ? create_directory(wish, out) : create_node(wish, out);
     pthread_mutex_unlock(&names_lock);
     return error;
 }
@@ -313,11 +309,8 @@ int sock_rename(unsigned directory, const char *name, unsigned to_directory, con
 int sock_link(const struct ipcfs_ref *ref, unsigned directory, const char *name)
 {
     (void)directory;
-    int error = place_room(nodes.fd, 0);
-    if (error)
-        return error;
     pthread_mutex_lock(&names_lock);
-    error = nodes_link(&nodes, ref, name);
+    int error = nodes_link(&nodes, ref, name);
     pthread_mutex_unlock(&names_lock);
     return error;
 }

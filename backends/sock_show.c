@@ -191,12 +191,9 @@ const struct ipcfs_field sock_limit_fields[] = {
 /* The number behind `label`; unknown where the file or the label is missing. */
 static struct ipcfs_value read_number(const char *path, const char *label)
 {
-    char text[256];
-    if (small_file_read(AT_FDCWD, path, text, sizeof text))
-        return (struct ipcfs_value){.known = false};
-    const char *found = strstr(text, label);
-    return found ? ipcfs_number(strtoull(found + strlen(label), NULL, 10))
-                 : (struct ipcfs_value){.known = false};
+    uint64_t number = 0;
+    bool known = small_file_number(path, label, &number) == 0;
+    return (struct ipcfs_value){.known = known, .number = number};
 }
 
 /* Without a limit (nr_inodes=0) a tmpfs says 0 of everything. */
