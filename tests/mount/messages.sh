@@ -13,7 +13,9 @@ if [ -z "${UNDER:-}" ]; then
 fi
 
 kind=$2
-failures=0
+about=$kind
+# shellcheck source=tests/mount/words.sh
+. "$(dirname "$0")/words.sh"
 if [ "$kind" = mq ]; then
     name=q Q=$MNT/mq/q C=$MNT/ctl/mq/q dir=$MNT/mq normal=0
 else
@@ -22,21 +24,6 @@ fi
 
 native() { "$program" "$kind" "$name" "$@"; }
 program=$1
-
-is() { # WHAT EXPECTED GOT
-    if [ "$2" != "$3" ]; then
-        echo "FAILED under $UNDER: $kind: $1: expected '$2', got '$3'"
-        failures=$((failures + 1))
-    fi
-}
-
-fails() { # ERROR-TEXT COMMAND: the line must fail and say this
-    if out=$(timeout 10 "$UNDER" -c "$2" 2>&1); then
-        is "$2 must fail" "$1" success
-    else
-        case $out in *"$1"*) ;; *) is "$2" "$1" "$out" ;; esac
-    fi
-}
 
 quick() { # COMMAND...: must not wait
     timeout 5 "$@" || is "$* within 5 s" 0 $?

@@ -14,7 +14,9 @@ if [ -z "${UNDER:-}" ]; then
 fi
 
 program=$1 kind=$2
-failures=0
+about=$kind
+# shellcheck source=tests/mount/words.sh
+. "$(dirname "$0")/words.sh"
 if [ "$kind" = posix ]; then
     name=lock dir=$MNT/sem create=$MNT/ctl/sem/create
     O=$dir/lock S=$dir/lock C=$MNT/ctl/sem/lock
@@ -24,22 +26,6 @@ else
 fi
 
 native() { "$program" "$kind" "$name" "$@"; }
-
-is() { # WHAT EXPECTED GOT
-    if [ "$2" != "$3" ]; then
-        echo "FAILED under $UNDER: $kind: $1: expected '$2', got '$3'"
-        failures=$((failures + 1))
-    fi
-}
-
-# dash says of its own echo no more than "I/O error": these lines have env's.
-fails() { # ERROR-TEXT COMMAND: the line must fail and say this
-    if out=$(timeout 10 "$UNDER" -c "$2" 2>&1); then
-        is "$2 must fail" "$1" success
-    else
-        case $out in *"$1"*) ;; *) is "$2" "$1" "$out" ;; esac
-    fi
-}
 
 quick() { # COMMAND...: must not wait
     timeout 5 "$@" || is "$* within 5 s" 0 $?

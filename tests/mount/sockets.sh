@@ -15,27 +15,12 @@ fi
 
 TURNS=1000 AT_ONCE=100
 if [ "$ASAN" = 1 ]; then TURNS=100 AT_ONCE=40; fi
-failures=0
+# shellcheck source=tests/mount/words.sh
+. "$(dirname "$0")/words.sh"
 umask 022
 export S="$MNT/sock/echo"
 work=$SCRATCH/sockets.$UNDER
 mkdir "$work"
-
-is() { # WHAT EXPECTED GOT
-    if [ "$2" != "$3" ]; then
-        echo "FAILED under $UNDER: $1: expected '$2', got '$3'"
-        failures=$((failures + 1))
-    fi
-}
-
-# dash says of its own echo no more than "I/O error": these lines have env's.
-fails() { # ERROR-TEXT COMMAND: the line must fail and say this
-    if out=$(timeout 10 "$UNDER" -c "$2" 2>&1); then
-        is "$2 must fail" "$1" success
-    else
-        case $out in *"$1"*) ;; *) is "$2" "$1" "$out" ;; esac
-    fi
-}
 
 soon() { # EXPECTED COMMAND...: what is closed is gone a moment later
     want=$1 tries=0
