@@ -15,6 +15,20 @@ int refuse_survey(ipcfs_survey_row *row, void *data)
     return 0;
 }
 
+bool refuse_recognize(const struct ipcfs_thing *thing, uint64_t *number)
+{
+    (void)thing;
+    (void)number;
+    return false;
+}
+
+int refuse_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    (void)ref;
+    (void)out;
+    return -EOPNOTSUPP;
+}
+
 int refuse_connect(struct ipcfs_file *file, struct ipcfs_wait *wait)
 {
     (void)file;

@@ -16,6 +16,10 @@ int refuse_members(const struct ipcfs_ref *ref);
 extern const struct ipcfs_field refuse_fields[];
 int refuse_survey(ipcfs_survey_row *row, void *data);
 
+/* Of a kind whose objects nobody has open or mapped: false. Of one that tells nothing of the past: −EOPNOTSUPP. */
+bool refuse_recognize(const struct ipcfs_thing *thing, uint64_t *number);
+int refuse_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+
 /* Connections: −EOPNOTSUPP. */
 int refuse_connect(struct ipcfs_file *file, struct ipcfs_wait *wait);
 void refuse_shutdown(struct ipcfs_file *file, int how);

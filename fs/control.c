@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "control.h"
 
+#include "control_views.h"
 #include "fields.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
@@ -12,8 +13,12 @@
 
 /* ---- files of an object ---- */
 
-static int state_text(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out)
+static int state_text(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
+                      const struct ipcfs_ref *ref, struct text *out)
 {
+    (void)fs;
+    (void)caller;
+    const struct ipcfs_backend *kind = kin->backend;
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
     int error = kind->render(ref, values);
     if (!error)
@@ -22,8 +27,12 @@ static int state_text(const struct ipcfs_backend *kind, const struct ipcfs_ref *
     return error;
 }
 
-static int state_json(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out)
+static int state_json(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
+                      const struct ipcfs_ref *ref, struct text *out)
 {
+    (void)fs;
+    (void)caller;
+    const struct ipcfs_backend *kind = kin->backend;
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
     int error = kind->render(ref, values);
     if (!error)
@@ -35,10 +44,23 @@ static int state_json(const struct ipcfs_backend *kind, const struct ipcfs_ref *
 
 static const struct {
     struct ipcfs_verb verb;
-    int (*read)(const struct ipcfs_backend *kind, const struct ipcfs_ref *ref, struct text *out);
+    int (*read)(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
+                const struct ipcfs_ref *ref, struct text *out);
 } common_verbs[] = {
     {{.name = "state", .mode = 0444, .help = "the object's fields, a line each"}, state_text},
     {{.name = "state.json", .mode = 0444, .help = "the same as one JSON object"}, state_json},
+    {{.name = "holders",
+      .mode = 0444,
+      .slow = true,
+      .help = "who has it open, mapped or attached, or waits for it"},
+     holders_text},
+    {{.name = "holders.json", .mode = 0444, .slow = true, .help = "the same as a JSON array"}, holders_json},
+    {{.name = "waiters",
+      .mode = 0444,
+      .slow = true,
+      .help = "who waits for it: since when, and in which call"},
+     waiters_text},
+    {{.name = "waiters.json", .mode = 0444, .slow = true, .help = "the same as a JSON array"}, waiters_json},
     {{.name = "lines",
       .type = IPCFS_VERB_FILE,
       .mode = 0666,
@@ -111,11 +133,12 @@ int control_verb_find(const struct ipcfs_backend *kind, enum node_type type, con
     return -ENOENT;
 }
 
-int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out)
+int control_verb_read(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
+                      const struct ipcfs_ref *ref, struct text *out)
 {
     if (is_common(kin->backend, kin->type, kin->verb)) {
         const bool has_text = common_verbs[kin->verb].read != NULL;
-        return has_text ? common_verbs[kin->verb].read(kin->backend, ref, out) : 0;
+        return has_text ? common_verbs[kin->verb].read(fs, caller, kin, ref, out) : 0;
     }
     const struct ipcfs_verb *verb = control_verb_of(kin);
     return verb->read ? verb->read(ref, kin->number, out) : 0;
@@ -209,19 +232,31 @@ static int render_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, con
 }
 
 const struct control_file control_kind_files[] = {
-    {"list", "what there is, a line each, under a line of field names", 0444, render_list, NULL},
-    {"list.json", "the same as a JSON array", 0444, render_list_json, NULL},
-    {"limits", "what limits the objects, and how much of it is in use", 0444, render_limits, NULL},
+    {.name = "list",
+     .help = "what there is, a line each, under a line of field names",
+     .mode = 0444,
+     .render = render_list},
+    {.name = "list.json", .help = "the same as a JSON array", .mode = 0444, .render = render_list_json},
+    {.name = "limits",
+     .help = "what limits the objects, and how much of it is in use",
+     .mode = 0444,
+     .render = render_limits},
     {0},
 };
 
 const struct control_file control_create_files[] = {
-    {"create", "write NAME [option=value]...: makes an object", 0666, NULL, control_create},
+    {.name = "create",
+     .help = "write NAME [option=value]...: makes an object",
+     .mode = 0666,
+     .write = control_create},
     {0},
 };
 
 const struct control_file control_sysv_files[] = {
-    {"ftok", "write PATH PROJ, read the key that ftok(3) makes of them", 0666, NULL, control_ftok},
+    {.name = "ftok",
+     .help = "write PATH PROJ, read the key that ftok(3) makes of them",
+     .mode = 0666,
+     .write = control_ftok},
     {0},
 };
 
@@ -241,33 +276,6 @@ static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, co
     text_printf(out, "default_request_timeout: %u\n", fs->default_request_timeout);
     text_printf(out, "max_request_timeout: %u\n", fs->max_request_timeout);
     text_printf(out, "threads: %u\n", atomic_load(&fs->threads));
-    return 0;
-}
-
-static void gauge(struct text *out, const char *name, const char *help, uint64_t value)
-{
-    text_printf(out, "# TYPE ipcfs_%s gauge\n# HELP ipcfs_%s %s\nipcfs_%s %" PRIu64 "\n", name, name, help,
-                name, value);
-}
-
-static int render_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
-                          struct text *out)
-{
-    (void)caller;
-    (void)kind;
-    text_string(out, "# TYPE ipcfs_requests counter\n# HELP ipcfs_requests Requests from the kernel.\n");
-    for (unsigned op = 0; op < METRIC_OP_COUNT; op++)
-        text_printf(out, "ipcfs_requests_total{op=\"%s\"} %" PRIuFAST64 "\n", metric_op_names[op],
-                    atomic_load_explicit(&fs->metrics.requests[op], memory_order_relaxed));
-    gauge(out, "nodes", "Objects and control files that the kernel knows.", node_count(&fs->nodes));
-    gauge(out, "handles", "Open files and directories.", handle_count(&fs->handles));
-    gauge(out, "backing_ids", "Objects open for passthrough.", atomic_load(&fs->metrics.backing_ids));
-    gauge(out, "threads", "Threads that answer requests.", atomic_load(&fs->threads));
-    struct wait_stats waits;
-    wait_stats(fs->waits, &waits);
-    gauge(out, "parked", "Requests that wait.", waits.parked);
-    gauge(out, "keepers", "Threads that wait for what cannot be polled.", waits.keepers);
-    text_string(out, "# EOF\n");
     return 0;
 }
 
@@ -372,9 +380,66 @@ static int render_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, con
 }
 
 const struct control_file control_files[] = {
-    {"README", "this text", 0444, render_readme, NULL},
-    {"version", "versions, and which mode is on", 0444, render_version, NULL},
-    {"metrics", "the daemon's own counters, as OpenMetrics text", 0444, render_metrics, NULL},
-    {"last-error", "why the last line that you wrote was refused, and when", 0444, render_last_error, NULL},
+    {.name = "README", .help = "this text", .mode = 0444, .render = render_readme},
+    {.name = "version", .help = "versions, and which mode is on", .mode = 0444, .render = render_version},
+    {.name = "list.json",
+     .help = "all there is of every kind, as one JSON object",
+     .mode = 0444,
+     .slow = true,
+     .render = control_list_json},
+    {.name = "limits",
+     .help = "every limit of IPC, how much of it is in use, and where it is set",
+     .mode = 0444,
+     .slow = true,
+     .render = control_limits},
+    {.name = "limits.json",
+     .help = "the same as a JSON array",
+     .mode = 0444,
+     .slow = true,
+     .render = control_limits_json},
+    {.name = "metrics",
+     .help = "counts, bytes and limits of every kind, and the daemon's own counters, as OpenMetrics text",
+     .mode = 0444,
+     .slow = true,
+     .render = control_metrics},
+    {.name = "orphans",
+     .help = "what nobody holds: the evidence, a verdict, and the command that removes it",
+     .mode = 0444,
+     .slow = true,
+     .render = control_orphans},
+    {.name = "orphans.json",
+     .help = "the same as a JSON array",
+     .mode = 0444,
+     .slow = true,
+     .render = control_orphans_json},
+    {.name = "waits",
+     .help = "who waits for whom, and by what",
+     .mode = 0444,
+     .slow = true,
+     .render = control_waits},
+    {.name = "waits.json",
+     .help = "the same as a JSON array",
+     .mode = 0444,
+     .slow = true,
+     .render = control_waits_json},
+    {.name = "waits.dot",
+     .help = "the same as a graph for dot(1)",
+     .mode = 0444,
+     .slow = true,
+     .render = control_waits_dot},
+    {.name = "deadlocks",
+     .help = "those who wait for each other and for nobody else, a sentence each",
+     .mode = 0444,
+     .slow = true,
+     .render = control_deadlocks},
+    {.name = "graph.dot",
+     .help = "processes and what they use, as a graph for dot(1)",
+     .mode = 0444,
+     .slow = true,
+     .render = control_graph},
+    {.name = "last-error",
+     .help = "why the last line that you wrote was refused, and when",
+     .mode = 0444,
+     .render = render_last_error},
     {0},
 };

@@ -26,7 +26,8 @@ int control_verb_find(const struct ipcfs_backend *kind, enum node_type type, con
 /* That of a node which has one. */
 const struct ipcfs_verb *control_verb_of(const struct node_kin *kin);
 /* Renders a control file that has a text; one that is only written renders nothing. */
-int control_verb_read(const struct node_kin *kin, const struct ipcfs_ref *ref, struct text *out);
+int control_verb_read(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
+                      const struct ipcfs_ref *ref, struct text *out);
 /* Whether it is `lines` of a kind with messages, whose `open` is not the backend's: fs/message.h is what it opens. */
 bool control_verb_is_lines(const struct node_kin *kin);
 

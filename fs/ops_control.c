@@ -109,7 +109,7 @@ static int render(struct ipcfs *fs, fuse_req_t req, const struct handle *handle,
     const struct tree_entry *entry = handle->entry;
     struct caller caller = caller_of(req);
     if (!entry)
-        error = control_verb_read(&handle->node.kin, &handle->node.ref, text);
+        error = control_verb_read(fs, &caller, &handle->node.kin, &handle->node.ref, text);
     else if (entry->file->render)
         error = entry->file->render(fs, entry->kind, &caller, text);
     return error ? gone(error) : text_error(text);

@@ -175,6 +175,7 @@ struct ipcfs_verb {
     bool numbered;
     bool unlisted; /* consumes or blocks: found by name only */
     bool blank;    /* an empty line means something to `write` */
+    bool slow;     /* `read` looks at all processes: it runs beside the threads that answer requests */
     /* `number` is 0 where the verb is not numbered; in a member it is the member's. −ENOENT for a number that can not be.
      * Each acts as the caller. */
     int (*read)(const struct ipcfs_ref *ref, int64_t number, struct text *out);
@@ -216,6 +217,28 @@ enum {
     IPCFS_MAKES_FIFOS =
         1 << 2, /* nodes of the kernel's: it makes a pipe or a socket of them by itself, by their */
     IPCFS_MAKES_SOCKETS = 1 << 3, /* mode and inode, and no open(2) of them comes here */
+};
+
+/* Something that a process has open or mapped, as /proc tells of it. */
+struct ipcfs_thing {
+    dev_t device; /* and inode, as stat(2) tells them; both 0 where they are not told */
+    ino_t ino;
+    const char
+        *path; /* borrowed: the link's text or the mapping's: "/dev/shm/NAME", "/SYSV0000002a (deleted)" */
+    bool same_ipc; /* the process is in the daemon's IPC name space */
+};
+
+/* What the kernel remembers of an object's past. Zero is: not told. */
+struct ipcfs_traces {
+    bool creator_recorded;   /* the kernel records pids for objects of this kind: */
+    pid_t creator;           /* 0: it is not visible from here */
+    pid_t users[2];          /* who used it last */
+    struct timespec created; /* or before: the earliest time by which it is known to have been there */
+    struct timespec used;    /* last use that the kernel recorded */
+    uint64_t bytes;          /* memory that it takes */
+    bool content_known;
+    uint64_t content;  /* what is in it and would be lost: messages, bytes */
+    bool out_of_reach; /* nobody can use it ever again: the node of a socket that is closed */
 };
 
 /* Called by survey() with each thing there is to show; anything but 0 ends the walk, which returns it. */
@@ -292,6 +315,13 @@ struct ipcfs_backend {
      * machine that the calling thread may see. An empty table: lists show the objects, with `fields`. */
     const struct ipcfs_field *survey_fields;
     int (*survey)(ipcfs_survey_row *row, void *data);
+    /*
+     * Whether that is natively an object of the kind; then `*number` is its `id.number`. (What is open through the mount is
+     * known by its inode there.) Called for all that all processes have: it asks nobody.
+     */
+    bool (*recognize)(const struct ipcfs_thing *thing, uint64_t *number);
+    /* What it tells of its past. */
+    int (*traces)(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
     /* Fills the values of `limit_fields`, as they are for the caller. */
     int (*limits)(const struct caller *caller, struct ipcfs_value *values);
 

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who uses what: all processes and all IPC objects that they have open, mapped, attached or wait for, joined, as the calling
+ * thread may see it. holders, waiters, proc/, orphans, waits, deadlocks and graph.dot are all views of this one structure.
+ *
+ * An object is one of the tree (`kind`), or something that IPC is done with and that has no place there: an anonymous pipe, a
+ * socket without a name in sock/, a memfd, other shared memory without a name, a file whose lock somebody waits for.
+ *
+ * It is no snapshot: processes come and go while they are read, one after another. Each process is as it was at one time,
+ * between the call and its return; who held something all that time is there.
+ */
+#ifndef IPCFS_BACKENDS_INSPECT_INSPECTION_H
+#define IPCFS_BACKENDS_INSPECT_INSPECTION_H
+
+#include "process.h"
+
+#include "ipcfs/backend.h"
+
+/* What is looked for. Bits. */
+enum {
+    INSPECT_HOLDERS = 1 << 0, /* descriptors, mappings, attachments */
+    INSPECT_WAITERS = 1 << 1, /* who waits, and what they wait for; includes the holders */
+};
+
+enum inspected_type {
+    INSPECTED_OBJECT, /* of the tree */
+    INSPECTED_PIPE,   /* without a name, or a FIFO elsewhere */
+    INSPECTED_SOCKET, /* that is not bound in sock/ */
+    INSPECTED_MEMFD,
+    INSPECTED_SHARED, /* shared anonymous memory; System V segments of other name spaces, files in other tmpfs */
+    INSPECTED_FILE, /* any other, where a lock on it is waited for */
+    INSPECTED_EXIT, /* the end of a child: what wait4(2) waits for */
+};
+
+struct inspected_object {
+    enum inspected_type type;
+    const struct ipcfs_backend *kind; /* INSPECTED_OBJECT */
+    uint64_t number;                  /* its id.number; otherwise the inode, or the pid of a child (0: any) */
+    dev_t device;                     /* of what is not of the tree */
+    const char *name; /* in the naming directory 0, "by-id"; of all else a label: "pipe:[12]", "memfd:NAME" */
+    bool removed; /* of the tree, and no name leads to it any more (`name` is the last one that is known) */
+    uint32_t socket,
+        peer; /* of a socket, and of a bound one in sock/: the inodes of it and of its other end, or 0 */
+    const size_t *users; /* indices of its uses, in the order of the pids */
+    size_t user_count;
+};
+
+enum inspected_how { USE_DESCRIPTOR, USE_MAPPING, USE_ATTACHMENT, USE_WAITING };
+
+/* How it is known who can end a wait. */
+struct inspected_use {
+    size_t process; /* index */
+    size_t object;  /* index */
+    enum inspected_how how;
+    bool reads,
+        writes; /* access mode; USE_WAITING: which direction it waits for (of a semaphore: writes = posts, so never) */
+    /* By way of a file of the mount that is not the object itself: its name ("hold", "wait", "accept" …); otherwise NULL. */
+    const char *part;
+    int member;          /* of a set of semaphores: which one; −1: none, or unknown */
+    int fd;              /* USE_DESCRIPTOR, and USE_WAITING where the call names one; otherwise −1 */
+    uint64_t start, end; /* USE_MAPPING, USE_ATTACHMENT: addresses */
+    uint64_t offset; /* there: of `start` in the object. Of a wait for a futex: of its word in the object */
+    /* USE_WAITING: */
+    pid_t tid;
+    const char *call; /* "read", "semop", "futex" …; constant */
+    bool parked;      /* it waits in this daemon, through the mount */
+    bool futex;       /* for the word at `offset` */
+    bool exclusive;   /* it waits for a lock (flock, fcntl): those who have it are told by `locks` */
+    bool since_known;
+    struct timespec since; /* CLOCK_REALTIME */
+};
+
+/* A lock of flock(2) or fcntl(2) that is held and that somebody waits for. */
+struct inspected_lock {
+    size_t object;
+    pid_t holder; /* 0: an open file description's (F_OFD_SETLK): whoever has it open */
+    pid_t waiter;
+};
+
+struct inspection {
+    struct timespec time;      /* CLOCK_REALTIME: when it was begun */
+    struct process *processes; /* in the order of the pids; without descriptors, mappings and calls */
+    size_t process_count;
+    struct inspected_object *objects;
+    size_t object_count;
+    struct inspected_use *uses; /* in the order of the processes */
+    size_t use_count;
+    struct inspected_lock *locks;
+    size_t lock_count;
+    size_t unreadable; /* processes that the caller may not look into */
+    size_t stuck;      /* processes that did not answer */
+};
+
+/* What a file of the mount is of, by its inode number as stat(2) tells it. */
+struct inspection_node {
+    const struct ipcfs_backend *kind;
+    uint64_t number;
+    const char *part; /* NULL: the object itself; constant */
+    int member;       /* −1: none */
+};
+
+/* A request that waits in the daemon. */
+struct inspection_parked {
+    pid_t tid;
+    const struct ipcfs_backend *kind;
+    uint64_t number;
+    const char *part; /* as above */
+    int member;
+    const char *call; /* "read", "write", "open", "flock" … */
+    bool writes;
+    struct timespec since; /* CLOCK_REALTIME */
+};
+/* A lock taken through the mount, which the kernel counts as the daemon's. */
+struct inspection_mount_lock {
+    const struct ipcfs_backend *kind;
+    uint64_t number;
+    pid_t holder;
+};
+
+/* What only the FUSE side knows. Each function may be called from any thread. */
+struct inspection_host {
+    void *data;
+    const char *mountpoint; /* absolute path */
+    /* False for what is not an object or part of one. */
+    bool (*node)(void *data, uint64_t ino, struct inspection_node *out);
+    int (*each_parked)(void *data, int (*visit)(void *context, const struct inspection_parked *parked),
+                       void *context);
+    int (*each_lock)(void *data, int (*visit)(void *context, const struct inspection_mount_lock *lock),
+                     void *context);
+};
+
+/* Of all processes, or of that one. 0 or −errno; *out is the caller's: inspection_free(), which takes NULL. */
+int inspection_make(const struct inspection_host *host, unsigned what, pid_t only, struct inspection **out);
+void inspection_free(struct inspection *inspection);
+
+/* NULL where nobody uses it. */
+const struct inspected_object *inspection_object(const struct inspection *inspection,
+                                                 const struct ipcfs_backend *kind, uint64_t number);
+/* By pid; NULL. */
+const struct process *inspection_process(const struct inspection *inspection, pid_t pid);
+/* "descriptor", "mapping", "attachment", "waiting". */
+const char *inspected_how_word(enum inspected_how how);
+/* The name of a kind, or of what has none, for links and lists: "shm", "sysv/shm", "pipe", "socket", "memfd", "shared", "file". */
+const char *inspected_kind_word(const struct inspected_object *object);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a process has and does, as /proc tells the calling thread.
+ *
+ * Nothing of what is read here belongs to the daemon, and much of it is asked under locks that the process itself holds while
+ * it waits for others: /proc/PID/maps for mmap_lock, /proc/PID/syscall for exec_update_lock (Linux fs/proc/). A process whose
+ * memory lies on a file system that does not answer can keep whoever asks waiting, where no signal ends it. So
+ * processes_read() reads in a thread of its own that is given up when it gets no further, and that process is passed over
+ * until that thread comes back. process_read() is what that thread does for one.
+ *
+ * Rights: those of the calling thread. Who may not look into a process (ptrace(2), PTRACE_MODE_READ_FSCREDS) is told only
+ * what everybody is: pid, start, parent, uid, command. The daemon itself is never among them.
+ *
+ * Not met: what is on its way in a message (unix(7), SCM_RIGHTS), what has become the kernel's (io_uring(7)), and descriptors
+ * of a thread with a table of its own.
+ */
+#ifndef IPCFS_BACKENDS_INSPECT_PROCESS_H
+#define IPCFS_BACKENDS_INSPECT_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* What to read; each costs. Bits. */
+enum {
+    PROCESS_DESCRIPTORS = 1 << 0, /* /proc/PID/fd */
+    PROCESS_MAPPINGS = 1 << 1,    /* /proc/PID/maps */
+    PROCESS_CALLS = 1 << 2,       /* /proc/PID/task/TID/syscall */
+};
+
+struct process_descriptor {
+    int fd;
+    bool reads, writes; /* O_PATH: neither */
+    /* As stat(2) would tell, without asking a file system (AT_STATX_DONT_SYNC). 0 of what has no path ("pipe:[1]",
+     * "socket:[1]", "anon_inode:…"), where `target` says all there is. */
+    dev_t device;
+    ino_t ino;
+    mode_t type;        /* S_IFMT */
+    const char *target; /* the link's text; "" where it is too long to be told */
+};
+
+/* Of a file, or of memory that is shared. */
+struct process_mapping {
+    uint64_t start, end; /* addresses */
+    uint64_t offset;     /* in the file, of `start` */
+    bool reads, writes, shared;
+    dev_t device;
+    ino_t ino;
+    const char *path; /* as in proc_pid_maps(5), unescaped */
+};
+
+/* A thread that waits in a system call, of the daemon's own architecture. */
+struct process_call {
+    pid_t tid;
+    long number; /* SYS_… */
+    uint64_t arguments[6];
+    /* Since when it has not run: by its last moment on a processor (se.exec_start in /proc/PID/task/TID/sched), to about a
+     * millisecond; CLOCK_REALTIME. Unknown where the kernel does not tell. */
+    bool since_known;
+    struct timespec since;
+};
+
+struct process {
+    pid_t pid;
+    uint64_t
+        start; /* clock ticks after boot (starttime in proc_pid_stat(5)): with the pid, which process it is */
+    pid_t parent;
+    uid_t uid; /* effective */
+    char command[64];
+    bool
+        readable; /* the calling thread may look into it, and it answered: what follows is all there is of what was asked for */
+    bool calls_known; /* the same for the calls: they need more rights (PTRACE_MODE_ATTACH_FSCREDS) */
+    bool same_ipc;    /* its IPC name space is the daemon's */
+    bool stuck;       /* it did not answer in time */
+    size_t threads;
+    struct process_descriptor *descriptors;
+    size_t descriptor_count;
+    struct process_mapping *mappings;
+    size_t mapping_count;
+    struct process_call *calls;
+    size_t call_count;
+    void *memory; /* owned: all of the above */
+};
+
+/* Reads one process. −ESRCH where there is none (any more); −ENOMEM. */
+int process_read(pid_t pid, unsigned what, struct process *out);
+void process_free(struct process *process);
+#define AUTO_PROCESS __attribute__((cleanup(process_free))) struct process
+
+/* Called with each process, in the order of the pids, in the calling thread; it may take the contents over by leaving an
+ * empty (zero) struct. Anything but 0 ends the walk, which returns it. */
+typedef int process_visit(void *data, struct process *process);
+/*
+ * Reads all processes (kernel threads left out), or that one. Takes at most half a second longer for each process that does
+ * not answer. 0 or −errno.
+ */
+int processes_read(pid_t only, unsigned what, process_visit *visit, void *data);
+
+#endif
