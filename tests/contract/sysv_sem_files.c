@@ -403,9 +403,11 @@ static void replace_for_ever(int id)
         if (!file || fprintf(file, "%d", id) < 0 || fclose(file))
             _exit(1);
         int made = semget(0x2a, i % 2 ? 1 : 30000, IPC_CREAT | IPC_EXCL | 0600);
+        if (made < 0)
+            _exit(errno);
         (void)sched_yield();
         if (made != id || semctl(id, 0, IPC_RMID))
-            _exit(2);
+            _exit(255);
     }
 }
 
@@ -427,8 +429,10 @@ static void test_replaced_by_a_larger_set(void **state)
         assert_true(error == 0 || error == -ESTALE || error == -EINVAL);
         seen |= error == 0 ? 1 : 2;
     }
+    int status = 0;
     assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, SIGKILL); /* it has done so to the end */
     assert_int_equal(seen, 3);
     let_go(&object);
 }
