@@ -121,6 +121,12 @@ struct ipcfs_objid mq_id(const struct statx *stat)
     return (struct ipcfs_objid){.number = stat->stx_ino & ((1ULL << 48) - 1)};
 }
 
+bool mq_recognize(const struct ipcfs_thing *thing, uint64_t *number)
+{
+    *number = thing->ino & ((1ULL << 48) - 1);
+    return directory_fd >= 0 && thing->device == device;
+}
+
 int mq_check_search(void)
 {
     return fd_directory_check_search(directory_fd);

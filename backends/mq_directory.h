@@ -40,6 +40,7 @@ int mq_check_search(void);
 
 int mq_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int mq_stat_system(struct statvfs *out);
+bool mq_recognize(const struct ipcfs_thing *thing, uint64_t *number);
 int mq_list_open(unsigned directory, struct ipcfs_lister **out);
 int mq_list_seek(struct ipcfs_lister *lister, uint64_t position);
 int mq_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);

@@ -111,3 +111,10 @@ int posix_sem_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out)
     }
     return more;
 }
+
+/* ---- what processes have ---- */
+
+bool posix_sem_recognize(const struct ipcfs_thing *thing, uint64_t *number)
+{
+    return tmpfs_has(&tmpfs, thing, true, number);
+}

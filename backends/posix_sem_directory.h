@@ -7,8 +7,7 @@
 
 #include <limits.h>
 
-/* What glibc puts before the name (sysdeps/pthread/sem_routines.h). */
-#define POSIX_SEM_PREFIX "sem."
+#define POSIX_SEM_PREFIX TMPFS_SEMAPHORE_PREFIX
 enum { POSIX_SEM_NAME_MAX = NAME_MAX - (sizeof POSIX_SEM_PREFIX - 1) };
 
 /* Slots of the kind's table. */
@@ -17,6 +16,7 @@ void posix_sem_stop(void);
 int posix_sem_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int posix_sem_stat_system(struct statvfs *out);
 int posix_sem_list_open(unsigned directory, struct ipcfs_lister **out);
+bool posix_sem_recognize(const struct ipcfs_thing *thing, uint64_t *number);
 int posix_sem_list_next(struct ipcfs_lister *lister, struct ipcfs_entry *out);
 
 /* From start to stop. */

@@ -19,7 +19,8 @@ struct ipcfs_file {
 };
 
 /* "sem." is the C library's for semaphores. */
-static struct nodes nodes = {.fd = -1, .shows = IPCFS_MAKES_FILES, .foreign = "sem."};
+static struct nodes nodes = {
+    .fd = -1, .shows = IPCFS_MAKES_FILES, .foreign = TMPFS_SEMAPHORE_PREFIX};
 
 static int shm_start(void)
 {
@@ -205,6 +206,11 @@ static int shm_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry
     return shm_render(&ref, values);
 }
 
+static bool shm_recognize(const struct ipcfs_thing *thing, uint64_t *number)
+{
+    return tmpfs_has(&nodes, thing, false, number);
+}
+
 static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -268,7 +274,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .change = shm_change,
     .members = refuse_members,
     .render = shm_render,
-    .recognize = refuse_recognize,
+    .recognize = shm_recognize,
     .traces = refuse_traces,
     .limits = shm_limits,
     .survey_fields = refuse_fields,

@@ -39,6 +39,10 @@ struct listener_look {
 /* 0, −ENOMEM, or −ESTALE where there is no such listener. */
 int listener_look(struct ipcfs_objid id, struct listener_look *out);
 
+/* The sockets on which the daemon listens, and its ends of what is connected there: visits each with the number of the
+ * listener. The listeners' lock is held: `visit` takes no other. Anything but 0 ends it, which returns that. */
+int listeners_each_end(int (*visit)(void *data, uint64_t number, ino_t inode), void *data);
+
 /* As what is written to the files says. −ESTALE; −EBUSY where somebody waits or is queued; −EINVAL; −EOPNOTSUPP. */
 int listener_set_type(struct ipcfs_objid id, int type);
 int listener_set_backlog(struct ipcfs_objid id, unsigned backlog);

@@ -153,3 +153,33 @@ int listener_backlog(struct ipcfs_objid id, unsigned *out)
     sock_table_unlock();
     return listener ? 0 : -ESTALE;
 }
+
+static int visit_ends(const struct listener *listener, int (*visit)(void *data, uint64_t number, ino_t inode),
+                      void *data)
+{
+    const struct sock_member *member = NULL;
+    uint64_t number = listener->id.number;
+    int result = listener->endpoint ? visit(data, number, listener->endpoint->inode) : 0;
+    LIST_FOREACH(member, &listener->members, next)
+    {
+        if (!result)
+            result = visit(data, number, member->end.inode);
+    }
+    return result;
+}
+
+int listeners_each_end(int (*visit)(void *data, uint64_t number, ino_t inode), void *data)
+{
+    const struct listener *listener = NULL;
+    int result = 0;
+    sock_table_lock();
+    for (size_t i = 0; i < BUCKETS; i++) {
+        LIST_FOREACH(listener, &buckets[i], next)
+        {
+            if (!result)
+                result = visit_ends(listener, visit, data);
+        }
+    }
+    sock_table_unlock();
+    return result;
+}

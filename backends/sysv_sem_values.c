@@ -53,3 +53,22 @@ int sysv_sem_set_all(int id, const struct sysv_sem_values *values)
 {
     return call(id, SETALL, values);
 }
+
+/* GETNCNT and GETZCNT are of one semaphore each, and go through all who wait for the set. */
+int sysv_sem_waited(int id)
+{
+    enum { ASKED_MAX = 64 };
+    struct semid_ds state;
+    int found = -1;
+    if (sysv_sem_state(id, &state) || state.sem_nsems > ASKED_MAX)
+        return -1;
+    for (int member = 0; member < (int)state.sem_nsems; member++) {
+        int more = semctl(id, member, GETNCNT);
+        int zero = semctl(id, member, GETZCNT);
+        if (more < 0 || zero < 0 || (more + zero > 0 && found >= 0))
+            return -1;
+        if (more + zero > 0)
+            found = member;
+    }
+    return found;
+}

@@ -28,4 +28,8 @@ void sysv_sem_values_release(struct sysv_sem_values *values);
 int sysv_sem_get_all(int id, struct sysv_sem_values *values);
 int sysv_sem_set_all(int id, const struct sysv_sem_values *values);
 
+/* The one semaphore of the set that somebody waits for; −1 where there are several or none, and where it cannot be told:
+ * who may not read the set is not told, and large sets are not asked. */
+int sysv_sem_waited(int id);
+
 #endif

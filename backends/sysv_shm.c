@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sysv_shm.h"
 
+#include "kernel_memory.h"
 #include "refuse.h"
 #include "sysv_object.h"
 #include "sysv_shm_file.h"
@@ -11,6 +12,7 @@
 #include "sysv_shm_show.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,6 +91,7 @@ unsigned sysv_shm_wanted(int flags)
 
 static int shm_start(void)
 {
+    kernel_memory_start();
     return sysv_start(&table);
 }
 
@@ -318,6 +321,15 @@ static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
     return error;
 }
 
+/* Its file bears the id as inode number, and the key in its name (newseg() in Linux ipc/shm.c). What else lies on that
+ * device bears other names, whatever a user gives it: "memfd:", "dev/zero". */
+static bool shm_recognize(const struct ipcfs_thing *thing, uint64_t *number)
+{
+    *number = thing->ino;
+    return thing->same_ipc && kernel_memory_is(thing->device) &&
+           strncmp(thing->path, "/SYSV", strlen("/SYSV")) == 0;
+}
+
 static const char *const shm_directories[] = {"sysv/shm/by-id", "sysv/shm/by-key", NULL};
 
 const struct ipcfs_backend ipcfs_sysv_shm_backend = {
@@ -351,7 +363,7 @@ const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .change = shm_change,
     .members = refuse_members,
     .render = shm_render,
-    .recognize = refuse_recognize,
+    .recognize = shm_recognize,
     .traces = refuse_traces,
     .limits = shm_limits,
     .survey_fields = refuse_fields,

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* What threads wait for: by their system calls, and by the requests that wait in the daemon. */
+#include "inspection_build.h"
+
+#include "rows.h"
+
+#include "ipcfs/place.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* ---- the calls ---- */
+
+/* How a call says what it waits for. */
+enum call_sort {
+    CALL_FD, /* the descriptor that is argument `argument` */
+    CALL_VMSPLICE,
+    CALL_QUEUE, /* the same, a POSIX message queue */
+    CALL_LOCK,  /* the same, a lock on it */
+    CALL_FCNTL,
+    CALL_FUTEX,
+    CALL_FUTEX2,
+    CALL_SEM, /* System V: argument 0 is the id */
+    CALL_MSG,
+    CALL_WAIT4,
+    CALL_WAITID,
+    CALL_OPEN, /* nothing that is seen here; a request may wait in the daemon */
+};
+
+struct call {
+    long number;
+    enum call_sort sort;
+    const char *name;
+    bool writes;
+    unsigned argument;
+};
+
+static const struct call calls[] = {
+    {SYS_read, CALL_FD, "read", false, 0},
+    {SYS_pread64, CALL_FD, "pread64", false, 0},
+    {SYS_readv, CALL_FD, "readv", false, 0},
+    {SYS_preadv, CALL_FD, "preadv", false, 0},
+    {SYS_preadv2, CALL_FD, "preadv2", false, 0},
+    {SYS_recvfrom, CALL_FD, "recvfrom", false, 0},
+    {SYS_recvmsg, CALL_FD, "recvmsg", false, 0},
+    {SYS_recvmmsg, CALL_FD, "recvmmsg", false, 0},
+    {SYS_accept, CALL_FD, "accept", false, 0},
+    {SYS_accept4, CALL_FD, "accept4", false, 0},
+    {SYS_write, CALL_FD, "write", true, 0},
+    {SYS_pwrite64, CALL_FD, "pwrite64", true, 0},
+    {SYS_writev, CALL_FD, "writev", true, 0},
+    {SYS_pwritev, CALL_FD, "pwritev", true, 0},
+    {SYS_pwritev2, CALL_FD, "pwritev2", true, 0},
+    {SYS_sendto, CALL_FD, "sendto", true, 0},
+    {SYS_sendmsg, CALL_FD, "sendmsg", true, 0},
+    {SYS_sendmmsg, CALL_FD, "sendmmsg", true, 0},
+    {SYS_connect, CALL_FD, "connect", true, 0},
+    {SYS_sendfile, CALL_FD, "sendfile", true, 0},
+    {SYS_vmsplice, CALL_VMSPLICE, "vmsplice", true, 0},
+    {SYS_mq_timedsend, CALL_QUEUE, "mq_timedsend", true, 0},
+    {SYS_mq_timedreceive, CALL_QUEUE, "mq_timedreceive", false, 0},
+    {SYS_flock, CALL_LOCK, "flock", false, 0},
+    {SYS_fcntl, CALL_FCNTL, "fcntl", false, 0},
+    {SYS_futex, CALL_FUTEX, "futex", false, 0},
+#ifdef SYS_futex_wait
+    {SYS_futex_wait, CALL_FUTEX2, "futex_wait", false, 0},
+#endif
+    {SYS_semop, CALL_SEM, "semop", false, 0},
+    {SYS_semtimedop, CALL_SEM, "semtimedop", false, 0},
+    {SYS_msgsnd, CALL_MSG, "msgsnd", true, 0},
+    {SYS_msgrcv, CALL_MSG, "msgrcv", false, 0},
+    {SYS_wait4, CALL_WAIT4, "wait4", false, 0},
+    {SYS_waitid, CALL_WAITID, "waitid", false, 0},
+#ifdef SYS_open
+    {SYS_open, CALL_OPEN, "open", false, 0},
+    {SYS_creat, CALL_OPEN, "creat", false, 0},
+#endif
+    {SYS_openat, CALL_OPEN, "openat", false, 0},
+    {SYS_openat2, CALL_OPEN, "openat2", false, 0},
+};
+
+static const struct call *call_of(long number)
+{
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (calls[i].number == number)
+            return &calls[i];
+    return NULL;
+}
+
+/* ---- requests in the daemon ---- */
+
+static int keep_parked(void *data, const struct inspection_parked *parked)
+{
+    struct build *build = data;
+    if (build->parked_count == build->parked_room && !ROWS_GROW(build->parked, build->parked_room))
+        return -ENOMEM;
+    build->parked[build->parked_count++] = *parked;
+    return 0;
+}
+
+static int by_tid(const void *a, const void *b)
+{
+    pid_t one = ((const struct inspection_parked *)a)->tid;
+    pid_t other = ((const struct inspection_parked *)b)->tid;
+    return (one > other) - (one < other);
+}
+
+int build_read_parked(struct build *build)
+{
+    int error = build->host->each_parked(build->host->data, keep_parked, build);
+    if (build->parked_count)
+        qsort(build->parked, build->parked_count, sizeof *build->parked, by_tid);
+    return error;
+}
+
+static const struct inspection_parked *parked_of(const struct build *build, pid_t tid)
+{
+    const struct inspection_parked key = {.tid = tid};
+    if (!build->parked_count)
+        return NULL;
+    return bsearch(&key, build->parked, build->parked_count, sizeof key, by_tid);
+}
+
+static int add_parked(struct build *build, const struct process_call *call,
+                      const struct inspection_parked *parked)
+{
+    const struct object_key key = {.type = INSPECTED_OBJECT, .kind = parked->kind, .number = parked->number};
+    size_t object = NO_OBJECT;
+    int error = objects_add(build->objects, &key, &object);
+    if (error)
+        return error;
+    struct inspected_use use = build_use(build, object, USE_WAITING);
+    use.reads = !parked->writes;
+    use.writes = parked->writes;
+    use.part = parked->part;
+    use.member = parked->member;
+    use.tid = call->tid;
+    use.call = parked->call;
+    use.parked = true;
+    use.exclusive = strcmp(parked->call, "flock") == 0 || strcmp(parked->call, "fcntl") == 0;
+    use.since_known = true;
+    use.since = parked->since;
+    return build_add_use(build, &use);
+}
+
+/* ---- waits ---- */
+
+/* A thread in a call, of the process that was put in last. */
+struct waiting {
+    struct build *build;
+    const struct process *process;
+    const struct process_call *call;
+    const struct call *how;
+};
+
+static int add_wait(const struct waiting *waiting, const struct thing *thing,
+                    void (*refine)(const struct waiting *, struct inspected_use *))
+{
+    struct build *build = waiting->build;
+    size_t object = NO_OBJECT;
+    int error = thing_object(build, thing, &object);
+    if (error)
+        return error;
+    build->objects->notes[object].unwanted = false;
+    struct inspected_use use = build_use(build, object, USE_WAITING);
+    use.reads = !waiting->how->writes;
+    use.writes = waiting->how->writes;
+    use.part = thing->part;
+    use.member = thing->member;
+    use.tid = waiting->call->tid;
+    use.call = waiting->how->name;
+    use.since_known = waiting->call->since_known;
+    use.since = waiting->call->since;
+    if (refine)
+        refine(waiting, &use);
+    return build_add_use(build, &use);
+}
+
+/* ---- descriptors ---- */
+
+static int descriptor_number(const struct waiting *waiting)
+{
+    return (int)waiting->call->arguments[waiting->how->argument];
+}
+
+static void refine_descriptor(const struct waiting *waiting, struct inspected_use *use)
+{
+    use->fd = descriptor_number(waiting);
+}
+
+static void refine_lock(const struct waiting *waiting, struct inspected_use *use)
+{
+    use->fd = descriptor_number(waiting);
+    use->exclusive = true;
+    use->reads = false;
+}
+
+/* False also where what the descriptor is of never makes such a call wait. */
+static bool descriptor_thing(const struct waiting *waiting, const struct process_descriptor **found,
+                             struct thing *out)
+{
+    *found = process_descriptor_find(waiting->process, descriptor_number(waiting));
+    return *found && thing_of_descriptor(waiting->build, waiting->process, *found, out);
+}
+
+static int wait_for_descriptor(const struct waiting *waiting)
+{
+    const struct process_descriptor *descriptor = NULL;
+    struct thing thing;
+    if (!descriptor_thing(waiting, &descriptor, &thing) || !thing.called)
+        return 0;
+    if (waiting->how->sort == CALL_VMSPLICE && !descriptor->writes)
+        return 0; /* it takes what is there */
+    return add_wait(waiting, &thing, refine_descriptor);
+}
+
+static int wait_for_queue(const struct waiting *waiting)
+{
+    const struct process_descriptor *descriptor = NULL;
+    struct thing thing;
+    if (!descriptor_thing(waiting, &descriptor, &thing) || !thing.key.kind || thing.mount)
+        return 0;
+    return add_wait(waiting, &thing, refine_descriptor);
+}
+
+/* Of a file that nothing else is known of, it is told only where /proc/locks had it. */
+static int wait_for_lock(const struct waiting *waiting)
+{
+    const struct process_descriptor *descriptor = NULL;
+    struct thing thing;
+    if (!descriptor_thing(waiting, &descriptor, &thing))
+        return 0;
+    return add_wait(waiting, &thing, refine_lock);
+}
+
+/* ---- words of memory ---- */
+
+static void refine_futex(const struct waiting *waiting, struct inspected_use *use)
+{
+    uint64_t address = waiting->call->arguments[0];
+    const struct process_mapping *mapping = process_mapping_find(waiting->process, address);
+    use->futex = true;
+    use->offset = address - mapping->start + mapping->offset;
+}
+
+static int wait_for_word(const struct waiting *waiting)
+{
+    const struct process_mapping *mapping =
+        process_mapping_find(waiting->process, waiting->call->arguments[0]);
+    struct thing thing;
+    if (!mapping || !mapping->shared || !thing_of_mapping(waiting->build, waiting->process, mapping, &thing))
+        return 0;
+    return add_wait(waiting, &thing, refine_futex);
+}
+
+/* futex(2): argument 1 says what is done. */
+static bool is_shared_wait(const struct process_call *call)
+{
+    int operation = (int)call->arguments[1];
+    if (operation & FUTEX_PRIVATE_FLAG)
+        return false;
+    switch (operation & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_LOCK_PI:
+    case 13: /* FUTEX_LOCK_PI2, Linux 5.14 */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- ids and children ---- */
+
+static const struct ipcfs_backend *kind_named(const char *name)
+{
+    for (size_t i = 0; ipcfs_backends[i]; i++)
+        if (strcmp(ipcfs_backends[i]->kind, name) == 0)
+            return ipcfs_backends[i];
+    return NULL;
+}
+
+/* An id is of the name space of the process. */
+static int wait_for_id(const struct waiting *waiting, const char *kind)
+{
+    const struct thing thing = {.key = {.type = INSPECTED_OBJECT,
+                                        .kind = kind_named(kind),
+                                        .number = (uint32_t)waiting->call->arguments[0]},
+                                .member = -1,
+                                .path = ""};
+    return waiting->process->same_ipc && thing.key.kind ? add_wait(waiting, &thing, NULL) : 0;
+}
+
+/* Each waits for children of its own: until all is put in order, its pid stands for the device. */
+static int wait_for_child(const struct waiting *waiting, int64_t pid)
+{
+    const struct thing thing = {.key = {.type = INSPECTED_EXIT,
+                                        .number = pid > 0 ? (uint64_t)pid : 0,
+                                        .device = (dev_t)waiting->process->pid},
+                                .member = -1,
+                                .path = pid > 0 ? "the end of a child" : "the end of any child"};
+    return add_wait(waiting, &thing, NULL);
+}
+
+/* ---- all ---- */
+
+static int wait_of(const struct waiting *waiting)
+{
+    const uint64_t *arguments = waiting->call->arguments;
+    int command = (int)arguments[1];
+    switch (waiting->how->sort) {
+    case CALL_FD:
+    case CALL_VMSPLICE:
+        return wait_for_descriptor(waiting);
+    case CALL_QUEUE:
+        return wait_for_queue(waiting);
+    case CALL_LOCK:
+        return wait_for_lock(waiting);
+    case CALL_FCNTL:
+        return command == F_SETLKW || command == F_OFD_SETLKW ? wait_for_lock(waiting) : 0;
+    case CALL_FUTEX:
+        return is_shared_wait(waiting->call) ? wait_for_word(waiting) : 0;
+    case CALL_FUTEX2:
+        return arguments[3] & FUTEX_PRIVATE_FLAG ? 0 : wait_for_word(waiting);
+    case CALL_SEM:
+        return wait_for_id(waiting, "sysv/sem");
+    case CALL_MSG:
+        return wait_for_id(waiting, "sysv/msg");
+    case CALL_WAIT4:
+        return wait_for_child(waiting, (int)arguments[0]);
+    case CALL_WAITID:
+        return wait_for_child(waiting, arguments[0] == P_PID ? (int)arguments[1] : 0);
+    case CALL_OPEN:
+        break;
+    }
+    return 0;
+}
+
+/* The request may have ended since, and the thread wait for something else: then it is in another call, or on a file that is
+ * not of the mount. */
+static bool may_be_parked(const struct waiting *waiting)
+{
+    const struct call *how = waiting->how;
+    if (!how || how->sort == CALL_OPEN)
+        return true;
+    if (how->sort != CALL_FD && how->sort != CALL_LOCK && how->sort != CALL_FCNTL)
+        return false;
+    const struct process_descriptor *descriptor =
+        process_descriptor_find(waiting->process, descriptor_number(waiting));
+    return descriptor && descriptor->device == place_device();
+}
+
+int build_add_waits(struct build *build, const struct process *process)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < process->call_count; i++) {
+        const struct process_call *call = &process->calls[i];
+        const struct waiting waiting = {build, process, call, call_of(call->number)};
+        const struct inspection_parked *parked = parked_of(build, call->tid);
+        if (parked && may_be_parked(&waiting))
+            error = add_parked(build, call, parked);
+        else if (waiting.how)
+            error = wait_of(&waiting);
+    }
+    return error;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The objects of an inspection, each once: an array, and a table by which they are found in it. */
+#ifndef IPCFS_BACKENDS_INSPECT_INSPECTION_OBJECTS_H
+#define IPCFS_BACKENDS_INSPECT_INSPECTION_OBJECTS_H
+
+#include "inspection.h"
+
+#define NO_OBJECT SIZE_MAX
+
+/* What makes an object itself. */
+struct object_key {
+    enum inspected_type type;
+    const struct ipcfs_backend *kind; /* NULL of what is not of the tree; and so the device of what is */
+    uint64_t number;
+    dev_t device;
+};
+
+/* What is known of an object only while the inspection is made. */
+struct object_note {
+    bool listed;    /* a name leads to it */
+    bool unwanted;  /* nothing is to be told of it, unless somebody waits there */
+    size_t becomes; /* it has turned out to be that one; or NO_OBJECT */
+};
+
+struct objects {
+    struct inspected_object *rows; /* owned; and so their names */
+    struct object_note *notes;     /* owned; parallel */
+    size_t count, room;
+    size_t *slots; /* owned: a hash table of indices */
+    size_t slot_count;
+    uint64_t secret[8]; /* users choose inode numbers of file systems of their own */
+};
+
+/* Zeros are an empty one, but for the secret. */
+void objects_begin(struct objects *objects);
+void objects_free(struct objects *objects);
+
+/* NO_OBJECT where there is none. */
+size_t objects_find(const struct objects *objects, const struct object_key *key);
+/* Adds it where there is none; without a name then. 0 or −ENOMEM. */
+int objects_add(struct objects *objects, const struct object_key *key, size_t *index);
+/* Makes the table again, after rows have been taken away or have changed. 0 or −ENOMEM. */
+int objects_index(struct objects *objects);
+/* Its name from now on. 0 or −ENOMEM. */
+int objects_name(struct objects *objects, size_t index, const char *name, size_t length);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays that grow. */
+#ifndef IPCFS_BACKENDS_INSPECT_ROWS_H
+#define IPCFS_BACKENDS_INSPECT_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/* NULL, and nothing has changed. */
+static inline void *rows_grown(void *rows, size_t *room, size_t size)
+{
+    size_t larger = *room ? 2 * *room : 16;
+    void *grown = realloc(rows, larger * size);
+    if (grown)
+        *room = larger;
+    return grown;
+}
+
+/* Makes room for more rows in an array of `room`. False without memory: then it is as it was. */
+#define ROWS_GROW(rows, room)                                                                                \
+    __extension__({                                                                                          \
+        void *grown_ = rows_grown((rows), &(room), sizeof *(rows));                                          \
+        if (grown_)                                                                                          \
+            (rows) = grown_;                                                                                 \
+        grown_ != NULL;                                                                                      \
+    })
+
+#endif
