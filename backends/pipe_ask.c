@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipe_ask.h"
 
+#include "patience.h"
 #include "proc_fds.h"
 
 #include "ipcfs/cleanup.h"
@@ -8,26 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
-enum {
-    /* A pipe that has not answered after so long is given up. */
-    PATIENCE_MS = 500,
-    /* So many threads may wait for pipes that do not answer; then no pipe is asked until one does. */
-    GIVEN_UP_MAX = 16,
-    /* Address space, not memory, until it is used: enough for system calls and what a sanitizer adds. */
-    ASKER_STACK = 256 * 1024,
-    COPY_ROOM = 16 * 1024,
-};
+enum { COPY_ROOM = 16 * 1024 };
 
 /* ---- in the thread: what a pipe is asked ---- */
 
@@ -122,163 +109,63 @@ static int ask_one(struct pipe_question *question)
 
 /* ---- the thread, and who waits for it ---- */
 
-/* Guards everything here. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Of no owner: who has a pipe open says nothing about who keeps it from answering. */
+static struct patience patience = PATIENCE(PATIENCE_GIVEN_UP_MAX);
 
-/* Of the thread and of who waits for it; the last of them frees it. */
 struct asker {
-    pthread_t thread;
-    pthread_cond_t progress;
+    struct patient patient;
     size_t count;
-    size_t done;   /* so many questions are answered, and are the waiting one's again */
-    bool given_up; /* nobody waits: all is the thread's */
-    LIST_ENTRY(asker) next;
+    size_t done; /* so many questions are answered; guarded by the lock of `patience` */
     struct pipe_question questions[];
 };
 
-static LIST_HEAD(asker_list, asker) given_up;
-static size_t given_up_count;
-
-/* With the lock held. */
-static bool is_given_up(const struct pipe_question *question)
+static void free_asker(struct patient *patient)
 {
-    const struct asker *asker = NULL;
-    LIST_FOREACH(asker, &given_up, next)
-    {
-        const struct pipe_question *stuck = &asker->questions[asker->done];
-        if (stuck->device == question->device && stuck->ino == question->ino)
-            return true;
-    }
-    return given_up_count >= GIVEN_UP_MAX;
-}
-
-static void free_asker(struct asker *asker)
-{
-    (void)pthread_cond_destroy(&asker->progress);
+    struct asker *asker = (struct asker *)patient;
+    for (size_t i = asker->done; i < asker->count; i++)
+        text_reset(&asker->questions[i].content);
     free(asker);
 }
 
-/* With the lock held. */
-static void end_given_up(struct asker *asker)
+static void ask_all(struct patient *patient)
 {
-    LIST_REMOVE(asker, next);
-    given_up_count--;
-    for (size_t i = asker->done; i < asker->count; i++)
-        text_reset(&asker->questions[i].content);
-    free_asker(asker);
-}
-
-/* Asks the next. With the lock held, but not while it asks. */
-static void advance(struct asker *asker, bool may_ask)
-{
-    struct pipe_question *question = &asker->questions[asker->done];
-    question->error = -EAGAIN;
-    if (may_ask && !is_given_up(question)) {
-        (void)pthread_mutex_unlock(&lock);
-        int error = ask_one(question);
-        (void)pthread_mutex_lock(&lock);
-        question->error = error;
-    }
-    if (asker->given_up)
-        return;
-    asker->done++;
-    (void)pthread_cond_signal(&asker->progress);
-}
-
-static void *run_asker(void *data)
-{
-    struct asker *asker = data;
-    bool has_own_table = syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE) == 0;
-    (void)pthread_mutex_lock(&lock);
-    while (asker->done < asker->count && !asker->given_up)
-        advance(asker, has_own_table);
-    if (asker->given_up)
-        end_given_up(asker);
-    (void)pthread_mutex_unlock(&lock);
-    return NULL;
-}
-
-static struct timespec patience_end(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_nsec += (long)PATIENCE_MS * 1000000;
-    time.tv_sec += time.tv_nsec / 1000000000;
-    time.tv_nsec %= 1000000000;
-    return time;
-}
-
-/* With the lock held. False: it gets no further. */
-static bool await_answers(struct asker *asker)
-{
+    struct asker *asker = (struct asker *)patient;
     while (asker->done < asker->count) {
-        size_t before = asker->done;
-        struct timespec end = patience_end();
-        int error = 0;
-        while (!error && asker->done == before)
-            error = pthread_cond_timedwait(&asker->progress, &lock, &end);
-        if (asker->done == before)
-            return false;
+        struct pipe_question *question = &asker->questions[asker->done];
+        const struct patience_subject subject = {.number = {question->device, question->ino}};
+        question->error = patience_begin(patient, &subject) ? ask_one(question) : -EAGAIN;
+        if (!patience_lock(patient))
+            return;
+        asker->done++;
+        patience_unlock(patient);
     }
-    return true;
-}
-
-static int start_thread(struct asker *asker)
-{
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_attr_init(&attributes);
-    (void)pthread_attr_setstacksize(&attributes, ASKER_STACK);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&asker->thread, &attributes, run_asker, asker);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return -error;
 }
 
 static int start_asker(const struct pipe_question *questions, size_t count, struct asker **out)
 {
-    pthread_condattr_t attributes;
-    struct asker *asker = calloc(1, sizeof *asker + count * sizeof *questions);
+    AUTO_FREE struct asker *asker = calloc(1, sizeof *asker + count * sizeof *questions);
     if (!asker)
         return -ENOMEM;
+    asker->patient.patience = &patience;
+    asker->patient.work = ask_all;
+    asker->patient.release = free_asker;
     asker->count = count;
     memcpy(asker->questions, questions, count * sizeof *questions);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&asker->progress, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    int error = start_thread(asker);
-    if (error) {
-        free_asker(asker);
-        return error;
-    }
-    *out = asker;
-    return 0;
+    int error = patience_start(&asker->patient);
+    if (!error)
+        *out = TAKE_PTR(asker);
+    return error;
 }
 
 /* Takes the answers there are; how many. The asker is gone, or its thread's. */
 static size_t collect_answers(struct asker *asker, struct pipe_question *questions)
 {
-    (void)pthread_mutex_lock(&lock);
-    bool finished = await_answers(asker);
+    const bool nothing_sooner = false;
+    (void)pthread_mutex_lock(&patience.lock);
+    (void)patience_await(&asker->patient, &nothing_sooner);
     size_t done = asker->done;
     memcpy(questions, asker->questions, done * sizeof *questions);
-    pthread_t thread = asker->thread;
-    if (!finished) {
-        asker->given_up = true;
-        LIST_INSERT_HEAD(&given_up, asker, next);
-        given_up_count++;
-    }
-    (void)pthread_mutex_unlock(&lock);
-    if (finished) {
-        (void)pthread_join(thread, NULL);
-        free_asker(asker);
-    } else {
-        (void)pthread_detach(thread);
-    }
+    patience_leave(&asker->patient);
     return done;
 }
 

@@ -8,9 +8,8 @@
  *
  * Whoever asks a pipe anything waits for its lock (pipe->mutex, Linux fs/pipe.c), and no signal ends that. A process that
  * reads or writes has the lock while its memory is copied, and where that memory is mapped from a file system that does not
- * answer, for ever. So pipes are asked in a thread made for it. When that gets no further it is given up: it ends when the
- * lock is let go of, and until then nobody asks that pipe again. It has a table of descriptors of its own, so that
- * nothing of the daemon's stays open by it: the mount ends with the daemon, though the process is a zombie until then.
+ * answer, for ever. So pipes are asked in a thread that is given up when it gets no further (patience.h): it ends when the
+ * lock is let go of, and until then nobody asks that pipe again.
  */
 #ifndef IPCFS_BACKENDS_PIPE_ASK_H
 #define IPCFS_BACKENDS_PIPE_ASK_H

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "proc_fds.h"
 
+#include "proc_numbers.h"
+
 #include "ipcfs/cleanup.h"
 #include "ipcfs/number.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,61 +15,7 @@
 
 /* ---- the walk ---- */
 
-struct walk {
-    proc_fd_visit *visit;
-    void *data;
-};
-
-/* The error; 0 for those of a process that ends, or is none of the caller's. */
-static int unless_out_of_reach(int error)
-{
-    bool out_of_reach = error == -ENOENT || error == -ESRCH || error == -EACCES || error == -EPERM;
-    return out_of_reach ? 0 : error;
-}
-
-static bool parse_id(const char *name, int *out)
-{
-    uint64_t number = 0;
-    if (parse_digits(name, strlen(name), 10, INT_MAX, &number))
-        return false;
-    *out = (int)number;
-    return true;
-}
-
-static void close_directory(DIR **directory)
-{
-    if (*directory)
-        closedir(*directory);
-}
-#define AUTO_DIRECTORY __attribute__((cleanup(close_directory))) DIR
-
-/* NULL, and errno. */
-static DIR *open_directory(int parent, const char *path)
-{
-    AUTO_FD fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (directory)
-        (void)TAKE_FD(fd); /* it owns it now */
-    return directory;
-}
-
-/*
- * The next name that is a number; NULL at the end, and errno, which is 0 there. Both directories are read in the order of
- * the numbers, so what comes and goes meanwhile makes nothing else appear twice or not at all.
- */
-static const char *next_number(DIR *directory, int *number)
-{
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(directory); // NOLINT(concurrency-mt-unsafe): one user per DIR
-        if (!entry)
-            return NULL;
-        if (parse_id(entry->d_name, number))
-            return entry->d_name;
-    }
-}
-
-static int visit_descriptor(const struct walk *walk, struct proc_fd *fd)
+static int visit_descriptor(struct proc_fd *fd, proc_fd_visit *visit, void *data)
 {
     char target[PATH_MAX];
     ssize_t length = readlinkat(fd->directory, fd->name, target, sizeof target - 1);
@@ -76,38 +23,44 @@ static int visit_descriptor(const struct walk *walk, struct proc_fd *fd)
         return unless_out_of_reach(-errno);
     target[length < 0 ? 0 : length] = '\0';
     fd->target = target;
-    return walk->visit(walk->data, fd);
+    return visit(data, fd);
 }
 
-static int walk_process(const struct walk *walk, int proc, pid_t pid)
+int proc_fds_of(int directory, pid_t pid, proc_fd_visit *visit, void *data)
+{
+    struct proc_numbers fds;
+    struct proc_fd fd = {.pid = pid, .directory = directory};
+    proc_numbers_begin(&fds, directory);
+    int error = 0;
+    int more = 0;
+    while (!error && (more = proc_numbers_next(&fds)) == 1) {
+        fd.fd = fds.number;
+        fd.name = fds.name;
+        error = visit_descriptor(&fd, visit, data);
+    }
+    return error ? error : unless_out_of_reach(more);
+}
+
+static int walk_process(int proc, pid_t pid, proc_fd_visit *visit, void *data)
 {
     char path[sizeof "/fd" + 3 * sizeof pid];
     (void)snprintf(path, sizeof path, "%d/fd", pid);
-    AUTO_DIRECTORY *directory = open_directory(proc, path);
-    if (!directory)
-        return unless_out_of_reach(-errno);
-    struct proc_fd fd = {.pid = pid, .directory = dirfd(directory)};
-    while ((fd.name = next_number(directory, &fd.fd))) {
-        int error = visit_descriptor(walk, &fd);
-        if (error)
-            return error;
-    }
-    return unless_out_of_reach(-errno);
+    AUTO_FD directory = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return directory < 0 ? unless_out_of_reach(-errno) : proc_fds_of(directory, pid, visit, data);
 }
 
 int proc_fds_walk(proc_fd_visit *visit, void *data)
 {
-    const struct walk walk = {.visit = visit, .data = data};
-    AUTO_DIRECTORY *proc = open_directory(AT_FDCWD, "/proc");
-    if (!proc)
+    struct proc_numbers pids;
+    AUTO_FD proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (proc < 0)
         return -errno;
-    pid_t pid = 0;
-    while (next_number(proc, &pid)) {
-        int error = pid == getpid() ? 0 : walk_process(&walk, dirfd(proc), pid);
-        if (error)
-            return error;
-    }
-    return -errno;
+    proc_numbers_begin(&pids, proc);
+    int error = 0;
+    int more = 0;
+    while (!error && (more = proc_numbers_next(&pids)) == 1)
+        error = pids.number == getpid() ? 0 : walk_process(proc, pids.number, visit, data);
+    return error ? error : more;
 }
 
 /* ---- one descriptor ---- */

@@ -30,6 +30,8 @@ struct proc_fd {
 typedef int proc_fd_visit(void *data, const struct proc_fd *fd);
 /* 0 or −errno. */
 int proc_fds_walk(proc_fd_visit *visit, void *data);
+/* Those of one process, whose directory "fd" that descriptor is of. */
+int proc_fds_of(int directory, pid_t pid, proc_fd_visit *visit, void *data);
 
 /* Whether it is open for reading, and for writing (the link's own mode); of O_PATH neither. False where it is closed by
  * now. */

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "patience.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Address space, not memory, until it is used: enough for system calls and what a sanitizer adds. */
+enum { STACK = 256 * 1024 };
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- for the thread ---- */
+
+/* With the lock held. */
+static bool is_given_up(const struct patience *patience, const struct patience_subject *subject)
+{
+    size_t of_owner = 0;
+    const struct patient *patient = NULL;
+    LIST_FOREACH(patient, &patience->given_up, next)
+    {
+        const struct patience_subject *stuck = &patient->subject;
+        if (stuck->number[0] == subject->number[0] && stuck->number[1] == subject->number[1])
+            return true;
+        of_owner += stuck->owner == subject->owner;
+    }
+    return of_owner >= patience->owner_max || patience->given_up_count >= PATIENCE_GIVEN_UP_MAX;
+}
+
+bool patience_lock(struct patient *patient)
+{
+    (void)pthread_mutex_lock(&patient->patience->lock);
+    if (!patient->given_up)
+        return true;
+    (void)pthread_mutex_unlock(&patient->patience->lock);
+    return false;
+}
+
+void patience_unlock(struct patient *patient)
+{
+    (void)pthread_mutex_unlock(&patient->patience->lock);
+}
+
+/* There are but two who ever wait for `changed`, and never both. */
+void patience_hand_over(struct patient *patient, bool *there)
+{
+    *there = true;
+    (void)pthread_cond_signal(&patient->changed);
+    while (*there)
+        (void)pthread_cond_wait(&patient->changed, &patient->patience->lock);
+}
+
+bool patience_begin(struct patient *patient, const struct patience_subject *subject)
+{
+    if (!patience_lock(patient))
+        return false;
+    bool may = !is_given_up(patient->patience, subject);
+    patient->subject = *subject;
+    int64_t now = now_ms();
+    atomic_store(&patient->began, now);
+    atomic_store(&patient->moved, now);
+    patience_unlock(patient);
+    return may;
+}
+
+bool patience_move(struct patient *patient)
+{
+    atomic_store(&patient->moved, now_ms());
+    return !atomic_load(&patient->given_up);
+}
+
+static void release(struct patient *patient)
+{
+    (void)pthread_cond_destroy(&patient->changed);
+    patient->release(patient);
+}
+
+static void *run(void *data)
+{
+    struct patient *patient = data;
+    struct patience *patience = patient->patience;
+    if (syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE) == 0)
+        patient->work(patient);
+    (void)pthread_mutex_lock(&patience->lock);
+    patient->ended = true;
+    bool given_up = patient->given_up;
+    if (given_up) {
+        LIST_REMOVE(patient, next);
+        patience->given_up_count--;
+    } else {
+        (void)pthread_cond_signal(&patient->changed);
+    }
+    (void)pthread_mutex_unlock(&patience->lock);
+    if (given_up)
+        release(patient);
+    return NULL;
+}
+
+/* ---- for who waits ---- */
+
+static int start_thread(struct patient *patient)
+{
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_attr_init(&attributes);
+    (void)pthread_attr_setstacksize(&attributes, STACK);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&patient->thread, &attributes, run, patient);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+static bool may_start(struct patience *patience)
+{
+    (void)pthread_mutex_lock(&patience->lock);
+    bool may = patience->given_up_count < PATIENCE_GIVEN_UP_MAX;
+    (void)pthread_mutex_unlock(&patience->lock);
+    return may;
+}
+
+int patience_start(struct patient *patient)
+{
+    pthread_condattr_t attributes;
+    if (!may_start(patient->patience))
+        return -EAGAIN;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&patient->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    int error = start_thread(patient);
+    if (error)
+        (void)pthread_cond_destroy(&patient->changed);
+    return error;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When patience ends, as things stand. Nothing before `since` counts: until then the work may have waited for the caller. */
+static int64_t patience_end(struct patient *patient, int64_t since)
+{
+    int64_t end = later(atomic_load(&patient->moved), since) + PATIENCE_MS;
+    int64_t last = later(atomic_load(&patient->began), since) + PATIENCE_SUBJECT_MS;
+    return end < last ? end : last;
+}
+
+bool patience_await(struct patient *patient, const bool *there)
+{
+    int64_t since = now_ms();
+    while (!*there && !patient->ended) {
+        int64_t end = patience_end(patient, since);
+        if (end <= now_ms())
+            return false;
+        const struct timespec time = {.tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000};
+        (void)pthread_cond_timedwait(&patient->changed, &patient->patience->lock, &time);
+    }
+    return true;
+}
+
+void patience_taken(struct patient *patient, bool *there)
+{
+    *there = false;
+    (void)pthread_cond_signal(&patient->changed);
+}
+
+void patience_leave(struct patient *patient)
+{
+    struct patience *patience = patient->patience;
+    pthread_t thread = patient->thread;
+    bool ended = patient->ended;
+    if (!ended) {
+        atomic_store(&patient->given_up, true);
+        LIST_INSERT_HEAD(&patience->given_up, patient, next);
+        patience->given_up_count++;
+    }
+    (void)pthread_mutex_unlock(&patience->lock);
+    if (!ended) {
+        (void)pthread_detach(thread);
+        return;
+    }
+    (void)pthread_join(thread, NULL);
+    release(patient);
+}
