@@ -1,26 +1,254 @@
 /* SPDX-License-Identifier: MIT */
-#include "process.h"
+#include "process_reader.h"
+
+#include "proc_numbers.h"
+#include "small_file.h"
+
+#include "ipcfs/cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- the reader ---- */
+
+/* The text of a name space's link. 0 or −errno. */
+static int read_space(int directory, const char *path, char *text, size_t room)
+{
+    ssize_t length = readlinkat(directory, path, text, room - 1);
+    if (length < 0)
+        return -errno;
+    text[length] = '\0';
+    return 0;
+}
+
+int process_reader_init(struct process_reader *reader, unsigned what, struct patient *patient)
+{
+    *reader = (struct process_reader){
+        .what = what,
+        .patient = patient,
+        .directory = -1,
+        .living = -1,
+        .descriptors.size = sizeof(struct process_descriptor),
+        .mappings.size = sizeof(struct process_mapping),
+        .calls.size = sizeof(struct process_call),
+    };
+    if (what & PROCESS_CALLS)
+        read_clocks(reader);
+    int error = read_space(AT_FDCWD, "/proc/self/ns/ipc", reader->own_ipc, sizeof reader->own_ipc);
+    if (error)
+        return error;
+    reader->buffer = malloc(READER_ROOM);
+    return reader->buffer ? 0 : -ENOMEM;
+}
+
+/* What is found so far, and is nobody else's yet. */
+static void forget(struct process_reader *reader)
+{
+    arena_free(reader->arena.pieces);
+    reader->arena = (struct arena){0};
+    reader->descriptors.count = reader->mappings.count = reader->calls.count = 0;
+}
+
+static void close_process(struct process_reader *reader)
+{
+    AUTO_FD directory = TAKE_FD(reader->directory);
+    AUTO_FD living = TAKE_FD(reader->living);
+    (void)directory;
+    (void)living;
+}
+
+void process_reader_free(struct process_reader *reader)
+{
+    forget(reader);
+    close_process(reader);
+    free(reader->descriptors.data);
+    free(reader->mappings.data);
+    free(reader->calls.data);
+    free(reader->buffer);
+}
+
+int reader_move(const struct process_reader *reader)
+{
+    return !reader->patient || patience_move(reader->patient) ? 0 : -ECANCELED;
+}
+
+/* ---- what everybody is told ---- */
+
+enum { FLAG_KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD, Linux include/linux/sched.h */
+
+/* The command may contain anything, parentheses and newlines too; behind it come but numbers. */
+static bool parse_command(const char *text, struct process *out, const char **rest)
+{
+    const char *begin = strchr(text, '(');
+    const char *end = strrchr(text, ')');
+    if (!begin || !end || end < begin)
+        return false;
+    size_t length = (size_t)(end - begin - 1);
+    length = length < sizeof out->command ? length : sizeof out->command - 1;
+    memcpy(out->command, begin + 1, length);
+    out->command[length] = '\0';
+    *rest = end + 1;
+    return true;
+}
+
+/* proc_pid_stat(5): the numbers of the fields are those there. */
+enum { FIELD_PARENT = 4, FIELD_FLAGS = 9, FIELD_THREADS = 20, FIELD_START = 22 };
+
+/* 0; −ESRCH: a kernel thread, or one that is gone all but for its name. */
+static int parse_stat(const char *text, struct process *out, char *state)
+{
+    const char *rest = NULL;
+    unsigned long long fields[FIELD_START + 1] = {0};
+    if (!parse_command(text, out, &rest) || rest[0] != ' ' || !rest[1])
+        return -ESRCH;
+    *state = rest[1];
+    rest += 2;
+    for (int i = FIELD_PARENT; i <= FIELD_START; i++) {
+        char *end = NULL;
+        fields[i] = strtoull(rest, &end, 10);
+        rest = end;
+    }
+    out->parent = (pid_t)fields[FIELD_PARENT];
+    out->threads = fields[FIELD_THREADS];
+    out->start = fields[FIELD_START];
+    return fields[FIELD_FLAGS] & FLAG_KERNEL_THREAD || *state == 'X' ? -ESRCH : 0;
+}
+
+/* Any thread but the first. */
+static int open_living_thread(int process, pid_t pid)
+{
+    struct proc_numbers tids;
+    AUTO_FD task = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (task < 0)
+        return -errno;
+    proc_numbers_begin(&tids, task);
+    int more = 0;
+    while ((more = proc_numbers_next(&tids)) == 1) {
+        int fd = tids.number == pid ? -1 : openat(task, tids.name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0)
+            return fd;
+    }
+    return more < 0 ? more : -ESRCH;
+}
+
+int process_reader_tell_public(struct process_reader *reader, struct process *out)
+{
+    char text[2048];
+    char state = 0;
+    int error = small_file_read(reader->directory, "stat", text, sizeof text);
+    if (!error)
+        error = parse_stat(text, out, &state);
+    reader->zombie = state == 'Z';
+    if (!error && reader->zombie && out->threads > 1) {
+        reader->living = open_living_thread(reader->directory, out->pid);
+        reader->zombie = reader->living < 0;
+    }
+    return error == -ENOENT ? -ESRCH : error;
+}
+
+/* The owner of the directory, and only of the directory, is the effective one whether or not the process may be traced
+ * (task_dump_owner(), Linux fs/proc/base.c). */
+int process_reader_open(struct process_reader *reader, pid_t pid, struct process *out)
+{
+    struct stat stat;
+    char path[sizeof "/proc/" + 3 * sizeof pid];
+    (void)snprintf(path, sizeof path, "/proc/%d", pid);
+    close_process(reader);
+    *out = (struct process){.pid = pid};
+    reader->directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (reader->directory < 0 || fstat(reader->directory, &stat) < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
+    out->uid = stat.st_uid;
+    return 0;
+}
+
+/* ---- the rest ---- */
+
+static int read_same_ipc(struct process_reader *reader, struct process *out)
+{
+    char ipc[sizeof reader->own_ipc];
+    int error = read_space(reader_source(reader), "ns/ipc", ipc, sizeof ipc);
+    out->same_ipc = !error && strcmp(ipc, reader->own_ipc) == 0;
+    return error;
+}
+
+/* Some kernels do not tell them. */
+static int read_calls_if_told(struct process_reader *reader, struct process *out)
+{
+    int error = read_calls(reader, out);
+    out->calls_known = !error;
+    if (error)
+        reader->calls.count = 0;
+    return unless_out_of_reach(error);
+}
+
+/* The name space comes last, for the right to see it, too: who had that all the time was told all. */
+static int gather(struct process_reader *reader, struct process *out)
+{
+    int error = 0;
+    if (reader->what & PROCESS_DESCRIPTORS)
+        error = read_descriptors(reader, out->pid);
+    if (!error && reader->what & PROCESS_MAPPINGS)
+        error = read_mappings(reader);
+    if (!error && reader->what & PROCESS_CALLS)
+        error = read_calls_if_told(reader, out);
+    return error ? error : read_same_ipc(reader, out);
+}
+
+static int hand_over(struct process_reader *reader, struct process *out)
+{
+    struct process_descriptor *descriptors = rows_put(&reader->descriptors, &reader->arena);
+    struct process_mapping *mappings = rows_put(&reader->mappings, &reader->arena);
+    struct process_call *calls = rows_put(&reader->calls, &reader->arena);
+    if (!descriptors || !mappings || !calls)
+        return -errno;
+    out->descriptors = descriptors;
+    out->descriptor_count = reader->descriptors.count;
+    out->mappings = mappings;
+    out->mapping_count = reader->mappings.count;
+    out->calls = calls;
+    out->call_count = reader->calls.count;
+    reader->memory = reader->arena.total;
+    out->memory = TAKE_PTR(reader->arena.pieces);
+    return 0;
+}
+
+int process_reader_look(struct process_reader *reader, struct process *out)
+{
+    reader->memory = 0;
+    int error = reader->zombie ? 0 : gather(reader, out);
+    if (!error)
+        error = hand_over(reader, out);
+    forget(reader);
+    out->readable = !error;
+    out->calls_known = out->calls_known && !error;
+    if (error == -ENOENT)
+        error = -ESRCH;
+    bool is_told_less = error == -EACCES || error == -EPERM || error == -E2BIG;
+    return is_told_less ? 0 : error;
+}
+
+/* ---- one ---- */
 
 int process_read(pid_t pid, unsigned what, struct process *out)
 {
-    (void)pid;
-    (void)what;
-    (void)out;
-    return -EOPNOTSUPP;
+    struct process_reader reader;
+    int error = process_reader_init(&reader, what, NULL);
+    if (!error)
+        error = process_reader_open(&reader, pid, out);
+    if (!error)
+        error = process_reader_tell_public(&reader, out);
+    if (!error)
+        error = process_reader_look(&reader, out);
+    process_reader_free(&reader);
+    return error;
 }
 
 void process_free(struct process *process)
 {
-    (void)process;
-}
-
-int processes_read(pid_t only, unsigned what, process_visit *visit, void *data)
-{
-    (void)only;
-    (void)what;
-    (void)visit;
-    (void)data;
-    return -EOPNOTSUPP;
+    arena_free(process->memory);
+    *process = (struct process){0};
 }

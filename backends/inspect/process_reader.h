@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of reading a process, one file each; see process.h. A reader reads one after another, in one thread.
+ *
+ * The process is held by a descriptor of its directory in /proc: what is read below it is of that process, or is refused
+ * when that is gone, though its pid be used again.
+ */
+#ifndef IPCFS_BACKENDS_INSPECT_PROCESS_READER_H
+#define IPCFS_BACKENDS_INSPECT_PROCESS_READER_H
+
+#include "process.h"
+#include "process_arena.h"
+
+#include "patience.h"
+
+enum {
+    /* Of a line of /proc/PID/maps: a path of PATH_MAX, each byte of which may be escaped as four, and the numbers. */
+    READER_ROOM = 64 * 1024,
+};
+
+struct process_reader {
+    unsigned what;
+    struct patient *patient; /* who is told that it gets on; NULL: nobody waits */
+    int directory;           /* owned: of the process, or −1 */
+    int living; /* owned: of a thread of it that has not ended, where the first one has; otherwise −1 */
+    bool zombie;
+    struct arena arena;
+    size_t memory; /* bytes that the last one was given */
+    struct rows descriptors, mappings, calls;
+    char *buffer;          /* owned, READER_ROOM bytes */
+    char own_ipc[64];      /* the text of /proc/self/ns/ipc */
+    bool clock_known;      /* what follows: two clocks at one time */
+    int64_t clock_task;    /* the scheduler's, in ns */
+    struct timespec clock; /* CLOCK_REALTIME */
+};
+
+/* 0 or −errno. */
+int process_reader_init(struct process_reader *reader, unsigned what, struct patient *patient);
+void process_reader_free(struct process_reader *reader);
+
+/* In this order; each may never return. On error `out` means nothing. 0; −ESRCH: there is none, or it is a kernel thread;
+ * −ECANCELED: nobody waits any more; −errno. */
+/* Lets go of the process before, and tells pid and uid. */
+int process_reader_open(struct process_reader *reader, pid_t pid, struct process *out);
+/* What else everybody is told: all before `readable`. */
+int process_reader_tell_public(struct process_reader *reader, struct process *out);
+/* The rest, as far as the caller may see it. */
+int process_reader_look(struct process_reader *reader, struct process *out);
+
+/* ---- the parts; 0 or −errno ---- */
+
+/* Where what threads share is read, and what belongs to the one thread that there is. */
+static inline int reader_source(const struct process_reader *reader)
+{
+    return reader->living >= 0 ? reader->living : reader->directory;
+}
+/* 0, or −ECANCELED. */
+int reader_move(const struct process_reader *reader);
+int read_descriptors(struct process_reader *reader, pid_t pid);
+int read_mappings(struct process_reader *reader);
+int read_calls(struct process_reader *reader, const struct process *process);
+/* Asks for the time of both clocks. */
+void read_clocks(struct process_reader *reader);
+
+#endif
