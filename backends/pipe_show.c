@@ -356,6 +356,7 @@ const struct ipcfs_verb pipe_verbs[] = {
     {.name = "capacity",
      .type = IPCFS_VERB_TEXT,
      .mode = 0666,
+     .slow = true,
      .help =
          "so many bytes may wait in it; a write sets that (F_SETPIPE_SZ). There is a pipe only while somebody "
          "has it open: otherwise this is empty, and a write is refused (ENXIO)",
@@ -364,6 +365,7 @@ const struct ipcfs_verb pipe_verbs[] = {
     {.name = "peek",
      .type = IPCFS_VERB_TEXT,
      .mode = 0444,
+     .slow = true,
      .help = "what waits in it, all of which stays there (ENXIO: something waits, but nobody has it open for "
              "reading)",
      .read = peek_read},

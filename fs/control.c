@@ -69,8 +69,12 @@ static const struct {
      NULL},
 };
 
-/* `lines` is the last, so that kinds without messages have one less. */
-enum { COMMON_VERBS = sizeof common_verbs / sizeof *common_verbs, LINES_VERB = COMMON_VERBS - 1 };
+/* The two that render() makes are the first, and `lines` is the last, so that kinds without messages have one less. */
+enum {
+    STATE_JSON_VERB = 1,
+    COMMON_VERBS = sizeof common_verbs / sizeof *common_verbs,
+    LINES_VERB = COMMON_VERBS - 1,
+};
 
 static unsigned common_count(const struct ipcfs_backend *kind)
 {
@@ -131,6 +135,12 @@ int control_verb_find(const struct ipcfs_backend *kind, enum node_type type, con
         }
     }
     return -ENOENT;
+}
+
+bool control_verb_is_slow(const struct node_kin *kin)
+{
+    bool renders = is_common(kin->backend, kin->type, kin->verb) && kin->verb <= STATE_JSON_VERB;
+    return control_verb_of(kin)->slow || (renders && kin->backend->slow_render);
 }
 
 int control_verb_read(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
@@ -235,8 +245,13 @@ const struct control_file control_kind_files[] = {
     {.name = "list",
      .help = "what there is, a line each, under a line of field names",
      .mode = 0444,
+     .slow = true,
      .render = render_list},
-    {.name = "list.json", .help = "the same as a JSON array", .mode = 0444, .render = render_list_json},
+    {.name = "list.json",
+     .help = "the same as a JSON array",
+     .mode = 0444,
+     .slow = true,
+     .render = render_list_json},
     {.name = "limits",
      .help = "what limits the objects, and how much of it is in use",
      .mode = 0444,
@@ -300,7 +315,7 @@ static void readme_files(struct text *out, const char *directory, const struct c
     for (; files->name; files++) {
         char path[128];
         (void)snprintf(path, sizeof path, "%s%s", directory, files->name);
-        readme_line(out, path, files->help, "");
+        readme_line(out, path, files->help, files->unlisted ? " (unlisted)" : "");
     }
 }
 

@@ -25,6 +25,8 @@ int control_verb_find(const struct ipcfs_backend *kind, enum node_type type, con
                       unsigned *index);
 /* That of a node which has one. */
 const struct ipcfs_verb *control_verb_of(const struct node_kin *kin);
+/* Whether rendering it looks at all processes: it runs beside the threads that answer requests. */
+bool control_verb_is_slow(const struct node_kin *kin);
 /* Renders a control file that has a text; one that is only written renders nothing. */
 int control_verb_read(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
                       const struct ipcfs_ref *ref, struct text *out);

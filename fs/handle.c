@@ -120,6 +120,39 @@ struct handle *handle_remove(struct handle_table *table, uint64_t id)
     return handle;
 }
 
+/* Copies as many as there is room for; gives how many there are. */
+static size_t copy_locks(struct handle_table *table, struct lock_seen *out, size_t room)
+{
+    size_t count = 0;
+    lock_take(&table->lock);
+    for (const struct handle *handle = table->by_id; handle; handle = handle->hh.next) {
+        if (!atomic_load(&handle->flocked))
+            continue;
+        if (count < room)
+            out[count] = (struct lock_seen){.kind = handle->node.kin.backend,
+                                            .number = handle->node.kin.object.number,
+                                            .pid = atomic_load(&handle->flocker)};
+        count++;
+    }
+    lock_release(&table->lock);
+    return count;
+}
+
+int handle_table_look(struct handle_table *table, struct lock_seen **out, size_t *count)
+{
+    struct lock_seen *seen = NULL;
+    size_t room = 0;
+    while ((*count = copy_locks(table, seen, room)) > room) {
+        free(seen);
+        room = 2 * *count;
+        seen = malloc(room * sizeof *seen);
+        if (!seen)
+            return -ENOMEM;
+    }
+    *out = seen;
+    return 0;
+}
+
 size_t handle_count(struct handle_table *table)
 {
     lock_take(&table->lock);

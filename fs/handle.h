@@ -40,6 +40,7 @@ struct handle {
     struct lock_owner *lock_owners;  /* struct lock_table: who last locked by this handle */
     bool lock_owners_gone;           /* struct lock_table: it is released */
     atomic_bool flocked;             /* somebody may have a lock of flock(2) by it */
+    atomic_int flocker;              /* the thread that took it; 0: out of sight */
     struct lock lock;                /* guards what follows */
     struct snapshot
         *text;       /* HANDLE_CONTROL: what the last read at offset 0 rendered; NULL when read to its end */
@@ -85,6 +86,15 @@ void handle_use(struct handle_table *table, struct handle *handle);
 void handle_put(struct handle_table *table, struct handle *handle);
 /* Takes the handle out of the table; the caller still uses it, and handle_put() ends it. NULL for an unknown id. */
 struct handle *handle_remove(struct handle_table *table, uint64_t id);
+
+/* A lock that somebody has through the mount. */
+struct lock_seen {
+    const struct ipcfs_backend *kind;
+    uint64_t number; /* the object's */
+    pid_t pid;       /* as the kernel told it with the request; 0: out of sight */
+};
+/* A copy of all that there are by flock(2), each with the thread that took it: *out is the caller's to free(). 0 or −ENOMEM. */
+int handle_table_look(struct handle_table *table, struct lock_seen **out, size_t *count);
 
 size_t handle_count(struct handle_table *table);
 

@@ -4,7 +4,8 @@
  *
  * A look takes milliseconds to tenths of seconds, as there are processes. It belongs to the read(2) that asked: what happened
  * before that is seen. Only who reads many such files one after another, as grep -r and tar do, is shown one look for
- * several of them: from the INSPECT_WALK-th file on that one thread has read without a pause, and for INSPECT_REUSE_MS.
+ * several of them: from the INSPECT_WALK-th file on that one thread has read without a pause, and for INSPECT_REUSE_MS. A file
+ * that it has read before in the same walk ends it. fs/inspect.c has the essay on what is fresh.
  */
 #ifndef IPCFS_FS_INSPECT_H
 #define IPCFS_FS_INSPECT_H
@@ -15,9 +16,20 @@
 
 struct ipcfs;
 
-enum { INSPECT_WALK = 32, INSPECT_REUSE_MS = 1000 };
+/* A pause of more than INSPECT_PAUSE_MS between two files ends a walk. */
+enum { INSPECT_WALK = 32, INSPECT_REUSE_MS = 1000, INSPECT_PAUSE_MS = 100 };
 
 struct inspected; /* counted */
+
+/* The walks of those who read one such file after another. 0 or −ENOMEM. walks_free() takes NULL. */
+struct walks;
+int walks_new(struct walks **out);
+void walks_free(struct walks *walks);
+
+/* The caller's thread reads that file, named by its inode number, from its start: before inspect() for it. */
+void inspect_begin(struct ipcfs *fs, const struct caller *caller, uint64_t file);
+/* It has been read. */
+void inspect_end(struct ipcfs *fs, const struct caller *caller);
 
 /* The calling thread has the caller's identity. `what`: INSPECT_HOLDERS, INSPECT_WAITERS. 0 or −errno. */
 int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct inspected **out);
@@ -26,7 +38,7 @@ const struct inspection *inspected(const struct inspected *inspected);
 void inspected_put(struct inspected **inspected);
 #define AUTO_INSPECTED __attribute__((cleanup(inspected_put))) struct inspected
 
-/* A look at one process. *out is the caller's. */
+/* A look at the holdings of one process. *out is the caller's: inspection_free(). */
 int inspect_process(struct ipcfs *fs, pid_t pid, struct inspection **out);
 
 #endif

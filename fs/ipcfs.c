@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ipcfs.h"
 
+#include "inspect.h"
 #include "ipcfs/log.h"
 
 #include <errno.h>
@@ -122,29 +123,40 @@ int ipcfs_init(struct ipcfs *fs)
     if (!error)
         error = wait_engine_start(&fs->waits, longest_wait_ms(fs));
     if (!error)
+        error = jobs_new(&fs->jobs);
+    if (!error)
+        error = walks_new(&fs->walks);
+    if (!error)
         error = last_errors_init(&fs->last_errors);
     return error;
 }
 
-void ipcfs_end_waits(struct ipcfs *fs)
+/* For how long a job may go on when all else has ended. */
+enum { JOBS_END_MS = 2000 };
+
+bool ipcfs_end_waits(struct ipcfs *fs)
 {
-    if (fs->waits_ended)
-        return;
+    if (!fs->waits_ended)
+        wait_engine_stop(fs->waits, -ENOTCONN);
     fs->waits_ended = true;
-    wait_engine_stop(fs->waits, -ENOTCONN);
+    return jobs_stop(fs->jobs, JOBS_END_MS);
 }
 
 void ipcfs_destroy(struct ipcfs *fs)
 {
     last_errors_destroy(&fs->last_errors);
     pins_destroy(&fs->pins);
-    ipcfs_end_waits(fs);
+    while (!ipcfs_end_waits(fs))
+        ; /* the daemon's own end does not come here while one goes on */
+    walks_free(fs->walks);
+    jobs_free(fs->jobs);
     lock_table_destroy(&fs->locks); /* it knows handles */
     handle_table_destroy(&fs->handles);
     wait_engine_free(fs->waits);
     node_table_destroy(&fs->nodes);
     lock_destroy(&fs->told_lock);
     free(fs->told);
+    free(fs->mountpoint);
     const struct ipcfs_backend **kinds = fs->tree.kinds;
     tree_destroy(&fs->tree);
     stop_kinds(kinds);

@@ -5,6 +5,7 @@
 
 #include "fuse_api.h"
 #include "handle.h"
+#include "jobs.h"
 #include "last_error.h"
 #include "locks.h"
 #include "metrics.h"
@@ -24,6 +25,8 @@ struct ipcfs {
     struct pins pins;
     struct wait_engine *waits;
     bool waits_ended;
+    struct jobs *jobs; /* renderings of control files that take long */
+    struct walks *walks;
     struct metrics metrics;
     struct last_errors last_errors;
     struct lock told_lock;
@@ -32,6 +35,7 @@ struct ipcfs {
 
     /* Set before the workers start, then fixed. */
     struct fuse_session *session;
+    char *mountpoint;               /* owned: absolute path; NULL: not mounted yet */
     dev_t device;                   /* of the mount: what stat(2) says of all that is in it; 0 before */
     struct statx_timestamp started; /* the times of the tree's own entries */
     enum passthrough_mode passthrough_wanted;
@@ -62,8 +66,9 @@ static inline bool ipcfs_is_piece(const struct ipcfs *fs, size_t size)
 
 /* Makes the tables and the tree of all kinds that can start. 0 or −errno. */
 int ipcfs_init(struct ipcfs *fs);
-/* Answers every request that waits. When no other is in work any more, and while the session still exists. */
-void ipcfs_end_waits(struct ipcfs *fs);
+/* Answers every request that waits. When no other is in work any more, and while the session still exists. False where
+ * a job goes on all the same, and still uses `fs`. */
+bool ipcfs_end_waits(struct ipcfs *fs);
 void ipcfs_destroy(struct ipcfs *fs);
 
 #endif

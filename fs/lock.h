@@ -9,6 +9,7 @@
 #define IPCFS_FS_LOCK_H
 
 #include <pthread.h>
+#include <time.h>
 
 enum lock_rank {
     LOCK_HANDLE, /* struct handle: its text or its place in a directory; held over the backend's list calls */
@@ -17,6 +18,8 @@ enum lock_rank {
     LOCK_PINS,   /* struct pins */
     LOCK_TOLD,   /* struct ipcfs: told */
     LOCK_ENGINE, /* struct wait_engine */
+    LOCK_JOBS,   /* struct jobs */
+    LOCK_WALKS,  /* struct walks */
     LOCK_TABLE,  /* struct node_table, struct handle_table, struct lock_table: nothing is taken under these */
 };
 
@@ -30,5 +33,10 @@ int lock_init(struct lock *lock, enum lock_rank rank);
 void lock_destroy(struct lock *lock);
 void lock_take(struct lock *lock);
 void lock_release(struct lock *lock);
+
+/* A condition for waits with a deadline: by CLOCK_MONOTONIC, whatever is done to the machine's time. 0 or −errno. */
+int lock_condition_init(pthread_cond_t *condition);
+/* So many milliseconds from now. */
+struct timespec lock_deadline(unsigned milliseconds);
 
 #endif

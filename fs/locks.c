@@ -203,6 +203,38 @@ void lock_owner_put(struct lock_table *table, struct lock_owner *owner)
         owner_free(owner);
 }
 
+/* Copies as many as there is room for; gives how many there are. */
+static size_t copy_owners(struct lock_table *table, struct lock_seen *out, size_t room)
+{
+    size_t count = 0;
+    lock_take(&table->lock);
+    for (const struct lock_owner *owner = table->by_key; owner; owner = owner->hh.next) {
+        if (!owner->ranges.count)
+            continue;
+        if (count < room)
+            out[count] = (struct lock_seen){
+                .kind = owner->backend, .number = owner->key.number, .pid = owner->pid};
+        count++;
+    }
+    lock_release(&table->lock);
+    return count;
+}
+
+int lock_table_look(struct lock_table *table, struct lock_seen **out, size_t *count)
+{
+    struct lock_seen *seen = NULL;
+    size_t room = 0;
+    while ((*count = copy_owners(table, seen, room)) > room) {
+        free(seen);
+        room = 2 * *count;
+        seen = malloc(room * sizeof *seen);
+        if (!seen)
+            return -ENOMEM;
+    }
+    *out = seen;
+    return 0;
+}
+
 size_t lock_owner_count(struct lock_table *table)
 {
     lock_take(&table->lock);

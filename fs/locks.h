@@ -67,6 +67,9 @@ bool lock_table_flush(struct lock_table *table, const struct handle *handle, uin
 /* RELEASE of a handle. */
 void lock_table_release(struct lock_table *table, struct handle *handle);
 
+/* As handle_table_look(), of the locks of fcntl(2): one of each owner who has any, with his process. */
+int lock_table_look(struct lock_table *table, struct lock_seen **out, size_t *count);
+
 size_t lock_owner_count(struct lock_table *table);
 
 #endif

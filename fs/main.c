@@ -165,6 +165,7 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     if (!fs->session)
         return fail("cannot start", -EINVAL);
     int error = mountpoint_prepare(options->mountpoint);
+    fs->mountpoint = realpath(options->mountpoint, NULL); /* while nobody has to answer for what is there */
     if (error) {
         (void)fprintf(stderr, "ipcfs: %s: %s\n", options->mountpoint, mount_problem(error));
     } else if (fuse_session_mount(fs->session, options->mountpoint)) {

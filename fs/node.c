@@ -32,6 +32,7 @@ struct node {
     struct ipcfs_hold *hold; /* kept while uses > 0 */
     int32_t backing_id;      /* 0: none */
     unsigned backing_users;
+    unsigned looks;        /* at its stream */
     struct stream *stream; /* NULL: none; owned by the handles that it counts */
     struct statx *noted;   /* NULL: nothing */
     UT_hash_handle by_id;
@@ -390,12 +391,13 @@ struct stream *node_stream_set(const struct node_use *use, struct stream *stream
     return chosen;
 }
 
-bool node_has_stream(const struct node_use *use)
+unsigned node_stream_look(const struct node_use *use)
 {
+    struct node *node = use->node;
     lock_take(&use->table->lock);
-    bool has = use->node->stream != NULL;
+    unsigned look = node->stream ? ++node->looks : 0;
     lock_release(&use->table->lock);
-    return has;
+    return look;
 }
 
 unsigned node_stream_leave(const struct node_use *use, unsigned directions)

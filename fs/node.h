@@ -159,7 +159,8 @@ int32_t node_backing_put(const struct node_use *use);
  */
 struct stream *node_stream_get(const struct node_use *use, unsigned directions);
 struct stream *node_stream_set(const struct node_use *use, struct stream *stream, unsigned directions);
-bool node_has_stream(const struct node_use *use);
+/* How many looks there have been at the node while it has a stream, with this one; 0: it has none. */
+unsigned node_stream_look(const struct node_use *use);
 unsigned node_stream_leave(const struct node_use *use, unsigned directions);
 bool node_stream_put(const struct node_use *use);
 

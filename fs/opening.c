@@ -38,6 +38,7 @@ static void wait_to_open(struct reply *reply, struct wait_line *line, const stru
     }
     *parked = *opening;
     handle_use(&parked->fs->handles, parked->handle);
+    parked->parked.waiter.about = park_about(parked->handle, "open", false);
     park(&parked->parked, line, reply);
 }
 

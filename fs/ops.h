@@ -77,9 +77,8 @@ int open_messages(struct ipcfs *fs, fuse_req_t req, struct target *target, struc
 int control_open_file(fuse_req_t req, struct handle *handle, int flags);
 /* Makes a handle of one ready for an open with these flags. −errno. */
 int control_open(fuse_req_t req, struct handle *handle, int flags);
-/* Answers the request. */
-void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
-                  off_t offset);
+/* Where the object is gone, the file has gone with it. */
+int control_gone(int error);
 /* Of a handle whose writes may wait: of a command (ops_command.c). */
 bool control_is_command(const struct handle *handle);
 /* Keeps the reason for last-error of that user. */
@@ -87,6 +86,10 @@ void control_note_refusal(struct ipcfs *fs, const struct handle *handle, uid_t u
                           const struct text *reason);
 /* The count written, or −errno. Not for commands. */
 ssize_t control_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size);
+
+/* Reading them (ops_control_read.c). Answers the request, now or later. */
+void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
+                  off_t offset);
 
 /* Answers the request, now or later. `flags` are the descriptor's status flags of this moment. */
 void command_write(struct ipcfs *fs, fuse_req_t req, struct handle *handle, const char *data, size_t size,

@@ -144,6 +144,7 @@ static void run(struct command *command, struct reply *reply, bool patient)
         result = wait_try(line, &command->parked.waiter, !patient);
     if (result == -EAGAIN && patient) {
         handle_use(&command->fs->handles, command->handle);
+        command->parked.waiter.about = park_about(command->handle, "write", false);
         park(&command->parked, line, reply);
     } else {
         answer(command, reply, result);

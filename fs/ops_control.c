@@ -2,9 +2,9 @@
 /*
  * Control files, open.
  *
- * One that is open for reading only is a text that is read at offsets, as any file. One that is open for writing is a
- * transaction (fs/transaction.h), without a position: the kernel is told so, because else a reader of the descriptor
- * would keep its writers waiting.
+ * One that is open for reading only is a text that is read at offsets, as any file (ops_control_read.c). One that is open
+ * for writing is a transaction (fs/transaction.h), without a position: the kernel is told so, because else a reader of the
+ * descriptor would keep its writers waiting.
  */
 #include "ops.h"
 
@@ -92,132 +92,12 @@ int control_open(fuse_req_t req, struct handle *handle, int flags)
     return error || handle->transaction ? error : -ENOMEM;
 }
 
-/* ---- read ---- */
+/* ---- write ---- */
 
-/* The object is gone, and with it the file. */
-static int gone(int error)
+int control_gone(int error)
 {
     return error == -ESTALE ? -ENOENT : error;
 }
-
-static int render(struct ipcfs *fs, fuse_req_t req, const struct handle *handle, struct text *text)
-{
-    AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, req);
-    if (error)
-        return error;
-    const struct tree_entry *entry = handle->entry;
-    struct caller caller = caller_of(req);
-    if (!entry)
-        error = control_verb_read(fs, &caller, &handle->node.kin, &handle->node.ref, text);
-    else if (entry->file->render)
-        error = entry->file->render(fs, entry->kind, &caller, text);
-    return error ? gone(error) : text_error(text);
-}
-
-/* Renders the handle's file anew; *out is the caller's, and the handle's for reads further on. */
-static int render_snapshot(struct ipcfs *fs, fuse_req_t req, struct handle *handle, struct snapshot **out)
-{
-    AUTO_TEXT text = {0};
-    int error = render(fs, req, handle, &text);
-    if (!error)
-        error = snapshot_new(&text, out);
-    if (error)
-        return error;
-    lock_take(&handle->lock);
-    struct snapshot *old = handle->text;
-    handle->text = snapshot_get(*out);
-    handle->text_end = (*out)->text.length;
-    lock_release(&handle->lock);
-    snapshot_put(old);
-    return 0;
-}
-
-/* The snapshot to read at `offset` from; *out is NULL at its end. */
-static int find_snapshot(struct ipcfs *fs, fuse_req_t req, struct handle *handle, off_t offset,
-                         struct snapshot **out)
-{
-    if (offset > 0) {
-        lock_take(&handle->lock);
-        struct snapshot *text = handle->text ? snapshot_get(handle->text) : NULL;
-        bool end = handle->text_end && (size_t)offset >= handle->text_end;
-        lock_release(&handle->lock);
-        *out = text;
-        if (text || end)
-            return 0;
-    }
-    return render_snapshot(fs, req, handle, out);
-}
-
-/* What has been read to its end is not kept. */
-static void drop_snapshot(struct handle *handle, const struct snapshot *text)
-{
-    struct snapshot *unneeded = NULL;
-    lock_take(&handle->lock);
-    if (handle->text == text) {
-        unneeded = handle->text;
-        handle->text = NULL;
-    }
-    lock_release(&handle->lock);
-    snapshot_put(unneeded);
-}
-
-/*
- * A control file is rendered at every read from its start, so that a program that keeps it open and reads again sees
- * the present; reads further on continue the same text, so that it is of one piece however small the reads.
- */
-static void read_text(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
-                      size_t size, off_t offset)
-{
-    struct snapshot *snapshot = NULL;
-    int error = find_snapshot(fs, req, handle, offset, &snapshot);
-    if (error) {
-        reply_error(reply, error);
-        return;
-    }
-    if (!snapshot) {
-        reply_buffer(reply, NULL, 0);
-        return;
-    }
-    size_t length = snapshot->text.length;
-    size_t start = (size_t)offset < length ? (size_t)offset : length;
-    size_t count = length - start < size ? length - start : size;
-    reply_buffer(reply, count ? snapshot->text.data + start : NULL, count);
-    if (start + count == length)
-        drop_snapshot(handle, snapshot);
-    snapshot_put(snapshot);
-}
-
-/* What a transaction has to say; where that is nothing, the file's own text, rendered without any lock. */
-static void read_answer(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
-                        size_t size)
-{
-    AUTO_TEXT out = {0};
-    int error = 0;
-    if (transaction_wants_text(handle->transaction)) {
-        AUTO_TEXT text = {0};
-        error = render(fs, req, handle, &text);
-        if (!error)
-            transaction_offer(handle->transaction, &text);
-    }
-    if (!error)
-        error = transaction_take(handle->transaction, size, &out);
-    if (error)
-        reply_error(reply, error);
-    else
-        reply_buffer(reply, out.data, out.length);
-}
-
-void control_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
-                  off_t offset)
-{
-    if (handle->transaction)
-        read_answer(fs, req, reply, handle, size);
-    else
-        read_text(fs, req, reply, handle, size, offset);
-}
-
-/* ---- write ---- */
 
 struct writing {
     struct ipcfs *fs;
@@ -237,7 +117,7 @@ static int write_line(void *context, const char *line, size_t length, struct tex
     int error = verb_of(handle)->write(&handle->node.ref, handle->node.kin.number, &written);
     if (!error)
         text_reset(answer); /* the file's text is what there is to read then */
-    return gone(error);
+    return control_gone(error);
 }
 
 /* The path of a control file in ctl/<object>/. */

@@ -152,6 +152,8 @@ static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *f
             child = tree_next_child(&fs->tree, handle->entry, child);
         if (!child)
             return false;
+        if (child->file && child->file->unlisted)
+            return true;
         mode_t type = child->directory ? S_IFDIR : S_IFREG;
         *full = !fill(filler, child->name, entry_inode(child), type, number + 3);
         return true;

@@ -41,8 +41,10 @@ static int try_lock(struct locker *locker, struct ipcfs_wait *wait)
         return lock_owner_set(&locker->fs->locks, locker->owner, locker->handle, &locker->lock, wait);
     struct handle *handle = locker->handle;
     int error = handle->node.kin.backend->try_lock(handle->file, &locker->lock, wait);
-    if (!error)
+    if (!error) {
+        atomic_store(&handle->flocker, locker->lock.range.l_pid);
         atomic_store(&handle->flocked, locker->lock.range.l_type != F_UNLCK);
+    }
     return error;
 }
 
@@ -127,7 +129,11 @@ static int wait_for(const struct locker *locker, uint64_t owner_number, struct r
     }
     *waiting = *locker;
     waiting->parked.waiter =
-        (struct waiter){.ops = &locker_ops, .owner = locker->handle, .uid = locker->handle->uid};
+        (struct waiter){.ops = &locker_ops,
+                        .about = park_about(locker->handle, locker->owner ? "lock" : "flock",
+                                            locker->lock.range.l_type == F_WRLCK),
+                        .owner = locker->handle,
+                        .uid = locker->handle->uid};
     park(&waiting->parked, line, reply);
     wait_line_put(line);
     return 0;
@@ -171,7 +177,7 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info, int o
 {
     OP(flock);
     (void)ino;
-    struct locker locker = {.fs = fs, .lock = {.whole = true}};
+    struct locker locker = {.fs = fs, .lock = {.whole = true, .range.l_pid = fuse_req_ctx(req)->pid}};
     int error = get_handle(fs, info, false, &locker.handle);
     if (error) {
         reply_error(&reply, error);

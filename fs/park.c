@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "park.h"
 
+#include "control.h"
 #include "ipcfs.h"
 
 ssize_t park_block(struct waiter *waiter)
@@ -24,6 +25,17 @@ int park_line(struct ipcfs *fs, const struct handle *handle, struct ipcfs_file *
     return wait_line_get(fs->waits, &key, out);
 }
 
+struct wait_about park_about(const struct handle *handle, const char *call, bool writes)
+{
+    const struct node_kin *kin = &handle->node.kin;
+    return (struct wait_about){
+        .call = call,
+        .part = node_is_control_file(kin->type) ? control_verb_of(kin)->name : NULL,
+        .member = kin->type == NODE_MEMBER_FILE ? (int)kin->number : -1,
+        .writes = writes,
+    };
+}
+
 static void on_interrupt(fuse_req_t request, void *data)
 {
     (void)request;
@@ -33,6 +45,7 @@ static void on_interrupt(fuse_req_t request, void *data)
 void park(struct parked *parked, struct wait_line *line, struct reply *reply)
 {
     reply_move(reply, &parked->reply);
+    parked->waiter.about.tid = fuse_req_ctx(parked->reply.request)->pid;
     wait_prepare(line, &parked->waiter);
     fuse_req_interrupt_func(parked->reply.request, on_interrupt, &parked->waiter);
     wait_park(&parked->waiter);

@@ -31,6 +31,9 @@ ssize_t park_deliver(struct waiter *waiter, ssize_t blocked);
 int park_line(struct ipcfs *fs, const struct handle *handle, struct ipcfs_file *file, bool writing,
               struct wait_line **out);
 
+/* What a wait by the handle is: `call` is what the caller is in, `writes` whether it waits for room. */
+struct wait_about park_about(const struct handle *handle, const char *call, bool writes);
+
 /* Takes the reply over and parks the request. `parked` is the engine's from here on, until its finish(). */
 void park(struct parked *parked, struct wait_line *line, struct reply *reply);
 /* The first step of finish(): no interrupt will reach the waiter any more. */

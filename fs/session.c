@@ -378,10 +378,8 @@ int session_serve(struct ipcfs *fs, void (*ready)(void *), void *data)
         keep_house(crew, signal_fd);
     }
     fuse_session_exit(fs->session);
-    if (join_workers(crew)) {
-        ipcfs_end_waits(fs);
-        return error;
-    }
+    if (join_workers(crew))
+        return ipcfs_end_waits(fs) ? error : -ETIMEDOUT;
     /* The stuck worker still uses all of this. */
     (void)TAKE_PTR(crew);
     (void)TAKE_FD(ended_fd);

@@ -21,7 +21,7 @@ int session_first_request(struct ipcfs *fs);
 
 /*
  * Serves until a signal or the end of the mount; `ready` is called once the workers run. 0 or −errno. −ETIMEDOUT: a
- * worker is stuck in a native call and still uses `fs`, so all that is left is to unmount and to end the process.
+ * worker, or a job, is stuck in a native call and still uses `fs`, so all that is left is to unmount and to end the process.
  */
 int session_serve(struct ipcfs *fs, void (*ready)(void *data), void *data);
 

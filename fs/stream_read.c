@@ -71,6 +71,7 @@ static void wait_to_read(struct reply *reply, const struct reading *reading)
     }
     *parked = *reading;
     handle_use(&parked->fs->handles, parked->handle);
+    parked->parked.waiter.about = park_about(parked->handle, "read", false);
     park(&parked->parked, parked->handle->stream_use->readers, reply);
 }
 

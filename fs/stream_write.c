@@ -79,6 +79,7 @@ static void wait_to_write(struct reply *reply, struct writing *writing)
     parked->copy = copy;
     parked->data = copy;
     handle_use(&parked->fs->handles, parked->handle);
+    parked->parked.waiter.about = park_about(parked->handle, "write", true);
     park(&parked->parked, parked->handle->stream_use->writers, reply);
 }
 

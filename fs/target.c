@@ -4,7 +4,6 @@
 #include "control.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -29,97 +28,12 @@ static uint32_t block_size(const struct ipcfs_verb *verb)
     return stream ? STREAM_BLOCK_SIZE : OWN_BLOCK_SIZE;
 }
 
-/*
- * Inode numbers: 8 bits what it is, 8 bits of which kind, 48 bits the object's own number. So they are the same at
- * every look, known without a node (readdir), and different for all that is shown at one time, but that two names of
- * one object have control directories with the same numbers. An object of the first
- * kind, POSIX shared memory, has the very number that its tmpfs file has.
- */
-enum {
-    INODE_OBJECT = 0,
-    INODE_CONTROL = 1,
-    INODE_VERB = 2,           /* and the verb's index: in ctl/ */
-    INODE_OBJECT_VERB = 0x60, /* the same in an object */
-    INODE_MEMBER = 0x80,      /* a member of an object */
-    INODE_MEMBER_VERB = 0x81, /* and the verb's index: in that */
-    INODE_LOOK = 0xFE,        /* a look at a connection */
-    INODE_FIXED = 0xFF,
-};
-
-/* The bits of an object's number (struct ipcfs_objid). */
-static const uint64_t OBJECT_NUMBER = (UINT64_C(1) << 48) - 1;
-
-static uint64_t kind_number(const struct ipcfs_backend *backend)
-{
-    uint64_t number = 0;
-    while (ipcfs_backends[number] && ipcfs_backends[number] != backend)
-        number++;
-    return number;
-}
-
-static uint64_t inode(uint64_t what, const struct ipcfs_backend *backend, uint64_t number)
-{
-    return what << 56 | kind_number(backend) << 48 | number;
-}
-
-uint64_t entry_inode(const struct tree_entry *entry)
-{
-    return (uint64_t)INODE_FIXED << 56 | entry->id;
-}
-
-uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number)
-{
-    return inode(INODE_OBJECT, backend, number);
-}
-
-uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number)
-{
-    return inode(INODE_CONTROL, backend, number);
-}
-
-/* Numbers are many and shown nowhere together: scattered, but for the bits that say what it is, so that no two that are
- * near each other collide. */
-static uint64_t number_inode(uint64_t all, int64_t number)
-{
-    uint64_t scattered = (2 * (uint64_t)number + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 16;
-    return all ^ (scattered & ((UINT64_C(1) << 48) - 1));
-}
-
-uint64_t part_inode(const struct node_kin *kin)
-{
-    uint64_t object = kin->object.number;
-    switch (kin->type) {
-    case NODE_OBJECT_FILE:
-        return inode(INODE_OBJECT_VERB + kin->verb, kin->backend, object);
-    case NODE_MEMBER:
-        return number_inode(inode(INODE_MEMBER, kin->backend, object), kin->number);
-    case NODE_MEMBER_FILE:
-        return number_inode(inode(INODE_MEMBER_VERB + kin->verb, kin->backend, object), kin->number);
-    default:
-        break;
-    }
-    uint64_t number = inode(INODE_VERB + kin->verb, kin->backend, object);
-    return kin->type == NODE_CTL_FILE && control_verb_of(kin)->numbered ? number_inode(number, kin->number)
-                                                                        : number;
-}
-
-/*
- * A regular file that is both what a program reads and what it writes would grow for ever, so cat(1) and grep(1) refuse
- * to begin: they know it by the inode number. A connection is both in the simplest of servers (cat <&3 >&3), and is a
- * regular file, because of nothing else would open(2) come here. So while it is open, every look shows another number.
- */
-static uint64_t look_inode(void)
-{
-    static atomic_uint_fast64_t looks;
-    return (uint64_t)INODE_LOOK << 56 | (atomic_fetch_add(&looks, 1) & OBJECT_NUMBER);
-}
-
 void object_attributes(const struct ipcfs_backend *backend, const struct ipcfs_found *found,
                        struct statx *out)
 {
     *out = found->stat;
     /* What stat() says by now, and not what it was when it was found: a System V segment gets its number with its size. */
-    out->stx_ino = object_inode(backend, found->stat.stx_ino & OBJECT_NUMBER);
+    out->stx_ino = object_inode(backend, ipcfs_stat_number(&found->stat));
 }
 
 /*
@@ -245,8 +159,9 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
         part_attributes(fs, kin, &found.stat, out);
     else
         object_attributes(kin->backend, &found, out);
-    if (target_is_verb(target, IPCFS_VERB_CONNECTION) && node_has_stream(&target->use))
-        out->stx_ino = look_inode();
+    unsigned look = target_is_verb(target, IPCFS_VERB_CONNECTION) ? node_stream_look(&target->use) : 0;
+    if (look)
+        out->stx_ino = look_inode(kin, look);
     return 0;
 }
 

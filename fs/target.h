@@ -16,6 +16,7 @@
 #ifndef IPCFS_FS_TARGET_H
 #define IPCFS_FS_TARGET_H
 
+#include "inode.h"
 #include "ipcfs.h"
 
 /* Seconds for which the kernel may keep an answer. */
@@ -74,13 +75,6 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
 /* The same for what is in an object with these attributes: it has the object's owner, and no right that this denies. */
 void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const struct statx *object,
                      struct statx *out);
-/* The inode numbers of a fixed entry, and of an object. */
-uint64_t entry_inode(const struct tree_entry *entry);
-uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number);
-uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number);
-/* Of the control file or member that a node of this description is, or would be. */
-uint64_t part_inode(const struct node_kin *kin);
-
 void statx_to_stat(const struct statx *from, struct stat *to);
 
 #endif

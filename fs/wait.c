@@ -28,8 +28,9 @@
  * memory; finish() must therefore end the coming of interrupts before it frees.
  *
  * No wake-up is lost. Whenever the lock is released and the list is not empty, one of these holds: the line's
- * descriptor is armed in the epoll; it has a keeper; the engine's thread sweeps it; or the thread that holds a batch of
- * finished waiters is about to take the lock again. An epoll descriptor is armed after the attempt that said
+ * descriptor is armed in the epoll; it has a keeper; the engine's thread sweeps it; somebody will call wait_told(), after
+ * what attempt() looks at has come; or the thread that holds a batch of finished waiters is about to take the lock again. An
+ * epoll descriptor is armed after the attempt that said
  * EAGAIN, and looks at the present state when it is: what came in between shows at once.
  *
  * Order. New operations go to the end of the list and do not try before those in it, so nobody overtakes. There are two
@@ -57,19 +58,6 @@ int64_t wait_now(void)
 
 /* ---- lines ---- */
 
-static int init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
-    if (error)
-        return -error;
-    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (!error)
-        error = pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return -error;
-}
-
 static void line_free(struct wait_line *line)
 {
     wait_forget_descriptor(line->engine, &line->poll_fd);
@@ -91,7 +79,7 @@ static struct wait_line *line_new(struct wait_engine *engine, const struct wait_
         free(line);
         return NULL;
     }
-    if (init_condition(&line->keeper_wanted)) {
+    if (lock_condition_init(&line->keeper_wanted)) {
         lock_destroy(&line->lock);
         free(line);
         return NULL;
@@ -239,7 +227,11 @@ static bool arm(struct wait_line *line, const struct ipcfs_wait *wait)
 /* The line has waiters, and its first has to wait for this. */
 static void settle(struct wait_line *line, const struct ipcfs_wait *wait)
 {
-    bool settled = wait->source == IPCFS_WAIT_POLL ? arm(line, wait) : wait_keeper_want(line);
+    bool settled = false;
+    if (wait->source == IPCFS_WAIT_POLL)
+        settled = arm(line, wait);
+    else
+        settled = wait->source == IPCFS_WAIT_TOLD || wait_keeper_want(line);
     if (!settled)
         wait_engine_sweep(line);
 }
@@ -306,6 +298,11 @@ void wait_serve_line(struct wait_line *line, bool disarmed)
         disarmed = false;
         wait_finish(&done);
     } while (served >= WAIT_BATCH);
+}
+
+void wait_told(struct wait_line *line)
+{
+    wait_serve_line(line, false);
 }
 
 /* ---- operations ---- */

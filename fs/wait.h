@@ -63,8 +63,18 @@ struct waiter_ops {
     void (*finish)(struct waiter *waiter, ssize_t result);
 };
 
+/* What a wait is, for those who look (wait_look()). */
+struct wait_about {
+    pid_t tid;        /* of the thread that waits; 0: out of sight */
+    const char *call; /* "read", "open" …; constant. NULL: nobody's wait for an object */
+    const char *part; /* the file of the object by which; constant. NULL: the object itself */
+    int member;       /* of it; −1: none */
+    bool writes;      /* it waits for room, or to have something alone */
+};
+
 struct waiter {
     const struct waiter_ops *ops;
+    struct wait_about about;
     struct wait_group *group; /* NULL: shares nothing */
     const void *owner;        /* who may end it by wait_end(): its handle */
     uid_t uid;         /* whose it is: no user but root may have more than KEEPERS_SHARE of the keepers */
@@ -135,6 +145,9 @@ void wait_interrupt(struct waiter *waiter);
 /* Ends all waits in the line whose `owner` is this with `error`; finish() may be called from here. */
 void wait_end(struct wait_line *line, const void *owner, int error);
 
+/* What those in the line wait for may have come (IPCFS_WAIT_TOLD): serves them. Without any lock. */
+void wait_told(struct wait_line *line);
+
 /* For a look at what the line's lock guards for the owners of waiters. Nothing else here may be called in between. */
 void wait_line_lock(struct wait_line *line);
 void wait_line_unlock(struct wait_line *line);
@@ -156,5 +169,15 @@ void wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, sho
 void wait_watch_free(struct wait_watch *watch);
 
 void wait_stats(struct wait_engine *engine, struct wait_stats *out);
+
+/* Who waits, but for those whose `about.call` is NULL. */
+struct wait_seen {
+    const struct ipcfs_backend *kind;
+    uint64_t number; /* the object's */
+    struct wait_about about;
+    int64_t since; /* milliseconds, CLOCK_MONOTONIC */
+};
+/* A copy of all, so that no lock is held over what is done with it: *out is the caller's to free(). 0 or −ENOMEM. */
+int wait_look(struct wait_engine *engine, struct wait_seen **out, size_t *count);
 
 #endif

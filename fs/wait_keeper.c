@@ -3,25 +3,14 @@
 #include "wait_line.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* Enough for a native call and what a sanitizer adds; it is address space, not memory, until it is used. */
 enum { KEEPER_STACK = 256 * 1024 };
 
-static struct timespec from_now(unsigned milliseconds)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_nsec += (long)milliseconds * 1000000;
-    time.tv_sec += time.tv_nsec / 1000000000;
-    time.tv_nsec %= 1000000000;
-    return time;
-}
-
 /* Stays for a while when nobody waits, because who has just been served often comes again. */
 static bool is_needed(struct wait_line *line)
 {
-    struct timespec end = from_now(KEEPER_LINGER_MS);
+    struct timespec end = lock_deadline(KEEPER_LINGER_MS);
     while (!line->first) {
         if (atomic_load(&line->engine->stop_error))
             return false;

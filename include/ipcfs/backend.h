@@ -113,6 +113,7 @@ enum ipcfs_wait_source {
     IPCFS_WAIT_NONE,   /* never blocks: −EAGAIN is final */
     IPCFS_WAIT_POLL,   /* poll(2) `fd` for `events`, then try again */
     IPCFS_WAIT_KEEPER, /* nothing to poll: a keeper thread calls again with `block` set */
+    IPCFS_WAIT_TOLD,   /* never of a backend's: somebody calls wait_told() (fs/wait.h) */
 };
 
 /*
@@ -320,6 +321,8 @@ struct ipcfs_backend {
      * known by its inode there.) Called for all that all processes have: it asks nobody.
      */
     bool (*recognize)(const struct ipcfs_thing *thing, uint64_t *number);
+    /* render() looks at all processes: it runs beside the threads that answer requests. */
+    bool slow_render;
     /* What it tells of its past. */
     int (*traces)(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
     /* Fills the values of `limit_fields`, as they are for the caller. */
@@ -429,6 +432,12 @@ static inline mode_t ipcfs_directory_mode(mode_t mode)
 {
     mode_t bits = mode & 0666;
     return S_IFDIR | bits | ((bits >> 2 | bits >> 1) & 0111);
+}
+
+/* The object's `id.number`, as stat() tells it. */
+static inline uint64_t ipcfs_stat_number(const struct statx *stat)
+{
+    return stat->stx_ino & ((UINT64_C(1) << 48) - 1);
 }
 
 static inline bool ipcfs_same_object(struct ipcfs_objid a, struct ipcfs_objid b)

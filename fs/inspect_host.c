@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect_host.h"
+
+#include "control.h"
+#include "inode.h"
+#include "ipcfs.h"
+#include "ipcfs/cleanup.h"
+
+/* ---- whose a file is ---- */
+
+/* Whether who has it open has the object by it: what is only read, as `state`, is no use of the object. */
+static bool is_use(const struct ipcfs_verb *verb)
+{
+    switch (verb->type) {
+    case IPCFS_VERB_FILE:
+    case IPCFS_VERB_HOLD:
+    case IPCFS_VERB_COMMAND:
+    case IPCFS_VERB_CONNECTION:
+        return true;
+    case IPCFS_VERB_TEXT:
+        return verb->open != NULL;
+    case IPCFS_VERB_LINK:
+        break;
+    }
+    return false;
+}
+
+static bool node(void *data, uint64_t ino, struct inspection_node *out)
+{
+    (void)data;
+    struct node_kin kin;
+    if (!inode_meaning(ino, &kin) || kin.type == NODE_CTL_DIR || kin.type == NODE_CTL_NUMBERS)
+        return false;
+    const struct ipcfs_verb *verb = node_is_control_file(kin.type) ? control_verb_of(&kin) : NULL;
+    if (verb && !is_use(verb))
+        return false;
+    bool member = kin.type == NODE_MEMBER || kin.type == NODE_MEMBER_FILE;
+    *out = (struct inspection_node){
+        .kind = kin.backend,
+        .number = kin.object.number,
+        .part = verb ? verb->name : NULL,
+        .member = member ? (int)kin.number : -1,
+    };
+    return true;
+}
+
+/* ---- who waits ---- */
+
+/* What the clock showed so many milliseconds ago. */
+static struct timespec ago(struct timespec time, int64_t milliseconds)
+{
+    time.tv_sec -= milliseconds / 1000;
+    time.tv_nsec -= (long)(milliseconds % 1000) * 1000000;
+    if (time.tv_nsec < 0) {
+        time.tv_nsec += 1000000000;
+        time.tv_sec--;
+    }
+    return time;
+}
+
+static int each_parked(void *data, int (*visit)(void *context, const struct inspection_parked *parked),
+                       void *context)
+{
+    const struct ipcfs *fs = data;
+    AUTO_FREE struct wait_seen *seen = NULL;
+    size_t count = 0;
+    int error = wait_look(fs->waits, &seen, &count);
+    struct timespec time;
+    (void)clock_gettime(CLOCK_REALTIME, &time);
+    int64_t now = wait_now();
+    for (size_t i = 0; !error && i < count; i++) {
+        const struct inspection_parked parked = {
+            .tid = seen[i].about.tid,
+            .kind = seen[i].kind,
+            .number = seen[i].number,
+            .part = seen[i].about.part,
+            .member = seen[i].about.member,
+            .call = seen[i].about.call,
+            .writes = seen[i].about.writes,
+            .since = ago(time, now - seen[i].since),
+        };
+        error = visit(context, &parked);
+    }
+    return error;
+}
+
+/* ---- who has locks ---- */
+
+static int visit_locks(const struct lock_seen *seen, size_t count,
+                       int (*visit)(void *context, const struct inspection_mount_lock *lock), void *context)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < count; i++) {
+        const struct inspection_mount_lock lock = {
+            .kind = seen[i].kind, .number = seen[i].number, .holder = seen[i].pid};
+        error = visit(context, &lock);
+    }
+    return error;
+}
+
+static int each_lock(void *data, int (*visit)(void *context, const struct inspection_mount_lock *lock),
+                     void *context)
+{
+    struct ipcfs *fs = data;
+    AUTO_FREE struct lock_seen *ranges = NULL;
+    AUTO_FREE struct lock_seen *whole = NULL;
+    size_t range_count = 0;
+    size_t whole_count = 0;
+    int error = lock_table_look(&fs->locks, &ranges, &range_count);
+    if (!error)
+        error = handle_table_look(&fs->handles, &whole, &whole_count);
+    if (!error)
+        error = visit_locks(ranges, range_count, visit, context);
+    return error ? error : visit_locks(whole, whole_count, visit, context);
+}
+
+struct inspection_host inspect_host(struct ipcfs *fs)
+{
+    return (struct inspection_host){
+        .data = fs,
+        .mountpoint = fs->mountpoint ? fs->mountpoint : "/",
+        .node = node,
+        .each_parked = each_parked,
+        .each_lock = each_lock,
+    };
+}
