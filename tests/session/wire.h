@@ -5,7 +5,7 @@
  * A socket pair stands for /dev/fuse: libfuse takes its end as "/dev/fd/N" and cannot tell the difference, because a
  * SOCK_SEQPACKET socket keeps messages whole, as the device does. Requests are written, and replies read, in the raw
  * form of Linux uapi/linux/fuse.h. Everything happens in the thread that asks: a request is sent, handled, and
- * whatever the handler wrote is there when it returns.
+ * whatever the handler wrote is there when it returns; for what others answer later there is later.h.
  */
 #ifndef IPCFS_TESTS_SESSION_WIRE_H
 #define IPCFS_TESTS_SESSION_WIRE_H
