@@ -118,10 +118,10 @@ static void test_contents(void **state)
         {"", {"shm", "mq", "sem", "sysv", "ctl"}, 7},
         {"sysv", {"ftok", "shm", "msg", "sem"}, 6},
         {"shm", {"a", "list"}, 4},
-        {"ctl", {"shm", "mq", "sem", "sysv", "README", "version", "metrics", "last-error"}, 10},
+        {"ctl", {"shm", "mq", "sem", "sysv", "README", "version", "metrics", "last-error"}, 20},
         {"ctl/shm", {"list", "list.json", "limits", "a", "@list"}, 7},
-        {"ctl/shm/a", {"state", "state.json", "native"}, 5},
-        {"ctl/shm/@list", {"state", "state.json", "native"}, 5},
+        {"ctl/shm/a", {"state", "state.json", "native"}, 9},
+        {"ctl/shm/@list", {"state", "state.json", "native"}, 9},
     };
     make_object("a");
     make_object("list");
