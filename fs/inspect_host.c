@@ -46,18 +46,6 @@ static bool node(void *data, uint64_t ino, struct inspection_node *out)
 
 /* ---- who waits ---- */
 
-/* What the clock showed so many milliseconds ago. */
-static struct timespec ago(struct timespec time, int64_t milliseconds)
-{
-    time.tv_sec -= milliseconds / 1000;
-    time.tv_nsec -= (long)(milliseconds % 1000) * 1000000;
-    if (time.tv_nsec < 0) {
-        time.tv_nsec += 1000000000;
-        time.tv_sec--;
-    }
-    return time;
-}
-
 static int each_parked(void *data, int (*visit)(void *context, const struct inspection_parked *parked),
                        void *context)
 {
@@ -65,9 +53,6 @@ static int each_parked(void *data, int (*visit)(void *context, const struct insp
     AUTO_FREE struct wait_seen *seen = NULL;
     size_t count = 0;
     int error = wait_look(fs->waits, &seen, &count);
-    struct timespec time;
-    (void)clock_gettime(CLOCK_REALTIME, &time);
-    int64_t now = wait_now();
     for (size_t i = 0; !error && i < count; i++) {
         const struct inspection_parked parked = {
             .tid = seen[i].about.tid,
@@ -77,7 +62,7 @@ static int each_parked(void *data, int (*visit)(void *context, const struct insp
             .member = seen[i].about.member,
             .call = seen[i].about.call,
             .writes = seen[i].about.writes,
-            .since = ago(time, now - seen[i].since),
+            .since = seen[i].about.since,
         };
         error = visit(context, &parked);
     }

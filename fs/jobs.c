@@ -18,9 +18,9 @@ struct job_user {
 };
 
 struct jobs {
-    struct lock lock; /* guards all of it */
-    pthread_cond_t wanted; /* there is a job, or the end */
-    pthread_cond_t ended;  /* a thread has */
+    struct lock lock;       /* guards all of it */
+    pthread_cond_t wanted;  /* there is a job, or the end */
+    pthread_cond_t ended;   /* a thread has */
     struct job_user *users; /* who has had none for the longest time is the first */
     struct jobs_stats stats;
     unsigned idle; /* threads that wait */

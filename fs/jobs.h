@@ -12,7 +12,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { JOBS_THREADS_MAX = 4, JOBS_RUN_SHARE = JOBS_THREADS_MAX / 2, JOBS_QUEUE_SHARE = 512, JOBS_LINGER_MS = 500 };
+enum {
+    JOBS_THREADS_MAX = 4,
+    JOBS_RUN_SHARE = JOBS_THREADS_MAX / 2,
+    JOBS_QUEUE_SHARE = 512,
+    JOBS_LINGER_MS = 500
+};
 
 struct jobs;
 struct job_user;

@@ -212,8 +212,8 @@ static size_t copy_owners(struct lock_table *table, struct lock_seen *out, size_
         if (!owner->ranges.count)
             continue;
         if (count < room)
-            out[count] = (struct lock_seen){
-                .kind = owner->backend, .number = owner->key.number, .pid = owner->pid};
+            out[count] =
+                (struct lock_seen){.kind = owner->backend, .number = owner->key.number, .pid = owner->pid};
         count++;
     }
     lock_release(&table->lock);

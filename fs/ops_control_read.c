@@ -141,14 +141,15 @@ static void answer_text(struct reply *reply, struct handle *handle, struct text 
 /* ---- by a job ---- */
 
 struct rendering {
-    struct job job;    /* first */
-    atomic_uint users; /* the reader, and the job from when it is submitted until it has run or is taken back */
+    struct job job; /* first */
+    atomic_uint
+        users; /* the reader, and the job from when it is submitted until it has run or is taken back */
     struct ipcfs *fs;
     struct handle *handle; /* counted */
     struct caller caller;
     struct ipcfs_identity *identity; /* owned */
     struct wait_line *line;          /* counted: that of the reader */
-    bool done;                       /* the line's lock; what follows is the job's before, and the reader's after it */
+    bool done; /* the line's lock; what follows is the job's before, and the reader's after it */
     int error;
     struct text text;
 };
@@ -277,8 +278,7 @@ static void read_slowly(struct ipcfs *fs, fuse_req_t req, struct reply *reply, s
         free(reading);
         return;
     }
-    reading->parked.waiter =
-        (struct waiter){.ops = &slow_ops, .owner = handle, .uid = rendering->caller.uid};
+    reading->parked.waiter = (struct waiter){.ops = &slow_ops, .owner = handle, .uid = rendering->caller.uid};
     reading->rendering = rendering;
     reading->size = size;
     reading->offset = offset;

@@ -4,6 +4,8 @@
 #include "control.h"
 #include "ipcfs.h"
 
+#include <time.h>
+
 ssize_t park_block(struct waiter *waiter)
 {
     struct ipcfs_wait wait = {.block = true};
@@ -46,6 +48,7 @@ void park(struct parked *parked, struct wait_line *line, struct reply *reply)
 {
     reply_move(reply, &parked->reply);
     parked->waiter.about.tid = fuse_req_ctx(parked->reply.request)->pid;
+    (void)clock_gettime(CLOCK_REALTIME, &parked->waiter.about.since);
     wait_prepare(line, &parked->waiter);
     fuse_req_interrupt_func(parked->reply.request, on_interrupt, &parked->waiter);
     wait_park(&parked->waiter);

@@ -65,11 +65,12 @@ struct waiter_ops {
 
 /* What a wait is, for those who look (wait_look()). */
 struct wait_about {
-    pid_t tid;        /* of the thread that waits; 0: out of sight */
-    const char *call; /* "read", "open" …; constant. NULL: nobody's wait for an object */
-    const char *part; /* the file of the object by which; constant. NULL: the object itself */
-    int member;       /* of it; −1: none */
-    bool writes;      /* it waits for room, or to have something alone */
+    pid_t tid;             /* of the thread that waits; 0: out of sight */
+    const char *call;      /* "read", "open" …; constant. NULL: nobody's wait for an object */
+    const char *part;      /* the file of the object by which; constant. NULL: the object itself */
+    int member;            /* of it; −1: none */
+    bool writes;           /* it waits for room, or to have something alone */
+    struct timespec since; /* CLOCK_REALTIME */
 };
 
 struct waiter {
@@ -175,7 +176,6 @@ struct wait_seen {
     const struct ipcfs_backend *kind;
     uint64_t number; /* the object's */
     struct wait_about about;
-    int64_t since; /* milliseconds, CLOCK_MONOTONIC */
 };
 /* A copy of all, so that no lock is held over what is done with it: *out is the caller's to free(). 0 or −ENOMEM. */
 int wait_look(struct wait_engine *engine, struct wait_seen **out, size_t *count);

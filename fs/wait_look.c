@@ -24,10 +24,8 @@ static size_t copy_line(struct wait_line *line, struct look *look)
         if (look->count == look->room)
             left++;
         else
-            look->seen[look->count++] = (struct wait_seen){.kind = line->key.kind,
-                                                           .number = line->key.object.number,
-                                                           .about = waiter->about,
-                                                           .since = waiter->since};
+            look->seen[look->count++] = (struct wait_seen){
+                .kind = line->key.kind, .number = line->key.object.number, .about = waiter->about};
     }
     lock_release(&line->lock);
     return left;
