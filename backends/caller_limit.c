@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The fourth number after "Uid:" is the file-system uid. */
 static bool has_uid(const char *status, uid_t uid)
@@ -48,6 +49,8 @@ static const char *limit_name(int resource)
         return "\nMax msgqueue size ";
     case RLIMIT_MEMLOCK:
         return "\nMax locked memory ";
+    case RLIMIT_NOFILE:
+        return "\nMax open files ";
     default:
         return NULL;
     }
@@ -64,10 +67,12 @@ static int parse_limits(const char *limits, int resource, struct rlimit *out)
     return 0;
 }
 
-/* By files of /proc, which anybody may read: prlimit(2) wants the right to trace or CAP_SYS_RESOURCE. */
-static int limit_of_process(const struct caller *caller, int resource, struct rlimit *out)
+/* Opens the directory of the caller's process in /proc, as far as it is his by now. −errno. */
+static int open_process(const struct caller *caller)
 {
     char buffer[4096];
+    if (caller->pid <= 0)
+        return -ESRCH;
     (void)snprintf(buffer, sizeof buffer, "/proc/%d", caller->pid);
     AUTO_FD directory = open(buffer, O_PATH | O_DIRECTORY | O_CLOEXEC); /* stays with this one process */
     if (directory < 0)
@@ -75,14 +80,32 @@ static int limit_of_process(const struct caller *caller, int resource, struct rl
     int error = small_file_read(directory, "status", buffer, sizeof buffer);
     if (!error && !has_uid(buffer, caller->uid))
         error = -ESRCH;
-    if (!error)
-        error = small_file_read(directory, "limits", buffer, sizeof buffer);
+    return error ? error : TAKE_FD(directory);
+}
+
+/* By files of /proc, which anybody may read: prlimit(2) wants the right to trace or CAP_SYS_RESOURCE. */
+static int limit_of_process(const struct caller *caller, int resource, struct rlimit *out)
+{
+    char buffer[4096];
+    AUTO_FD directory = open_process(caller);
+    if (directory < 0)
+        return directory;
+    int error = small_file_read(directory, "limits", buffer, sizeof buffer);
     return error ? error : parse_limits(buffer, resource, out);
+}
+
+/* stat(2) of /proc/PID/fd tells how many since Linux 6.2, and 0 before; it takes the right to trace the process. */
+struct ipcfs_value caller_descriptors(const struct caller *caller)
+{
+    struct stat stat;
+    AUTO_FD directory = open_process(caller);
+    bool known = directory >= 0 && fstatat(directory, "fd", &stat, 0) == 0 && stat.st_size > 0;
+    return (struct ipcfs_value){.known = known, .number = known ? (uint64_t)stat.st_size : 0};
 }
 
 int caller_limit(const struct caller *caller, int resource, struct rlimit *out)
 {
-    int error = caller->pid > 0 ? limit_of_process(caller, resource, out) : -ESRCH;
+    int error = limit_of_process(caller, resource, out);
     if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
         return error; /* not the caller's doing: his limit is there to be seen */
     if (error && getrlimit(resource, out) < 0)

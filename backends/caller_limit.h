@@ -3,13 +3,17 @@
 #define IPCFS_BACKENDS_CALLER_LIMIT_H
 
 #include "ipcfs/caller.h"
+#include "ipcfs/fields.h"
 
 #include <sys/resource.h>
 
 /*
- * A resource limit of the caller's process; the daemon's own where that is not to be seen. `resource` is RLIMIT_MSGQUEUE
- * or RLIMIT_MEMLOCK. 0 or −errno.
+ * A resource limit of the caller's process; the daemon's own where that is not to be seen. `resource` is
+ * RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK or RLIMIT_NOFILE. 0 or −errno.
  */
 int caller_limit(const struct caller *caller, int resource, struct rlimit *out);
+
+/* How many descriptors the caller's process has, where the calling thread may know. */
+struct ipcfs_value caller_descriptors(const struct caller *caller);
 
 #endif

@@ -80,9 +80,10 @@ static bool is_above_settings(void)
  * a queue without a name, or given away by chown(2), is not.
  */
 struct usage {
-    uint64_t queues; /* of all users */
-    uint64_t bytes;  /* charged to the one asked for */
-    bool known;      /* every queue of his could be looked at */
+    uint64_t queues;   /* of all users */
+    uint64_t messages; /* in those queues that the thread may look at */
+    uint64_t bytes;    /* charged to the one asked for */
+    bool known;        /* every queue of his could be looked at */
 };
 
 /* As who the thread acts. A user who may neither read nor write his own queue can not look at it. */
@@ -90,20 +91,23 @@ static int add_queue(const char *name, uid_t uid, struct usage *usage)
 {
     struct statx stat;
     struct mq_attr attributes;
-    if (mq_name_stat(name, &stat) || stat.stx_uid != uid)
+    if (mq_name_stat(name, &stat))
         return 0;
+    bool own = stat.stx_uid == uid;
     AUTO_FD fd = mq_name_open(name, O_RDONLY);
     if (fd == -EACCES)
         fd = mq_name_open(name, O_WRONLY);
     if (fd == -ENOENT)
         return 0;
-    if (fd == -EACCES)
+    if (fd == -EACCES && own)
         usage->known = false;
     if (fd < 0)
         return fd == -EACCES ? 0 : fd;
     if (mq_getattr(fd, &attributes) < 0)
         return -errno;
-    usage->bytes += mq_cost((uint64_t)attributes.mq_maxmsg, (uint64_t)attributes.mq_msgsize);
+    usage->messages += (uint64_t)attributes.mq_curmsgs;
+    if (own)
+        usage->bytes += mq_cost((uint64_t)attributes.mq_maxmsg, (uint64_t)attributes.mq_msgsize);
     return 0;
 }
 
@@ -207,6 +211,7 @@ enum {
     LIMIT_QUEUE_BYTES_DEFAULT,
     LIMIT_QUEUES_LEFT,
     LIMIT_NEXT_FAILURE,
+    LIMIT_MESSAGES,
 };
 
 const struct ipcfs_field mq_limit_fields[] = {
@@ -232,6 +237,21 @@ const struct ipcfs_field mq_limit_fields[] = {
                                    "charged for one more queue with default attributes"},
     [LIMIT_QUEUES_LEFT] = {"queues_left", IPCFS_UNSIGNED, "", "so many more of those can be made"},
     [LIMIT_NEXT_FAILURE] = {"next_failure", IPCFS_STRING, "", "the limit that the first one too many hits"},
+    [LIMIT_MESSAGES] = {"messages", IPCFS_UNSIGNED, "", "in all queues that you may look at"},
+    {0},
+};
+
+const struct ipcfs_limit mq_limit_rows[] = {
+    {"sysctl fs.mqueue.queues_max", LIMIT_QUEUES_MAX, LIMIT_QUEUES, .scope = IPCFS_LIMITS_NAMESPACE},
+    {"ulimit -q (RLIMIT_MSGQUEUE)", LIMIT_MSGQUEUE_LIMIT, LIMIT_MSGQUEUE_USED, .scope = IPCFS_LIMITS_USER},
+    {"sysctl fs.mqueue.msg_max", LIMIT_MSG_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl fs.mqueue.msgsize_max", LIMIT_MSGSIZE_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {0},
+};
+
+const struct ipcfs_total mq_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_QUEUES},
+    {IPCFS_TOTAL_MESSAGES, LIMIT_MESSAGES},
     {0},
 };
 
@@ -239,6 +259,7 @@ static void show_system(const struct mq_system *system, const struct usage *usag
 {
     values[LIMIT_QUEUES_MAX] = ipcfs_number(system->queues_max);
     values[LIMIT_QUEUES] = ipcfs_number(usage->queues);
+    values[LIMIT_MESSAGES] = ipcfs_number(usage->messages);
     values[LIMIT_MSG_MAX] = ipcfs_number(system->msg_max);
     values[LIMIT_MSG_DEFAULT] = ipcfs_number(system->msg_default);
     values[LIMIT_MSGSIZE_MAX] = ipcfs_number(system->msgsize_max);

@@ -30,6 +30,8 @@ uint64_t mq_cost(uint64_t maxmsg, uint64_t msgsize);
 void mq_explain(const struct mq_order *order, int error, struct text *reason);
 
 extern const struct ipcfs_field mq_limit_fields[];
+extern const struct ipcfs_limit mq_limit_rows[];
+extern const struct ipcfs_total mq_totals[];
 int mq_limits(const struct caller *caller, struct ipcfs_value *values);
 
 #endif

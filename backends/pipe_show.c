@@ -3,6 +3,7 @@
 
 #include "fd_path.h"
 #include "nodes.h"
+#include "object_count.h"
 #include "pipe.h"
 #include "pipe_ends.h"
 #include "small_file.h"
@@ -198,6 +199,7 @@ enum {
     LIMIT_INODES,
     LIMIT_INODES_USED,
     LIMIT_INODES_AVAILABLE,
+    LIMIT_OBJECTS,
 };
 _Static_assert(LIMIT_INODES_AVAILABLE - LIMIT_SIZE == TMPFS_INODES_AVAILABLE,
                "in the order of tmpfs_show_limits()");
@@ -220,6 +222,25 @@ const struct ipcfs_field pipe_limit_fields[] = {
     [LIMIT_INODES] = {"inodes", IPCFS_UNSIGNED, "", "so many files may exist in it"},
     [LIMIT_INODES_USED] = {"inodes_used", IPCFS_UNSIGNED, "", "in use"},
     [LIMIT_INODES_AVAILABLE] = {"inodes_available", IPCFS_UNSIGNED, "", "left"},
+    [LIMIT_OBJECTS] = {"objects", IPCFS_UNSIGNED, "", "so many have a name in pipe/"},
+    {0},
+};
+
+const struct ipcfs_limit pipe_limit_rows[] = {
+    {"sysctl fs.pipe-max-size", LIMIT_MAX_SIZE, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl fs.pipe-user-pages-soft", LIMIT_PAGES_SOFT, IPCFS_NO_USE, .scope = IPCFS_LIMITS_USER,
+     .zero_is_none = true},
+    {"sysctl fs.pipe-user-pages-hard", LIMIT_PAGES_HARD, IPCFS_NO_USE, .scope = IPCFS_LIMITS_USER,
+     .zero_is_none = true},
+    {"size of the runtime directory's file system", LIMIT_SIZE, LIMIT_USED, .scope = IPCFS_LIMITS_FILESYSTEM},
+    {"inodes of the runtime directory's file system", LIMIT_INODES, LIMIT_INODES_USED,
+     .scope = IPCFS_LIMITS_FILESYSTEM},
+    {"compiled in (NAME_MAX)", LIMIT_NAME_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {0},
+};
+
+const struct ipcfs_total pipe_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_OBJECTS},
     {0},
 };
 
@@ -243,7 +264,7 @@ int pipe_show_limits(struct ipcfs_value *values)
     values[LIMIT_NAME_MAX] = ipcfs_number(system.f_namemax);
     values[LIMIT_PATH] = ipcfs_string(place_path());
     tmpfs_show_limits(&system, values + LIMIT_SIZE);
-    return 0;
+    return object_count(&ipcfs_pipe_backend, &values[LIMIT_OBJECTS]);
 }
 
 /* ---- capacity ---- */

@@ -27,6 +27,8 @@ extern const struct ipcfs_field pipe_survey_fields[];
 int pipe_survey(ipcfs_survey_row *row, void *data);
 
 extern const struct ipcfs_field pipe_limit_fields[];
+extern const struct ipcfs_limit pipe_limit_rows[];
+extern const struct ipcfs_total pipe_totals[];
 int pipe_show_limits(struct ipcfs_value *values);
 
 #endif

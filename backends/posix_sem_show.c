@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "posix_sem_show.h"
 
+#include "object_count.h"
+#include "posix_sem.h"
 #include "posix_sem_directory.h"
 #include "posix_sem_object.h"
 #include "sem_word.h"
@@ -119,25 +121,20 @@ const struct ipcfs_field posix_sem_limit_fields[] = {
     {0},
 };
 
-/* −EACCES: the caller may not list them. */
-static int count_semaphores(struct ipcfs_value *out)
-{
-    struct ipcfs_lister *lister = NULL;
-    struct ipcfs_entry entry;
-    uint64_t count = 0;
-    int more = posix_sem_list_open(0, &lister);
-    if (more == -EACCES) {
-        *out = (struct ipcfs_value){.known = false};
-        return 0;
-    }
-    if (more)
-        return more;
-    while ((more = posix_sem_list_next(lister, &entry)) == 1)
-        count++;
-    nodes_list_close(lister);
-    *out = ipcfs_number(count);
-    return more;
-}
+const struct ipcfs_limit posix_sem_limit_rows[] = {
+    {"mount option size= of " IPCFS_SHM_DIRECTORY, LIMIT_SIZE, LIMIT_USED, .scope = IPCFS_LIMITS_FILESYSTEM},
+    {"mount option nr_inodes= of " IPCFS_SHM_DIRECTORY, LIMIT_INODES, LIMIT_INODES_USED,
+     .scope = IPCFS_LIMITS_FILESYSTEM},
+    {"compiled in (SEM_VALUE_MAX)", LIMIT_VALUE_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"compiled in (NAME_MAX, less 4)", LIMIT_NAME_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {0},
+};
+
+const struct ipcfs_total posix_sem_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_SEMAPHORES},
+    {IPCFS_TOTAL_SEMAPHORES, LIMIT_SEMAPHORES},
+    {0},
+};
 
 int posix_sem_limits(const struct caller *caller, struct ipcfs_value *values)
 {
@@ -145,7 +142,7 @@ int posix_sem_limits(const struct caller *caller, struct ipcfs_value *values)
     struct statvfs system;
     int error = posix_sem_stat_system(&system);
     if (!error)
-        error = count_semaphores(&values[LIMIT_SEMAPHORES]);
+        error = object_count(&ipcfs_posix_sem_backend, &values[LIMIT_SEMAPHORES]);
     if (error)
         return error;
     values[LIMIT_VALUE_MAX] = ipcfs_number(SEM_VALUE_MAX);

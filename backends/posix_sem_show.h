@@ -7,6 +7,8 @@
 
 extern const struct ipcfs_field posix_sem_fields[];
 extern const struct ipcfs_field posix_sem_limit_fields[];
+extern const struct ipcfs_limit posix_sem_limit_rows[];
+extern const struct ipcfs_total posix_sem_totals[];
 
 /* Slots of the kind's table. */
 int posix_sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values);

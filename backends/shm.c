@@ -216,9 +216,7 @@ static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
     (void)caller;
     struct statvfs system;
     int error = shm_stat_system(&system);
-    if (!error)
-        shm_show_limits(&system, values);
-    return error;
+    return error ? error : shm_show_limits(&system, values);
 }
 
 /* ---- locks ---- */
@@ -249,6 +247,8 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .directories = shm_directories,
     .fields = shm_fields,
     .limit_fields = shm_limit_fields,
+    .limit_rows = shm_limit_rows,
+    .totals = shm_totals,
     .options = shm_options,
     .verbs = shm_verbs,
     .files = refuse_files,

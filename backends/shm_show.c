@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "shm_show.h"
 
+#include "object_count.h"
+#include "shm.h"
 #include "tmpfs.h"
 #include "tmpfs_show.h"
 
@@ -56,6 +58,7 @@ enum {
     LIMIT_INODES_USED,
     LIMIT_INODES_AVAILABLE,
     LIMIT_NAME_MAX,
+    LIMIT_OBJECTS,
 };
 _Static_assert(LIMIT_INODES_AVAILABLE - LIMIT_SIZE == TMPFS_INODES_AVAILABLE,
                "in the order of tmpfs_show_limits()");
@@ -70,14 +73,30 @@ const struct ipcfs_field shm_limit_fields[] = {
     [LIMIT_INODES_USED] = {"inodes_used", IPCFS_UNSIGNED, "", "in use"},
     [LIMIT_INODES_AVAILABLE] = {"inodes_available", IPCFS_UNSIGNED, "", "left"},
     [LIMIT_NAME_MAX] = {"name_max", IPCFS_UNSIGNED, "bytes", "longest name"},
+    [LIMIT_OBJECTS] = {"objects", IPCFS_UNSIGNED, "", "so many exist"},
     {0},
 };
 
-void shm_show_limits(const struct statvfs *system, struct ipcfs_value *values)
+const struct ipcfs_limit shm_limit_rows[] = {
+    {"mount option size= of " IPCFS_SHM_DIRECTORY, LIMIT_SIZE, LIMIT_USED, .scope = IPCFS_LIMITS_FILESYSTEM},
+    {"mount option nr_inodes= of " IPCFS_SHM_DIRECTORY, LIMIT_INODES, LIMIT_INODES_USED,
+     .scope = IPCFS_LIMITS_FILESYSTEM},
+    {"compiled in (NAME_MAX)", LIMIT_NAME_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {0},
+};
+
+const struct ipcfs_total shm_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_OBJECTS},
+    {IPCFS_TOTAL_BYTES, LIMIT_USED},
+    {0},
+};
+
+int shm_show_limits(const struct statvfs *system, struct ipcfs_value *values)
 {
     values[LIMIT_PATH] = ipcfs_string(IPCFS_SHM_DIRECTORY);
     tmpfs_show_limits(system, values + LIMIT_SIZE);
     values[LIMIT_NAME_MAX] = ipcfs_number(system->f_namemax);
+    return object_count(&ipcfs_shm_backend, &values[LIMIT_OBJECTS]);
 }
 
 static int shm_native(const struct ipcfs_ref *ref, char *target, size_t room)

@@ -7,9 +7,11 @@
 
 extern const struct ipcfs_field shm_fields[];
 extern const struct ipcfs_field shm_limit_fields[];
+extern const struct ipcfs_limit shm_limit_rows[];
+extern const struct ipcfs_total shm_totals[];
 extern const struct ipcfs_verb shm_verbs[];
 
 void shm_show_state(const char *name, const struct statx *stat, struct ipcfs_value *values);
-void shm_show_limits(const struct statvfs *system, struct ipcfs_value *values);
+int shm_show_limits(const struct statvfs *system, struct ipcfs_value *values);
 
 #endif

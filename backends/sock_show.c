@@ -2,6 +2,7 @@
 #include "sock_show.h"
 
 #include "nodes.h"
+#include "object_count.h"
 #include "small_file.h"
 #include "sock.h"
 #include "sock_holders.h"
@@ -167,6 +168,7 @@ enum {
     LIMIT_INODES,
     LIMIT_INODES_USED,
     LIMIT_INODES_AVAILABLE,
+    LIMIT_OBJECTS,
 };
 
 const struct ipcfs_field sock_limit_fields[] = {
@@ -185,6 +187,23 @@ const struct ipcfs_field sock_limit_fields[] = {
                       "so many files may be on the file system of the runtime directory"},
     [LIMIT_INODES_USED] = {"inodes_used", IPCFS_UNSIGNED, "", "in use"},
     [LIMIT_INODES_AVAILABLE] = {"inodes_available", IPCFS_UNSIGNED, "", "left"},
+    [LIMIT_OBJECTS] = {"objects", IPCFS_UNSIGNED, "", "so many have a name in sock/"},
+    {0},
+};
+
+const struct ipcfs_limit sock_limit_rows[] = {
+    {"sysctl net.core.somaxconn", LIMIT_SOMAXCONN, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl net.unix.max_dgram_qlen", LIMIT_MAX_DGRAM_QLEN, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl net.core.rmem_max", LIMIT_RMEM_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl net.core.wmem_max", LIMIT_WMEM_MAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"inodes of the runtime directory's file system", LIMIT_INODES, LIMIT_INODES_USED,
+     .scope = IPCFS_LIMITS_FILESYSTEM},
+    {0},
+};
+
+const struct ipcfs_total sock_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_OBJECTS},
+    {IPCFS_TOTAL_SOCKETS, LIMIT_SOCKETS_USED},
     {0},
 };
 
@@ -230,5 +249,6 @@ int sock_show_limits(struct ipcfs_value *values)
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         values[sources[i].field] = read_number(sources[i].path, sources[i].label);
-    return show_inodes(values);
+    int error = show_inodes(values);
+    return error ? error : object_count(&ipcfs_sock_backend, &values[LIMIT_OBJECTS]);
 }

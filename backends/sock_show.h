@@ -12,6 +12,8 @@
 extern const struct ipcfs_field sock_fields[];
 extern const struct ipcfs_field sock_survey_fields[];
 extern const struct ipcfs_field sock_limit_fields[];
+extern const struct ipcfs_limit sock_limit_rows[];
+extern const struct ipcfs_total sock_totals[];
 extern const struct ipcfs_verb sock_verbs[];
 
 /* Slots render(), survey() and limits() of the backend. `stat`: of the object's node in the runtime directory. Tables among

@@ -83,6 +83,20 @@ const struct ipcfs_field sysv_msg_limit_fields[] = {
     {0},
 };
 
+const struct ipcfs_limit sysv_msg_limit_rows[] = {
+    {"sysctl kernel.msgmni", LIMIT_MSGMNI, LIMIT_QUEUES, .scope = IPCFS_LIMITS_NAMESPACE},
+    {"sysctl kernel.msgmax", LIMIT_MSGMAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl kernel.msgmnb", LIMIT_MSGMNB, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {0},
+};
+
+const struct ipcfs_total sysv_msg_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_QUEUES},
+    {IPCFS_TOTAL_MESSAGES, LIMIT_MESSAGES},
+    {IPCFS_TOTAL_MESSAGE_BYTES, LIMIT_BYTES},
+    {0},
+};
+
 void sysv_msg_show_limits(const struct msginfo *info, struct ipcfs_value *values)
 {
     /* kernel.msgmni may have been lowered below what exists. */

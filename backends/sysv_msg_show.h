@@ -9,6 +9,8 @@
 
 extern const struct ipcfs_field sysv_msg_fields[];
 extern const struct ipcfs_field sysv_msg_limit_fields[];
+extern const struct ipcfs_limit sysv_msg_limit_rows[];
+extern const struct ipcfs_total sysv_msg_totals[];
 extern const struct ipcfs_field sysv_msg_options[];
 extern const struct ipcfs_verb sysv_msg_verbs[];
 

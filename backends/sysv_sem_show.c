@@ -119,6 +119,21 @@ const struct ipcfs_field sysv_sem_limit_fields[] = {
     {0},
 };
 
+const struct ipcfs_limit sysv_sem_limit_rows[] = {
+    {"sysctl kernel.sem, 4th number", LIMIT_SEMMNI, LIMIT_SETS, .scope = IPCFS_LIMITS_NAMESPACE},
+    {"sysctl kernel.sem, 2nd number", LIMIT_SEMMNS, LIMIT_SEMAPHORES, .scope = IPCFS_LIMITS_NAMESPACE},
+    {"sysctl kernel.sem, 1st number", LIMIT_SEMMSL, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"sysctl kernel.sem, 3rd number", LIMIT_SEMOPM, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"compiled in (SEMVMX)", LIMIT_SEMVMX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {0},
+};
+
+const struct ipcfs_total sysv_sem_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_SETS},
+    {IPCFS_TOTAL_SEMAPHORES, LIMIT_SEMAPHORES},
+    {0},
+};
+
 /* A limit may have been lowered below what exists. */
 static unsigned left_of(int limit, int used)
 {

@@ -9,6 +9,8 @@
 
 extern const struct ipcfs_field sysv_sem_fields[];
 extern const struct ipcfs_field sysv_sem_limit_fields[];
+extern const struct ipcfs_limit sysv_sem_limit_rows[];
+extern const struct ipcfs_total sysv_sem_totals[];
 extern const struct ipcfs_field sysv_sem_options[];
 
 /* Indices into the options. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sysv_shm.h"
 
+#include "caller_limit.h"
 #include "kernel_memory.h"
 #include "refuse.h"
 #include "sysv_object.h"
@@ -310,14 +311,16 @@ static int shm_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
 
 static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
 {
-    (void)caller;
     struct shminfo limits;
     struct shm_info usage;
+    struct rlimit memlock;
     int error = sysv_shm_limits(&limits);
     if (error >= 0)
         error = sysv_shm_usage(&usage);
     if (!error)
-        sysv_shm_show_limits(&limits, &usage, values);
+        error = caller_limit(caller, RLIMIT_MEMLOCK, &memlock);
+    if (!error)
+        sysv_shm_show_limits(&limits, &usage, memlock.rlim_cur, values);
     return error;
 }
 
@@ -338,6 +341,8 @@ const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .directories = shm_directories,
     .fields = sysv_shm_fields,
     .limit_fields = sysv_shm_limit_fields,
+    .limit_rows = sysv_shm_limit_rows,
+    .totals = sysv_shm_totals,
     .options = sysv_shm_options,
     .verbs = sysv_shm_verbs,
     .files = refuse_files,

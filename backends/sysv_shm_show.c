@@ -83,6 +83,7 @@ enum {
     LIMIT_CREATE,
     LIMIT_RSS,
     LIMIT_SWAP,
+    LIMIT_MEMLOCK,
 };
 
 const struct ipcfs_field sysv_shm_limit_fields[] = {
@@ -100,6 +101,25 @@ const struct ipcfs_field sysv_shm_limit_fields[] = {
                       "the limit that creating small segments hits first (ENOSPC)"},
     [LIMIT_RSS] = {"rss", IPCFS_UNSIGNED, "bytes", "memory in use by all segments"},
     [LIMIT_SWAP] = {"swap", IPCFS_UNSIGNED, "bytes", "swap in use by all segments"},
+    [LIMIT_MEMLOCK] =
+        {"memlock_limit", IPCFS_UNSIGNED, "bytes",
+         "RLIMIT_MEMLOCK of the reading process: so much its user may lock in memory; not there: unlimited"},
+    {0},
+};
+
+const struct ipcfs_limit sysv_shm_limit_rows[] = {
+    {"sysctl kernel.shmmni", LIMIT_SHMMNI, LIMIT_SEGMENTS, .scope = IPCFS_LIMITS_NAMESPACE},
+    {"sysctl kernel.shmall", LIMIT_SHMALL, LIMIT_BYTES, .scope = IPCFS_LIMITS_NAMESPACE},
+    {"sysctl kernel.shmmax", LIMIT_SHMMAX, IPCFS_NO_USE, .scope = IPCFS_LIMITS_OBJECT},
+    {"ulimit -l (RLIMIT_MEMLOCK)", LIMIT_MEMLOCK, IPCFS_NO_USE, .scope = IPCFS_LIMITS_USER},
+    {0},
+};
+
+const struct ipcfs_total sysv_shm_totals[] = {
+    {IPCFS_TOTAL_OBJECTS, LIMIT_SEGMENTS},
+    {IPCFS_TOTAL_BYTES, LIMIT_BYTES},
+    {IPCFS_TOTAL_RESIDENT, LIMIT_RSS},
+    {IPCFS_TOTAL_SWAPPED, LIMIT_SWAP},
     {0},
 };
 
@@ -115,7 +135,7 @@ static uint64_t left_of(uint64_t limit, uint64_t used)
     return used < limit ? limit - used : 0;
 }
 
-void sysv_shm_show_limits(const struct shminfo *limits, const struct shm_info *usage,
+void sysv_shm_show_limits(const struct shminfo *limits, const struct shm_info *usage, rlim_t memlock,
                           struct ipcfs_value *values)
 {
     uint64_t segments_left = left_of(limits->shmmni, (unsigned)usage->used_ids);
@@ -132,6 +152,7 @@ void sysv_shm_show_limits(const struct shminfo *limits, const struct shm_info *u
     values[LIMIT_CREATE] = ipcfs_string(pages_left <= segments_left ? "kernel.shmall" : "kernel.shmmni");
     values[LIMIT_RSS] = ipcfs_number(sysv_shm_bytes(usage->shm_rss));
     values[LIMIT_SWAP] = ipcfs_number(sysv_shm_bytes(usage->shm_swp));
+    values[LIMIT_MEMLOCK] = (struct ipcfs_value){.known = memlock != RLIM_INFINITY, .number = memlock};
 }
 
 /* ---- verbs ---- */

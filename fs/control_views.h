@@ -12,14 +12,25 @@
 
 struct ipcfs;
 
-/* fs/control_list.c */
+/* fs/control_list.c: of a kind, and of all */
+int control_kind_list(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                      struct text *out);
+int control_kind_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                           struct text *out);
 int control_list_json(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                       struct text *out);
-/* fs/control_limits.c */
+/* fs/control_limits.c: of a kind, and of all */
+int control_kind_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                        struct text *out);
+int control_kind_limits_json(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                             struct text *out);
 int control_limits(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                    struct text *out);
 int control_limits_json(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                         struct text *out);
+/* fs/control_readme.c */
+int control_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
+                   struct text *out);
 /* fs/control_metrics.c */
 int control_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                     struct text *out);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,12 +39,24 @@ void ipcfs_values_release(const struct ipcfs_field *fields, struct ipcfs_value *
 static void time_text(struct text *out, const struct timespec *time)
 {
     struct tm broken;
-    if (!gmtime_r(&time->tv_sec, &broken)) {
+    if (!gmtime_r(&time->tv_sec, &broken) || broken.tm_year < -1900) {
         text_printf(out, "%jd.%09ld", (intmax_t)time->tv_sec, time->tv_nsec);
         return;
     }
-    text_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", broken.tm_year + 1900, broken.tm_mon + 1,
-                broken.tm_mday, broken.tm_hour, broken.tm_min, broken.tm_sec, time->tv_nsec);
+    const struct {
+        uint64_t number;
+        unsigned digits;
+        const char *after;
+    } parts[] = {
+        {(uint64_t)broken.tm_year + 1900, 4, "-"}, {(uint64_t)broken.tm_mon + 1, 2, "-"},
+        {(uint64_t)broken.tm_mday, 2, "T"},        {(uint64_t)broken.tm_hour, 2, ":"},
+        {(uint64_t)broken.tm_min, 2, ":"},         {(uint64_t)broken.tm_sec, 2, "."},
+        {(uint64_t)time->tv_nsec, 9, "Z"},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        text_number(out, parts[i].number, parts[i].digits);
+        text_bytes(out, parts[i].after, 1);
+    }
 }
 
 /* `one_word`: in a list, where a name ends at the first space. */
@@ -60,7 +71,12 @@ static void value_text(struct text *out, enum ipcfs_field_type type, const struc
         text_string(out, value->string);
         break;
     case IPCFS_UNSIGNED:
-        text_printf(out, "%" PRIu64, value->number);
+        text_number(out, value->number, 1);
+        break;
+    case IPCFS_TENTHS:
+        text_number(out, value->number / 10, 1);
+        text_string(out, ".");
+        text_number(out, value->number % 10, 1);
         break;
     case IPCFS_KEY:
         text_printf(out, "0x%08" PRIx64, value->number);
@@ -109,171 +125,6 @@ void fields_text(struct text *out, const struct ipcfs_field *fields, const struc
         value_text(out, fields[i].type, &values[i], false);
         text_string(out, "\n");
     }
-}
-
-/* ---- JSON ---- */
-
-static void json_release(struct json_object **object)
-{
-    json_object_put(*object);
-}
-#define AUTO_JSON __attribute__((cleanup(json_release))) struct json_object
-
-/* The names of fields are constant, and each is there once: nothing has to be copied or looked for. */
-enum { FIELD_KEY = JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_KEY_IS_CONSTANT };
-
-/* Gives `value` to the object; also when it fails the value is no longer the caller's. `options`: of json-c. */
-static int json_set(struct json_object *object, const char *key, unsigned options, struct json_object *value)
-{
-    if (value && json_object_object_add_ex(object, key, value, options) == 0)
-        return 0;
-    json_object_put(value);
-    return -ENOMEM;
-}
-
-static struct json_object *json_text(const struct text *text)
-{
-    return text_error(text) ? NULL
-                            : json_object_new_string_len(text->data ? text->data : "", (int)text->length);
-}
-
-/* Copies `bytes` with U+FFFD for what is not UTF-8; tells whether there was any. */
-static bool to_utf8(struct text *out, const char *bytes)
-{
-    bool replaced = false;
-    while (*bytes) {
-        size_t sequence = utf8_sequence(bytes);
-        if (sequence) {
-            text_bytes(out, bytes, sequence);
-            bytes += sequence;
-        } else {
-            text_string(out, "\xEF\xBF\xBD");
-            bytes++;
-            replaced = true;
-        }
-    }
-    return replaced;
-}
-
-static int set_name_hex(struct json_object *object, const char *field, const char *bytes)
-{
-    char key[64];
-    (void)snprintf(key, sizeof key, "%s_hex", field);
-    AUTO_TEXT hex = {0};
-    for (const char *byte = bytes; *byte; byte++)
-        text_printf(&hex, "%02x", (unsigned char)*byte);
-    return json_set(object, key, JSON_C_OBJECT_ADD_KEY_IS_NEW, json_text(&hex));
-}
-
-static int set_name(struct json_object *object, const char *field, const char *bytes)
-{
-    AUTO_TEXT name = {0};
-    bool replaced = to_utf8(&name, bytes);
-    int error = json_set(object, field, FIELD_KEY, json_text(&name));
-    return error || !replaced ? error : set_name_hex(object, field, bytes);
-}
-
-/* Seconds with all nine decimals, which a double has not room for. Before 1970 the nanoseconds still count upwards. */
-static struct json_object *json_time(const struct timespec *time)
-{
-    bool negative = time->tv_sec < 0;
-    uintmax_t seconds = negative ? -(uintmax_t)time->tv_sec : (uintmax_t)time->tv_sec;
-    long nanoseconds = time->tv_nsec;
-    if (negative && nanoseconds) {
-        seconds--;
-        nanoseconds = 1000000000 - nanoseconds;
-    }
-    char digits[48];
-    (void)snprintf(digits, sizeof digits, "%s%ju.%09ld", negative ? "-" : "", seconds, nanoseconds);
-    return json_object_new_double_s((double)time->tv_sec + (double)time->tv_nsec / 1e9, digits);
-}
-
-static struct json_object *json_value(enum ipcfs_field_type type, const struct ipcfs_value *value)
-{
-    char digits[24];
-    switch (type) {
-    case IPCFS_UNSIGNED:
-        return json_object_new_uint64(value->number);
-    case IPCFS_MODE:
-        (void)snprintf(digits, sizeof digits, "%04" PRIo64, value->number);
-        return json_object_new_string(digits);
-    case IPCFS_KEY:
-        (void)snprintf(digits, sizeof digits, "0x%08" PRIx64, value->number);
-        return json_object_new_string(digits);
-    case IPCFS_TIME:
-        return json_time(&value->time);
-    case IPCFS_NAME:
-    case IPCFS_STRING:
-    case IPCFS_TABLE: /* json_table() */
-        break;
-    }
-    return json_object_new_string(value->string);
-}
-
-static int set_value(struct json_object *object, const struct ipcfs_field *field,
-                     const struct ipcfs_value *value)
-{
-    if (!value->known)
-        return json_object_object_add_ex(object, field->name, NULL, FIELD_KEY) ? -ENOMEM
-                                                                               : 0; /* json-c's null */
-    if (field->type == IPCFS_NAME)
-        return set_name(object, field->name, value->string);
-    return json_set(object, field->name, FIELD_KEY, json_value(field->type, value));
-}
-
-/* Of the fields that are no tables. NULL without memory. */
-static struct json_object *json_row(const struct ipcfs_field *fields, const struct ipcfs_value *values)
-{
-    struct json_object *object = json_object_new_object();
-    for (size_t i = 0; object && fields[i].name && fields[i].type != IPCFS_TABLE; i++) {
-        if (set_value(object, &fields[i], &values[i])) {
-            json_object_put(object);
-            return NULL;
-        }
-    }
-    return object;
-}
-
-static struct json_object *json_table(struct ipcfs_table *table)
-{
-    struct json_object *array = json_object_new_array();
-    for (size_t i = 0; array && i < table->rows; i++) {
-        struct json_object *row = json_row(table->fields, ipcfs_table_row(table, i));
-        if (!row || json_object_array_add(array, row)) {
-            json_object_put(row);
-            json_object_put(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
-/* They come after all others. */
-static int set_tables(struct json_object *object, const struct ipcfs_field *fields,
-                      const struct ipcfs_value *values)
-{
-    for (size_t i = 0; fields[i].name; i++) {
-        if (fields[i].type != IPCFS_TABLE || !values[i].known)
-            continue;
-        int error = json_set(object, fields[i].name, FIELD_KEY, json_table(values[i].table));
-        if (error)
-            return error;
-    }
-    return 0;
-}
-
-int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values)
-{
-    AUTO_JSON *object = json_row(fields, values);
-    if (!object || set_tables(object, fields, values))
-        return -ENOMEM;
-    size_t length = 0;
-    const char *json = json_object_to_json_string_length(
-        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
-    if (!json)
-        return -ENOMEM;
-    text_bytes(out, json, length);
-    return text_error(out);
 }
 
 /* ---- list ---- */
@@ -339,8 +190,7 @@ static void write_row(const struct fields_list *list, const char **cell, struct 
         size_t length = strlen(*cell);
         text_bytes(out, *cell, length);
         if (i + 1 < list->columns) {
-            size_t pad = list->widths[i] - display_width(*cell, length) + 1;
-            text_printf(out, "%*s", (int)pad, "");
+            text_spaces(out, list->widths[i] - display_width(*cell, length) + 1);
         }
         *cell += length + 1;
     }

@@ -22,6 +22,16 @@ void fields_text(struct text *out, const struct ipcfs_field *fields, const struc
  */
 int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values);
 
+/* A JSON array of them, a line each. The end is written without a newline; text_error(out) then tells how it went. */
+struct fields_rows {
+    const struct ipcfs_field *fields;
+    struct text *out; /* borrowed */
+    bool some;
+};
+struct fields_rows fields_rows_begin(const struct ipcfs_field *fields, struct text *out);
+void fields_rows_add(struct fields_rows *rows, const struct ipcfs_value *values);
+void fields_rows_end(struct fields_rows *rows);
+
 /* A table of padded columns: the line of field names, then a line per row. */
 struct fields_list;
 /* NULL when out of memory. */

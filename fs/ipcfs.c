@@ -10,12 +10,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-const char *const metric_op_names[METRIC_OP_COUNT] = {
-#define X(op) [METRIC_##op] = #op,
-    METRIC_OPS(X)
-#undef X
-};
-
 static void note_left_out(struct ipcfs *fs, const char *kind, int error)
 {
     size_t length = strlen(fs->left_out);

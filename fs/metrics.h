@@ -49,16 +49,38 @@ enum metric_op {
         METRIC_OP_COUNT
 };
 
+/*
+ * How long requests took, in buckets: each counts those that took no longer than its bound and longer than the one before,
+ * the last all others. A thread that reads the device answers a request or parks it; waiting for another process is not in it.
+ */
+enum { METRIC_BUCKETS = 11 };
+/* Nanoseconds, for all but the last bucket. */
+extern const uint64_t metric_bounds[METRIC_BUCKETS - 1];
+
+/* Of one kind of request. */
+struct metric_requests {
+    atomic_uint_fast64_t count;       /* that have come */
+    atomic_uint_fast64_t errors;      /* answered with one, whenever */
+    atomic_uint_fast64_t nanoseconds; /* that those in the buckets took together */
+    atomic_uint_fast64_t buckets[METRIC_BUCKETS];
+};
+
 struct metrics {
-    atomic_uint_fast64_t requests[METRIC_OP_COUNT];
+    struct metric_requests requests[METRIC_OP_COUNT];
     atomic_uint_fast64_t backing_ids; /* open now */
 };
 
 extern const char *const metric_op_names[METRIC_OP_COUNT];
 
-static inline void metrics_count(struct metrics *metrics, enum metric_op op)
-{
-    atomic_fetch_add_explicit(&metrics->requests[op], 1, memory_order_relaxed);
-}
+/* A request that a thread has begun to work on. */
+struct metric_timer {
+    struct metric_requests *requests;
+    uint64_t began; /* CLOCK_MONOTONIC, nanoseconds */
+};
+
+/* Counts the request. */
+struct metric_timer metrics_begin(struct metrics *metrics, enum metric_op op);
+void metrics_end(struct metric_timer *timer);
+#define METRIC_TIMER __attribute__((cleanup(metrics_end))) struct metric_timer
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The request handlers, one per FUSE operation, spread over fs/ops_*.c by what they are about. Each counts its request
- * and guards its reply by OP(), finds its target, takes on the caller's identity where the native call checks or
+ * The request handlers, one per FUSE operation, spread over fs/ops_*.c by what they are about. Each counts and times its
+ * request and guards its reply by OP(), finds its target, takes on the caller's identity where the native call checks or
  * records one, and answers.
  */
 #ifndef IPCFS_FS_OPS_H
@@ -19,8 +19,9 @@ extern const struct fuse_lowlevel_ops ipcfs_operations;
 /* First line of every handler. */
 #define OP(name)                                                                                             \
     struct ipcfs *fs = fuse_req_userdata(req);                                                               \
-    metrics_count(&fs->metrics, METRIC_##name);                                                              \
-    REPLY_GUARD(reply, req)
+    METRIC_TIMER timer = metrics_begin(&fs->metrics, METRIC_##name);                                         \
+    REPLY_GUARD(reply, req);                                                                                 \
+    reply.errors = &timer.requests->errors
 
 struct caller caller_of(fuse_req_t req);
 /* Puts on the identity of a request's caller. */

@@ -27,6 +27,7 @@ void reply_end(struct reply *reply)
 void reply_move(struct reply *from, struct reply *to)
 {
     to->request = take(from);
+    to->errors = from->errors;
 }
 
 /* The one shape of all replies: take the request, answer it if it is there. */
@@ -38,6 +39,8 @@ void reply_move(struct reply *from, struct reply *to)
 
 int reply_error(struct reply *reply, int error)
 {
+    if (error && reply->request && reply->errors)
+        atomic_fetch_add_explicit(reply->errors, 1, memory_order_relaxed);
     ANSWER(reply, fuse_reply_err(request, -error));
 }
 

@@ -16,8 +16,12 @@
 
 #include "fuse_api.h"
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 struct reply {
-    fuse_req_t request; /* NULL once answered */
+    fuse_req_t request;           /* NULL once answered */
+    atomic_uint_fast64_t *errors; /* where an answer that is an error is counted, or NULL */
 };
 
 void reply_end(struct reply *reply);

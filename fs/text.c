@@ -41,6 +41,28 @@ void text_string(struct text *text, const char *string)
     text_bytes(text, string, strlen(string));
 }
 
+void text_number(struct text *text, uint64_t number, unsigned digits)
+{
+    enum { ROOM = 20 }; /* UINT64_MAX has so many digits */
+    char decimal[ROOM];
+    unsigned start = ROOM;
+    do {
+        decimal[--start] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    while (start && ROOM - start < digits)
+        decimal[--start] = '0';
+    text_bytes(text, decimal + start, ROOM - start);
+}
+
+void text_spaces(struct text *text, size_t count)
+{
+    static const char spaces[] = "                                                                ";
+    for (; count >= sizeof spaces; count -= sizeof spaces - 1)
+        text_bytes(text, spaces, sizeof spaces - 1);
+    text_bytes(text, spaces, count);
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
     va_list arguments;

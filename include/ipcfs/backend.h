@@ -22,6 +22,7 @@
 
 #include "ipcfs/caller.h"
 #include "ipcfs/fields.h"
+#include "ipcfs/limits.h"
 #include "ipcfs/text.h"
 
 #include <fcntl.h>
@@ -253,6 +254,9 @@ struct ipcfs_backend {
     const char *const *directories;
     const struct ipcfs_field *fields;       /* of an object's state */
     const struct ipcfs_field *limit_fields; /* of ctl/<kind>/limits */
+    /* What of them is a limit, and what a total: for ctl/limits and ctl/metrics. */
+    const struct ipcfs_limit *limit_rows;
+    const struct ipcfs_total *totals;
     /* What may follow the name in a line written to ctl/<kind>/create, beside mode=. An empty table: there is no such
      * file, because objects of this kind have nothing that is fixed at creation. */
     const struct ipcfs_field *options;

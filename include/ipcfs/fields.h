@@ -15,6 +15,7 @@ enum ipcfs_field_type {
     IPCFS_NAME,     /* bytes chosen by a user, escaped on output; `string` */
     IPCFS_STRING,   /* text of our own; `string` */
     IPCFS_UNSIGNED, /* `number` */
+    IPCFS_TENTHS,   /* a number with one decimal, of which `number` counts the tenths */
     IPCFS_KEY,      /* a System V key, 0x%08x, a string in JSON; `number` */
     IPCFS_MODE,     /* permission bits, octal with a leading 0, a string in JSON; `number` */
     IPCFS_TIME,     /* RFC 3339 in UTC in text, seconds since the epoch in JSON; `time` */

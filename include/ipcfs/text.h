@@ -9,6 +9,7 @@
 #define IPCFS_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct text {
     char *data;    /* owned; not terminated; NULL while empty */
@@ -21,6 +22,11 @@ struct text {
 void text_bytes(struct text *text, const char *bytes, size_t length);
 /* Appends a terminated string. */
 void text_string(struct text *text, const char *string);
+/* Appends a number in decimal, with zeros before it up to `digits` digits: what printf(3) makes of "%0*ju", in a tenth of
+ * its time. Lists have many. */
+void text_number(struct text *text, uint64_t number, unsigned digits);
+/* Appends so many spaces. */
+void text_spaces(struct text *text, size_t count);
 /* Appends as printf(3). */
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

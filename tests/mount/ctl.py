@@ -133,7 +133,7 @@ def test_states():
 
 def test_lists():
     make_odd()
-    eq(sorted(os.listdir(os.fsencode(CTL) + b'/shm')), sorted([ctl_name(n) for n in ODD] + [b'list', b'list.json', b'limits']),
+    eq(sorted(os.listdir(os.fsencode(CTL) + b'/shm')), sorted([ctl_name(n) for n in ODD] + [b'list', b'list.json', b'limits', b'limits.json']),
        'listing of ctl/shm')
     wants = {n: native(os.fsencode(SHM) + b'/' + n) for n in ODD}
     lines = get(f'{CTL}/shm/list').split(b'\n')
@@ -182,13 +182,14 @@ def test_limits():
     st = os.statvfs(SHM)
     want = {'size': st.f_blocks * st.f_frsize, 'used': (st.f_blocks - st.f_bfree) * st.f_frsize,
             'available': st.f_bavail * st.f_frsize, 'inodes': st.f_files, 'inodes_used': st.f_files - st.f_ffree,
-            'inodes_available': st.f_favail, 'name_max': st.f_namemax, 'path': SHM}
+            'inodes_available': st.f_favail, 'name_max': st.f_namemax, 'path': SHM,
+            'objects': len(os.listdir(SHM))}
     eq(got, {k: str(v) for k, v in want.items()}, 'limits')
 
 
 SAMPLE = re.compile(r'([a-zA-Z_:][\w:]*)(\{[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*"(?:,[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*")*\})? '
                     r'([-+]?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|Inf|NaN))(?: \d+(?:\.\d+)?)?')
-SUFFIXES = {'counter': ('_total', '_created'), 'gauge': ('',), 'info': ('_info',), 'unknown': ('',)}
+SUFFIXES = {'counter': ('_total', '_created'), 'gauge': ('',), 'histogram': ('_bucket', '_sum', '_count')}
 
 
 def test_metrics_grammar():

@@ -119,7 +119,7 @@ static void test_contents(void **state)
         {"sysv", {"ftok", "shm", "msg", "sem"}, 6},
         {"shm", {"a", "list"}, 4},
         {"ctl", {"shm", "mq", "sem", "sysv", "README", "version", "metrics", "last-error"}, 20},
-        {"ctl/shm", {"list", "list.json", "limits", "a", "@list"}, 7},
+        {"ctl/shm", {"list", "list.json", "limits", "limits.json", "a", "@list"}, 8},
         {"ctl/shm/a", {"state", "state.json", "native"}, 9},
         {"ctl/shm/@list", {"state", "state.json", "native"}, 9},
     };
