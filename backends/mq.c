@@ -263,6 +263,19 @@ static int mq_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry 
     return mq_render(&ref, values);
 }
 
+static int mq_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    struct statx stat;
+    int access = O_PATH;
+    AUTO_FD own_path = ref->hold ? -1 : mq_resolve(ref, mq_for_nothing, &access, &stat);
+    int path_fd = ref->hold ? ref->hold->fd : own_path;
+    int error = path_fd < 0 ? path_fd : mq_fd_stat(path_fd, &stat);
+    if (error)
+        return error;
+    AUTO_FD fd = open_to_show(path_fd);
+    return fd < 0 && fd != -EACCES ? fd : mq_show_traces(&stat, fd, out);
+}
+
 static int open_prio(const struct ipcfs_ref *ref, int64_t number, int flags, struct ipcfs_file **out)
 {
     if (number < 0 || number >= MQ_PRIORITIES)
@@ -322,7 +335,7 @@ const struct ipcfs_backend ipcfs_mq_backend = {
     .members = refuse_members,
     .render = mq_render,
     .recognize = mq_recognize,
-    .traces = refuse_traces,
+    .traces = mq_traces,
     .limits = mq_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

@@ -132,3 +132,24 @@ int mq_show_state(const char *name, const struct statx *stat, int fd, struct ipc
         show_status(&status, values);
     return error == -EBADF ? 0 : error; /* it is open for writing only */
 }
+
+/* ---- traces ---- */
+
+static struct timespec time_of(const struct statx_timestamp *time)
+{
+    return (struct timespec){.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec};
+}
+
+/* Its times are of its creation, until a message is sent; nothing else tells how old it is. */
+int mq_show_traces(const struct statx *stat, int fd, struct ipcfs_traces *out)
+{
+    struct mq_attr attributes;
+    *out = (struct ipcfs_traces){.created = time_of(&stat->stx_mtime), .used = time_of(&stat->stx_mtime)};
+    if (fd < 0)
+        return 0;
+    if (mq_getattr(fd, &attributes) < 0)
+        return -errno;
+    out->content_known = true;
+    out->content = (uint64_t)attributes.mq_curmsgs;
+    return 0;
+}

@@ -21,4 +21,7 @@ extern const struct ipcfs_field mq_fields[];
 /* `fd`: open for reading or for writing by who asks; −1: he may neither. −errno. */
 int mq_show_state(const char *name, const struct statx *stat, int fd, struct ipcfs_value *values);
 
+/* What its attributes and its descriptor, as above, tell of its past. −errno. */
+int mq_show_traces(const struct statx *stat, int fd, struct ipcfs_traces *out);
+
 #endif

@@ -5,6 +5,7 @@
 #include "nodes.h"
 #include "pipe_show.h"
 #include "refuse.h"
+#include "tmpfs_show.h"
 
 #include "ipcfs/place.h"
 
@@ -136,6 +137,19 @@ static int list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *en
     return error;
 }
 
+/* What was in it is gone with the last who had it open. */
+static int traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    struct statx stat;
+    int error = nodes_stat(&nodes, ref, &stat);
+    if (error)
+        return error;
+    tmpfs_traces(&stat, out);
+    out->content_known = true;
+    out->persistent = true;
+    return 0;
+}
+
 static int limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -182,7 +196,7 @@ const struct ipcfs_backend ipcfs_pipe_backend = {
     .survey_fields = pipe_survey_fields,
     .survey = pipe_survey,
     .recognize = refuse_recognize,
-    .traces = refuse_traces,
+    .traces = traces,
     .limits = limits,
     .open = refuse_open_node,
     .may_execute = refuse_execute,

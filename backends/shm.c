@@ -8,6 +8,7 @@
 #include "refuse.h"
 #include "shm_show.h"
 #include "tmpfs.h"
+#include "tmpfs_show.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -211,6 +212,19 @@ static bool shm_recognize(const struct ipcfs_thing *thing, uint64_t *number)
     return tmpfs_has(&nodes, thing, false, number);
 }
 
+static int shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    struct statx stat;
+    int error = shm_stat(ref, &stat);
+    if (error)
+        return error;
+    tmpfs_traces(&stat, out);
+    out->memory = true;
+    out->bytes_known = true;
+    out->bytes = stat.stx_size;
+    return 0;
+}
+
 static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -275,7 +289,7 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .members = refuse_members,
     .render = shm_render,
     .recognize = shm_recognize,
-    .traces = refuse_traces,
+    .traces = shm_traces,
     .limits = shm_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

@@ -4,6 +4,7 @@
 #include "refuse.h"
 #include "sysv_msg_data.h"
 #include "sysv_msg_show.h"
+#include "sysv_show.h"
 #include "sysv_object.h"
 
 #include <errno.h>
@@ -249,6 +250,23 @@ static int msg_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry
     return 0;
 }
 
+/* Nobody counts those who wait to receive. */
+static int msg_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    struct msqid_ds state;
+    int id = sysv_msg_of_ref(ref, &state);
+    if (id < 0)
+        return id;
+    sysv_traces(state.msg_ctime, state.msg_stime, state.msg_rtime, out);
+    sysv_traces_user(state.msg_lspid, state.msg_stime, out);
+    sysv_traces_user(state.msg_lrpid, state.msg_rtime, out);
+    out->bytes_known = true;
+    out->bytes = state.__msg_cbytes;
+    out->content_known = true;
+    out->content = state.msg_qnum;
+    return 0;
+}
+
 static int msg_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     (void)caller;
@@ -296,7 +314,7 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .members = refuse_members,
     .render = msg_render,
     .recognize = refuse_recognize,
-    .traces = refuse_traces,
+    .traces = msg_traces,
     .limits = msg_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

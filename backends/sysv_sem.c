@@ -237,6 +237,13 @@ static int sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return sysv_sem_show_semaphores(id, &state, values);
 }
 
+static int sem_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    struct semid_ds state;
+    int id = sysv_sem_of_ref(ref, &state);
+    return id < 0 ? id : sysv_sem_show_traces(id, &state, out);
+}
+
 static int sem_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
                            struct ipcfs_value *values)
 {
@@ -291,7 +298,7 @@ const struct ipcfs_backend ipcfs_sysv_sem_backend = {
     .members = sem_members,
     .render = sem_render,
     .recognize = refuse_recognize,
-    .traces = refuse_traces,
+    .traces = sem_traces,
     .limits = sem_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

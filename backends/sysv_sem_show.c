@@ -92,6 +92,39 @@ int sysv_sem_show_semaphores(int id, const struct semid_ds *state, struct ipcfs_
     return 0;
 }
 
+/* ---- traces ---- */
+
+/* So many semaphores of a set are asked one by one. */
+enum { TRACED_MAX = 256 };
+
+/* −errno. Nothing tells a semaphore that nobody has used yet from one whose last user is out of sight. */
+static int trace_semaphore(int id, int semnum, struct ipcfs_traces *traces)
+{
+    int pid = semctl(id, semnum, GETPID);
+    int waiting = pid < 0 ? pid : semctl(id, semnum, GETNCNT);
+    int for_zero = waiting < 0 ? waiting : semctl(id, semnum, GETZCNT);
+    if (for_zero < 0)
+        return -errno;
+    sysv_traces_user(pid, true, traces);
+    traces->holds += (unsigned)waiting + (unsigned)for_zero;
+    return 0;
+}
+
+int sysv_sem_show_traces(int id, const struct semid_ds *state, struct ipcfs_traces *out)
+{
+    int error = 0;
+    sysv_traces(state->sem_ctime, state->sem_otime, state->sem_ctime, out); /* SETVAL sets only ctime */
+    out->content_known = true;
+    out->holds_counted = state->sem_nsems <= TRACED_MAX;
+    for (int i = 0; !error && out->holds_counted && i < (int)state->sem_nsems; i++)
+        error = trace_semaphore(id, i, out);
+    if (error && error != -EACCES)
+        return sysv_sem_error(id, -error, -ESTALE);
+    out->holds_counted = out->holds_counted && !error;
+    out->users_told = out->users_told && out->holds_counted;
+    return 0;
+}
+
 /* ---- limits ---- */
 
 enum {

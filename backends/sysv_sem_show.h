@@ -22,4 +22,7 @@ void sysv_sem_show_state(int id, const struct semid_ds *state, struct ipcfs_valu
 int sysv_sem_show_semaphores(int id, const struct semid_ds *state, struct ipcfs_value *values);
 void sysv_sem_show_limits(const struct seminfo *info, struct ipcfs_value *values);
 
+/* 0 or −ESTALE. Of those who may not read the set nobody who used it is told, nor how many wait. */
+int sysv_sem_show_traces(int id, const struct semid_ds *state, struct ipcfs_traces *out);
+
 #endif

@@ -21,6 +21,11 @@ enum {
 };
 void sysv_show_object(int id, const struct ipc_perm *perm, struct ipcfs_value *values);
 
+/* What the times of an object tell of its past: of its creation or last change, and of two uses, 0 where there were none. */
+void sysv_traces(time_t changed, time_t used, time_t also_used, struct ipcfs_traces *out);
+/* One of the processes that used it last; 0: there is none, or he is out of sight, where it has been used. */
+void sysv_traces_user(pid_t pid, bool used, struct ipcfs_traces *traces);
+
 /* 0: it never happened. */
 struct ipcfs_value sysv_time_value(time_t time);
 

@@ -23,6 +23,18 @@ void tmpfs_show_attributes(const struct statx *stat, struct ipcfs_value *values)
     values[TMPFS_BTIME] = time_value(stat, STATX_BTIME, &stat->stx_btime);
 }
 
+static struct timespec time_of(const struct statx_timestamp *time)
+{
+    return (struct timespec){.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec};
+}
+
+void tmpfs_traces(const struct statx *stat, struct ipcfs_traces *out)
+{
+    *out = (struct ipcfs_traces){.used = time_of(&stat->stx_mtime), .created = time_of(&stat->stx_ctime)};
+    if (stat->stx_mask & STATX_BTIME)
+        out->created = time_of(&stat->stx_btime);
+}
+
 /* tmpfs says 0 of everything where it was mounted without a limit (size=0, nr_inodes=0). */
 void tmpfs_show_limits(const struct statvfs *system, struct ipcfs_value *values)
 {

@@ -17,6 +17,8 @@ enum {
     TMPFS_BTIME,
 };
 void tmpfs_show_attributes(const struct statx *stat, struct ipcfs_value *values);
+/* What a file's times tell of an object's past, where content is changed by write(2): who maps it leaves no time. */
+void tmpfs_traces(const struct statx *stat, struct ipcfs_traces *out);
 
 /* Unknown is what has no limit. */
 enum {

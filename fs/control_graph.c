@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "control_views.h"
 
-#include "ipcfs.h"
+#include "inspect.h"
 
-#include <errno.h>
+#include "inspect/graph.h"
 
 int control_graph(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                   struct text *out)
 {
-    (void)fs;
     (void)kind;
-    (void)caller;
-    (void)out;
-    return -EOPNOTSUPP;
+    AUTO_INSPECTED *look = NULL;
+    int error = inspect(fs, caller, INSPECT_HOLDERS | INSPECT_WAITERS, &look);
+    return error ? error : graph_dot(inspected(look), out);
 }

@@ -230,16 +230,30 @@ struct ipcfs_thing {
     bool same_ipc; /* the process is in the daemon's IPC name space */
 };
 
-/* What the kernel remembers of an object's past. Zero is: not told. */
+/* How many of those who used an object last can be told. */
+enum { IPCFS_TRACES_USERS = 64 };
+
+/*
+ * What the kernel remembers of an object's past, and what is in it. Zero is: not told. Pids are as the daemon's pid name space
+ * has them, and may be of other processes by now.
+ */
 struct ipcfs_traces {
-    bool creator_recorded;   /* the kernel records pids for objects of this kind: */
-    pid_t creator;           /* 0: it is not visible from here */
-    pid_t users[2];          /* who used it last */
+    bool creator_recorded; /* the kernel records who creates objects of this kind: */
+    pid_t creator;         /* 0: he is not visible from here */
+    bool users_told; /* `users` are all whom the kernel remembers, and all of them are visible from here */
+    pid_t users[IPCFS_TRACES_USERS]; /* who used it last, each once */
+    size_t user_count;
+    /* Times may be cut to whole seconds. */
     struct timespec created; /* or before: the earliest time by which it is known to have been there */
-    struct timespec used;    /* last use that the kernel recorded */
-    uint64_t bytes;          /* memory that it takes */
+    struct timespec used;    /* last use that the kernel recorded; those of `users` were not later */
+    bool bytes_known;
+    uint64_t bytes; /* its size */
+    bool memory;    /* that is its content, and means nothing to others than those who shared it */
     bool content_known;
-    uint64_t content;  /* what is in it and would be lost: messages, bytes */
+    uint64_t content;   /* messages that wait in it and would be lost */
+    bool holds_counted; /* the kernel counts all who hold it or wait for it, whoever asks: */
+    uint64_t holds;
+    bool persistent;   /* nobody is meant to hold it: a FIFO is there to be opened */
     bool out_of_reach; /* nobody can use it ever again: the node of a socket that is closed */
 };
 
@@ -327,7 +341,8 @@ struct ipcfs_backend {
     bool (*recognize)(const struct ipcfs_thing *thing, uint64_t *number);
     /* render() looks at all processes: it runs beside the threads that answer requests. */
     bool slow_render;
-    /* What it tells of its past. */
+    /* What it tells of its past, as the calling thread may know it; it changes nothing, no times either. −EOPNOTSUPP of
+     * what is no object of its own to be left behind: a file beside sockets, a socket that the daemon itself listens on. */
     int (*traces)(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
     /* Fills the values of `limit_fields`, as they are for the caller. */
     int (*limits)(const struct caller *caller, struct ipcfs_value *values);
