@@ -29,17 +29,6 @@ static uint32_t socket_of(const struct inspected_object *object)
     return object->type == INSPECTED_SOCKET ? (uint32_t)object->number : 0;
 }
 
-/* The first entry of an object of the tree stands for all of its sockets. */
-static size_t first_of(const struct inspection *inspection, size_t object)
-{
-    const struct inspected_object *all = inspection->objects;
-    if (all[object].type != INSPECTED_OBJECT)
-        return object;
-    const struct inspected_object *first =
-        inspection_object(inspection, all[object].kind, all[object].number);
-    return first ? (size_t)(first - all) : object;
-}
-
 /* What stands for a connection: of its two ends the one in the tree, or else the first. */
 static size_t stand_in(const struct inspection *inspection, size_t object, size_t peer)
 {
@@ -47,8 +36,8 @@ static size_t stand_in(const struct inspection *inspection, size_t object, size_
     bool own = all[object].type == INSPECTED_OBJECT;
     bool others = all[peer].type == INSPECTED_OBJECT;
     if (own != others)
-        return first_of(inspection, own ? object : peer);
-    return own || object < peer ? first_of(inspection, object) : peer;
+        return own ? object : peer;
+    return own || object < peer ? object : peer;
 }
 
 /* `stands[i]`: the object that is shown for object i. */
@@ -65,7 +54,7 @@ static int join_ends(const struct inspection *inspection, size_t *stands)
     for (size_t i = 0; i < inspection->object_count; i++) {
         struct end key = {.socket = inspection->objects[i].peer};
         const struct end *peer = key.socket ? bsearch(&key, ends, count, sizeof *ends, compare_ends) : NULL;
-        stands[i] = peer ? stand_in(inspection, i, peer->object) : first_of(inspection, i);
+        stands[i] = peer ? stand_in(inspection, i, peer->object) : i;
     }
     return 0;
 }

@@ -91,12 +91,17 @@ static bool is_owner_gone(const struct inspection *inspection, const struct orph
     return true;
 }
 
+static bool is_unseen(const struct process *process)
+{
+    return !process->readable || (!process->calls_known && !is_zombie(process->pid));
+}
+
 /* Where even the first process is hidden (hidepid), nobody can tell how many are. */
 static size_t count_unseen(const struct inspection *inspection)
 {
     size_t count = inspection_process(inspection, 1) || getpid() == 1 ? 0 : 1;
     for (size_t i = 0; i < inspection->process_count; i++)
-        count += !inspection->processes[i].readable || !inspection->processes[i].calls_known;
+        count += is_unseen(&inspection->processes[i]);
     return count;
 }
 
