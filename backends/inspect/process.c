@@ -79,33 +79,19 @@ int reader_move(const struct process_reader *reader)
 
 enum { FLAG_KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD, Linux include/linux/sched.h */
 
-/* The command may contain anything, parentheses and newlines too; behind it come but numbers. */
-static bool parse_command(const char *text, struct process *out, const char **rest)
-{
-    const char *begin = strchr(text, '(');
-    const char *end = strrchr(text, ')');
-    if (!begin || !end || end < begin)
-        return false;
-    size_t length = (size_t)(end - begin - 1);
-    length = length < sizeof out->command ? length : sizeof out->command - 1;
-    memcpy(out->command, begin + 1, length);
-    out->command[length] = '\0';
-    *rest = end + 1;
-    return true;
-}
-
 /* proc_pid_stat(5): the numbers of the fields are those there. */
 enum { FIELD_PARENT = 4, FIELD_FLAGS = 9, FIELD_THREADS = 20, FIELD_START = 22 };
 
-/* 0; −ESRCH: a kernel thread, or one that is gone all but for its name. */
+/* The command in it may contain anything, parentheses and newlines too; behind it come but numbers. 0; −ESRCH: a kernel
+ * thread, or one that is gone all but for its name. */
 static int parse_stat(const char *text, struct process *out, char *state)
 {
-    const char *rest = NULL;
     unsigned long long fields[FIELD_START + 1] = {0};
-    if (!parse_command(text, out, &rest) || rest[0] != ' ' || !rest[1])
+    const char *rest = strrchr(text, ')');
+    if (!rest || rest[1] != ' ' || !rest[2])
         return -ESRCH;
-    *state = rest[1];
-    rest += 2;
+    *state = rest[2];
+    rest += 3;
     for (int i = FIELD_PARENT; i <= FIELD_START; i++) {
         char *end = NULL;
         fields[i] = strtoull(rest, &end, 10);
@@ -134,7 +120,17 @@ static int open_living_thread(int process, pid_t pid)
     return more < 0 ? more : -ESRCH;
 }
 
-int process_reader_tell_public(struct process_reader *reader, struct process *out)
+/* The one of these files that tells without waiting, whatever the process does. */
+static int tell_command(struct process_reader *reader, struct process *out)
+{
+    int error = small_file_read(reader->directory, "comm", out->command, sizeof out->command);
+    size_t length = error ? 0 : strlen(out->command);
+    if (length && out->command[length - 1] == '\n')
+        out->command[length - 1] = '\0';
+    return error;
+}
+
+static int tell_state(struct process_reader *reader, struct process *out)
 {
     char text[2048];
     char state = 0;
@@ -146,7 +142,7 @@ int process_reader_tell_public(struct process_reader *reader, struct process *ou
         reader->living = open_living_thread(reader->directory, out->pid);
         reader->zombie = reader->living < 0;
     }
-    return error == -ENOENT ? -ESRCH : error;
+    return error;
 }
 
 /* The owner of the directory, and only of the directory, is the effective one whether or not the process may be traced
@@ -157,10 +153,11 @@ int process_reader_open(struct process_reader *reader, pid_t pid, struct process
     char path[sizeof "/proc/" + 3 * sizeof pid];
     (void)snprintf(path, sizeof path, "/proc/%d", pid);
     close_process(reader);
+    reader->memory = 0;
     *out = (struct process){.pid = pid};
     reader->directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (reader->directory < 0 || fstat(reader->directory, &stat) < 0)
-        return errno == ENOENT ? -ESRCH : -errno;
+        return -errno;
     out->uid = stat.st_uid;
     return 0;
 }
@@ -216,20 +213,19 @@ static int hand_over(struct process_reader *reader, struct process *out)
     return 0;
 }
 
-int process_reader_look(struct process_reader *reader, struct process *out)
+static int look(struct process_reader *reader, struct process *out)
 {
-    reader->memory = 0;
     int error = reader->zombie ? 0 : gather(reader, out);
     if (!error)
         error = hand_over(reader, out);
     forget(reader);
     out->readable = !error;
-    out->calls_known = out->calls_known && !error;
-    if (error == -ENOENT)
-        error = -ESRCH;
+    out->calls_known = !error && (out->calls_known || reader->zombie);
     bool is_told_less = error == -EACCES || error == -EPERM || error == -E2BIG;
     return is_told_less ? 0 : error;
 }
+
+process_stage *const process_stages[PROCESS_STAGES] = {tell_command, tell_state, look};
 
 /* ---- one ---- */
 
@@ -239,12 +235,10 @@ int process_read(pid_t pid, unsigned what, struct process *out)
     int error = process_reader_init(&reader, what, NULL);
     if (!error)
         error = process_reader_open(&reader, pid, out);
-    if (!error)
-        error = process_reader_tell_public(&reader, out);
-    if (!error)
-        error = process_reader_look(&reader, out);
+    for (size_t i = 0; !error && i < PROCESS_STAGES; i++)
+        error = process_stages[i](&reader, out);
     process_reader_free(&reader);
-    return error;
+    return error == -ENOENT ? -ESRCH : error;
 }
 
 void process_free(struct process *process)

@@ -38,14 +38,14 @@ struct process_reader {
 int process_reader_init(struct process_reader *reader, unsigned what, struct patient *patient);
 void process_reader_free(struct process_reader *reader);
 
-/* In this order; each may never return. On error `out` means nothing. 0; −ESRCH: there is none, or it is a kernel thread;
- * −ECANCELED: nobody waits any more; −errno. */
-/* Lets go of the process before, and tells pid and uid. */
+/* Lets go of the process before, and tells pid and uid. 0; −ENOENT: there is none; −errno. */
 int process_reader_open(struct process_reader *reader, pid_t pid, struct process *out);
-/* What else everybody is told: all before `readable`. */
-int process_reader_tell_public(struct process_reader *reader, struct process *out);
-/* The rest, as far as the caller may see it. */
-int process_reader_look(struct process_reader *reader, struct process *out);
+
+/* The stages of reading one, in this order, for each may never return. On error `out` means nothing. 0; −ENOENT, −ESRCH: it is
+ * gone, or a kernel thread; −ECANCELED: nobody waits any more; −errno. */
+typedef int process_stage(struct process_reader *reader, struct process *out);
+enum { PROCESS_STAGES = 3 };
+extern process_stage *const process_stages[PROCESS_STAGES];
 
 /* ---- the parts; 0 or −errno ---- */
 

@@ -77,45 +77,38 @@ static int deliver(struct walk *walk, struct process *process, size_t memory)
     return error;
 }
 
-enum stage { LISTING, PUBLIC, REST };
-
-/* What it is about to get stuck with, and with whom. −EAGAIN: a thread is stuck there. */
-static int begin(struct walk *walk, enum stage stage, const struct process *process)
+/* What it may get stuck with from now on: a stage of that process; with nobody, the list of all. −EAGAIN: a thread stands
+ * there. */
+static int begin(struct walk *walk, size_t stage, const struct process *process)
 {
+    const struct patience_subject subject = {.number = {(uint64_t)process->pid, stage},
+                                             .owner = (uint64_t)stage << 32 | process->uid};
     if (!patience_lock(&walk->patient))
         return -ECANCELED;
     walk->current = *process;
     patience_unlock(&walk->patient);
-    const struct patience_subject subject = {.number = {(uint64_t)process->pid, stage},
-                                             .owner = (uint64_t)stage << 32 | process->uid};
     return patience_begin(&walk->patient, &subject) ? 0 : -EAGAIN;
-}
-
-static int read_stages(struct walk *walk, struct process_reader *reader, struct process *process)
-{
-    int error = begin(walk, PUBLIC, process);
-    if (!error)
-        error = process_reader_tell_public(reader, process);
-    if (!error)
-        error = begin(walk, REST, process);
-    return error ? error : process_reader_look(reader, process);
 }
 
 static int read_one(struct walk *walk, struct process_reader *reader, pid_t pid)
 {
     struct process process;
-    reader->memory = 0;
     int error = process_reader_open(reader, pid, &process);
-    if (!error)
-        error = read_stages(walk, reader, &process);
+    for (size_t i = 0; !error && i < PROCESS_STAGES; i++) {
+        error = begin(walk, i, &process);
+        if (!error)
+            error = process_stages[i](reader, &process);
+    }
     process.stuck = error == -EAGAIN;
-    return error && !process.stuck ? error : deliver(walk, &process, reader->memory);
+    if (error && !process.stuck)
+        return error == -ENOENT ? -ESRCH : error;
+    return deliver(walk, &process, reader->memory);
 }
 
 static int read_next(struct walk *walk, struct process_reader *reader, struct proc_numbers *pids)
 {
     const struct process nobody = {0};
-    int error = begin(walk, LISTING, &nobody);
+    int error = begin(walk, 0, &nobody);
     int more = error ? error : proc_numbers_next(pids);
     if (more != 1)
         return more;
