@@ -168,10 +168,12 @@ const struct control_file control_kind_files[] = {
     {.name = "limits",
      .help = "what limits the objects, and how much of it is in use",
      .mode = 0444,
+     .slow = true,
      .render = control_kind_limits},
     {.name = "limits.json",
      .help = "the same as one JSON object",
      .mode = 0444,
+     .slow = true,
      .render = control_kind_limits_json},
     {0},
 };
@@ -230,8 +232,10 @@ const struct control_file control_files[] = {
     {.name = "limits",
      .help = "every limit of IPC, how much of it is in use, and where it is set",
      .mode = 0444,
+     .slow = true,
      .render = control_limits},
     {.name = "limits.json", .help = "the same as a JSON array", .mode = 0444, .render = control_limits_json},
+    /* Not slow: who reads a slow file is parked, and this one says how many are. */
     {.name = "metrics",
      .help = "counts, bytes and limits of every kind, and the daemon's own counters, as OpenMetrics text",
      .mode = 0444,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ctl/metrics: OpenMetrics text, version 1.0; of its types only those that the older text format of Prometheus has as
- * well, for readers of that (the textfile collector of node_exporter).
+ * ctl/metrics. Its types are only those that the older text format of Prometheus has as well, for readers of that (the
+ * textfile collector of node_exporter).
  *
  * No object has series of its own: names come and go, and whoever makes objects could make the store of the metrics grow
  * without bound. Per object there are ctl/<kind>/list.json and state.json. For the same reason it is quick, however much
@@ -11,14 +11,12 @@
 
 #include "ipcfs.h"
 #include "kind_limits.h"
+#include "openmetrics.h"
 
 #include "ipcfs/cleanup.h"
 #include "ipcfs/identity.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,51 +24,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-/* ---- the form ---- */
-
-/* The beginning of a family. A unit is the end of its name, too; "" is none. */
-static void family(struct text *out, const char *name, const char *type, const char *unit, const char *help)
-{
-    text_printf(out, "# TYPE %s %s\n", name, type);
-    if (*unit)
-        text_printf(out, "# UNIT %s %s\n", name, unit);
-    text_printf(out, "# HELP %s %s\n", name, help);
-}
-
-/* A label; `first` of its sample. */
-static void label(struct text *out, bool first, const char *name, const char *value)
-{
-    text_printf(out, "%s%s=\"", first ? "{" : ",", name);
-    for (; *value; value++) {
-        if (*value == '"' || *value == '\\')
-            text_bytes(out, "\\", 1);
-        text_bytes(out, *value == '\n' ? "\\n" : value, *value == '\n' ? 2 : 1);
-    }
-    text_bytes(out, "\"", 1);
-}
-
-static void number(struct text *out, uint64_t value)
-{
-    text_number(out, value, 1);
-    text_bytes(out, "\n", 1);
-}
-
-static void seconds(struct text *out, uint64_t nanoseconds)
-{
-    text_number(out, nanoseconds / 1000000000, 1);
-    text_bytes(out, ".", 1);
-    text_number(out, nanoseconds % 1000000000, 9);
-    text_bytes(out, "\n", 1);
-}
-
-/* A family of one sample. */
-static void gauge(struct text *out, const char *name, const char *unit, const char *help, uint64_t value)
-{
-    family(out, name, "gauge", unit, help);
-    text_printf(out, "%s ", name);
-    number(out, value);
-}
 
 /* ---- objects ---- */
 
@@ -104,15 +57,15 @@ static const struct ipcfs_value *find_total(const struct kind_limits *kind, enum
 static void write_totals(struct text *out, const struct limits *limits)
 {
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++) {
-        family(out, totals[i].name, "gauge", totals[i].unit, totals[i].help);
+        openmetrics_family(out, totals[i].name, "gauge", totals[i].unit, totals[i].help);
         for (size_t k = 0; k < limits->count; k++) {
             const struct ipcfs_value *total = find_total(&limits->kinds[k], totals[i].of);
             if (!total)
                 continue;
             text_string(out, totals[i].name);
-            label(out, true, "kind", limits->kinds[k].kind);
+            openmetrics_label(out, true, "kind", limits->kinds[k].kind);
             text_string(out, "} ");
-            number(out, total->number);
+            openmetrics_number(out, total->number);
         }
     }
 }
@@ -126,25 +79,26 @@ static void write_limit(struct text *out, const char *name, const struct kind_li
     if (!value.known)
         return;
     text_string(out, name);
-    label(out, true, "kind", kind->kind);
-    label(out, false, "limit", field->name);
-    label(out, false, "scope", limits_scope_name(row->scope));
-    label(out, false, "unit", field->unit);
-    label(out, false, "where", row->where);
+    openmetrics_label(out, true, "kind", kind->kind);
+    openmetrics_label(out, false, "limit", field->name);
+    openmetrics_label(out, false, "scope", limits_scope_name(row->scope));
+    if (*field->unit)
+        openmetrics_label(out, false, "unit", field->unit);
+    openmetrics_label(out, false, "where", row->where);
     text_string(out, "} ");
-    number(out, value.number);
+    openmetrics_number(out, value.number);
 }
 
 /* Both families have the same labels, so that one can be divided by the other. */
 static void write_limits(struct text *out, const struct limits *limits)
 {
-    family(out, "ipcfs_limit", "gauge", "",
-           "Limits of IPC, and where each is set; those that are unlimited are not there.");
+    openmetrics_family(out, "ipcfs_limit", "gauge", "",
+                       "Limits of IPC, and where each is set; those that are unlimited are not there.");
     for (size_t i = 0; i < limits->count; i++)
         for (const struct ipcfs_limit *row = limits->kinds[i].rows; row->where; row++)
             write_limit(out, "ipcfs_limit", &limits->kinds[i], row, limits_value(&limits->kinds[i], row));
-    family(out, "ipcfs_limit_used", "gauge", "",
-           "What is used of those limits that something adds up against.");
+    openmetrics_family(out, "ipcfs_limit_used", "gauge", "",
+                       "What is used of those limits that something adds up against.");
     for (size_t i = 0; i < limits->count; i++)
         for (const struct ipcfs_limit *row = limits->kinds[i].rows; row->where; row++)
             if (limits_value(&limits->kinds[i], row).known)
@@ -162,9 +116,9 @@ static uint64_t read_counter(const atomic_uint_fast64_t *counter)
 static void sample_of_op(struct text *out, const char *name, unsigned op, uint64_t value)
 {
     text_string(out, name);
-    label(out, true, "op", metric_op_names[op]);
+    openmetrics_label(out, true, "op", metric_op_names[op]);
     text_string(out, "} ");
-    number(out, value);
+    openmetrics_number(out, value);
 }
 
 /* The count is that of the buckets, as it has to be; a request more may have come since `count`. */
@@ -177,28 +131,29 @@ static void write_histogram(struct text *out, unsigned op, const struct metric_r
     for (unsigned i = 0; i < METRIC_BUCKETS; i++) {
         count += read_counter(&requests->buckets[i]);
         text_string(out, "ipcfs_request_duration_seconds_bucket");
-        label(out, true, "op", metric_op_names[op]);
-        label(out, false, "le", bounds[i]);
+        openmetrics_label(out, true, "op", metric_op_names[op]);
+        openmetrics_label(out, false, "le", bounds[i]);
         text_string(out, "} ");
-        number(out, count);
+        openmetrics_number(out, count);
     }
     sample_of_op(out, "ipcfs_request_duration_seconds_count", op, count);
     text_string(out, "ipcfs_request_duration_seconds_sum");
-    label(out, true, "op", metric_op_names[op]);
+    openmetrics_label(out, true, "op", metric_op_names[op]);
     text_string(out, "} ");
-    seconds(out, nanoseconds);
+    openmetrics_seconds(out, nanoseconds);
 }
 
 static void write_requests(struct text *out, const struct metrics *metrics)
 {
-    family(out, "ipcfs_requests", "counter", "", "Requests from the kernel.");
+    openmetrics_family(out, "ipcfs_requests", "counter", "", "Requests from the kernel.");
     for (unsigned op = 0; op < METRIC_OP_COUNT; op++)
         sample_of_op(out, "ipcfs_requests_total", op, read_counter(&metrics->requests[op].count));
-    family(out, "ipcfs_request_errors", "counter", "",
-           "Requests that were answered with an error, as native calls are: most are a program's question.");
+    openmetrics_family(
+        out, "ipcfs_request_errors", "counter", "",
+        "Requests that were answered with an error, as native calls are: most are a program's question.");
     for (unsigned op = 0; op < METRIC_OP_COUNT; op++)
         sample_of_op(out, "ipcfs_request_errors_total", op, read_counter(&metrics->requests[op].errors));
-    family(
+    openmetrics_family(
         out, "ipcfs_request_duration_seconds", "histogram", "seconds",
         "How long a thread worked on a request until it was answered or set aside to wait; of requests that came.");
     for (unsigned op = 0; op < METRIC_OP_COUNT; op++)
@@ -212,12 +167,12 @@ static void write_build(struct text *out, const struct ipcfs *fs)
 {
     char protocol[32];
     (void)snprintf(protocol, sizeof protocol, "%u.%u", fs->protocol_major, fs->protocol_minor);
-    family(out, "ipcfs_build_info", "gauge", "", "What runs, and how; always 1.");
+    openmetrics_family(out, "ipcfs_build_info", "gauge", "", "What runs, and how; always 1.");
     text_string(out, "ipcfs_build_info");
-    label(out, true, "version", IPCFS_VERSION);
-    label(out, false, "libfuse", fuse_pkgversion());
-    label(out, false, "kernel_protocol", protocol);
-    label(out, false, "passthrough", fs->passthrough ? "on" : "off");
+    openmetrics_label(out, true, "version", IPCFS_VERSION);
+    openmetrics_label(out, false, "libfuse", fuse_pkgversion());
+    openmetrics_label(out, false, "kernel_protocol", protocol);
+    openmetrics_label(out, false, "passthrough", fs->passthrough ? "on" : "off");
     text_string(out, "} 1\n");
 }
 
@@ -225,13 +180,15 @@ static void write_daemon(struct text *out, struct ipcfs *fs)
 {
     struct wait_stats waits;
     wait_stats(fs->waits, &waits);
-    gauge(out, "ipcfs_nodes", "", "Objects and control files that the kernel knows.", node_count(&fs->nodes));
-    gauge(out, "ipcfs_handles", "", "Open files and directories.", handle_count(&fs->handles));
-    gauge(out, "ipcfs_backing_ids", "", "Objects open for passthrough.",
-          atomic_load(&fs->metrics.backing_ids));
-    gauge(out, "ipcfs_threads", "", "Threads that answer requests.", atomic_load(&fs->threads));
-    gauge(out, "ipcfs_parked", "", "Requests that wait.", waits.parked);
-    gauge(out, "ipcfs_keepers", "", "Threads that wait for what cannot be polled.", waits.keepers);
+    openmetrics_gauge(out, "ipcfs_nodes", "", "Objects and control files that the kernel knows.",
+                      node_count(&fs->nodes));
+    openmetrics_gauge(out, "ipcfs_handles", "", "Open files and directories.", handle_count(&fs->handles));
+    openmetrics_gauge(out, "ipcfs_backing_ids", "", "Objects open for passthrough.",
+                      atomic_load(&fs->metrics.backing_ids));
+    openmetrics_gauge(out, "ipcfs_threads", "", "Threads that answer requests.", atomic_load(&fs->threads));
+    openmetrics_gauge(out, "ipcfs_parked", "", "Requests that wait.", waits.parked);
+    openmetrics_gauge(out, "ipcfs_keepers", "", "Threads that wait for what cannot be polled.",
+                      waits.keepers);
 }
 
 /* The second number of /proc/self/statm is the pages that are in memory (proc_pid_statm(5)). */
@@ -249,9 +206,10 @@ static void write_processor_time(struct text *out)
     struct timespec time;
     if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time))
         return;
-    family(out, "process_cpu_seconds", "counter", "seconds", "Processor time, of the user and the system.");
+    openmetrics_family(out, "process_cpu_seconds", "counter", "seconds",
+                       "Processor time, of the user and the system.");
     text_string(out, "process_cpu_seconds_total ");
-    seconds(out, (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec);
+    openmetrics_seconds(out, (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec);
 }
 
 /* The names are those that client libraries of Prometheus give to any process. The daemon's own rights are wanted: its
@@ -262,17 +220,18 @@ static void write_process(struct text *out, const struct ipcfs *fs)
     struct stat descriptors;
     struct rlimit limit;
     write_processor_time(out);
-    gauge(out, "process_start_time_seconds", "seconds", "When the daemon started, since the epoch.",
-          (uint64_t)fs->started.tv_sec);
+    openmetrics_gauge(out, "process_start_time_seconds", "seconds",
+                      "When the daemon started, since the epoch.", (uint64_t)fs->started.tv_sec);
     if (identity_put_on(&daemon, NULL))
         return;
     uint64_t resident = resident_bytes();
     if (resident)
-        gauge(out, "process_resident_memory_bytes", "bytes", "Memory of the daemon.", resident);
+        openmetrics_gauge(out, "process_resident_memory_bytes", "bytes", "Memory of the daemon.", resident);
     if (stat("/proc/self/fd", &descriptors) == 0 && descriptors.st_size) /* Linux 6.2 */
-        gauge(out, "process_open_fds", "", "Descriptors that the daemon has.", (uint64_t)descriptors.st_size);
+        openmetrics_gauge(out, "process_open_fds", "", "Descriptors that the daemon has.",
+                          (uint64_t)descriptors.st_size);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        gauge(out, "process_max_fds", "", "Descriptors that it may have.", limit.rlim_cur);
+        openmetrics_gauge(out, "process_max_fds", "", "Descriptors that it may have.", limit.rlim_cur);
 }
 
 int control_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,

@@ -32,12 +32,17 @@ struct metric_timer metrics_begin(struct metrics *metrics, enum metric_op op)
     return (struct metric_timer){.requests = requests, .began = now()};
 }
 
+unsigned metrics_bucket(uint64_t nanoseconds)
+{
+    unsigned bucket = 0;
+    while (bucket < METRIC_BUCKETS - 1 && nanoseconds > metric_bounds[bucket])
+        bucket++;
+    return bucket;
+}
+
 void metrics_end(struct metric_timer *timer)
 {
     uint64_t took = now() - timer->began;
-    unsigned bucket = 0;
-    while (bucket < METRIC_BUCKETS - 1 && took > metric_bounds[bucket])
-        bucket++;
     add(&timer->requests->nanoseconds, took);
-    add(&timer->requests->buckets[bucket], 1);
+    add(&timer->requests->buckets[metrics_bucket(took)], 1);
 }

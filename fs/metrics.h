@@ -56,6 +56,7 @@ enum metric_op {
 enum { METRIC_BUCKETS = 11 };
 /* Nanoseconds, for all but the last bucket. */
 extern const uint64_t metric_bounds[METRIC_BUCKETS - 1];
+unsigned metrics_bucket(uint64_t nanoseconds);
 
 /* Of one kind of request. */
 struct metric_requests {

@@ -16,8 +16,7 @@ struct control_file {
     const char *name; /* NULL ends a table */
     const char *help; /* a phrase, for ctl/README */
     mode_t mode;      /* permission bits */
-    bool
-        slow; /* `render` looks at all processes, or all objects: it runs beside the threads that answer requests */
+    bool slow;     /* `render` looks at all objects or processes: it runs beside those who answer requests */
     bool unlisted; /* waits: found by name only */
     /* Writes the file's text; `kind` is NULL where the file is not of one. Acts as the caller. NULL: it has none. */
     int (*render)(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,

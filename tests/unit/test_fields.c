@@ -88,6 +88,8 @@ static const struct {
 } forms[] = {
     {IPCFS_UNSIGNED, {.known = true, .number = 0}, "0"},
     {IPCFS_UNSIGNED, {.known = true, .number = UINT64_MAX}, "18446744073709551615"},
+    {IPCFS_TENTHS, {.known = true, .number = 7}, "0.7"},
+    {IPCFS_TENTHS, {.known = true, .number = 66666}, "6666.6"},
     {IPCFS_MODE, {.known = true, .number = 0}, "0000"},
     {IPCFS_MODE, {.known = true, .number = 07}, "0007"},
     {IPCFS_MODE, {.known = true, .number = 0600}, "0600"},
@@ -233,6 +235,48 @@ static void test_json_names(void **state)
     }
 }
 
+/* Every byte that a name may have comes back as it was, alone and among others. */
+static void test_json_bytes(void **state)
+{
+    (void)state;
+    for (unsigned byte = 1; byte < 0x80; byte++) {
+        const char name[] = {'x', (char)byte, (char)byte, '\0'};
+        struct ipcfs_value values[FIELDS];
+        fill(values, name);
+        values[WORDS].string = name + 1;
+        struct json_object *root = json_of(table, values);
+        assert_string_equal(member(root, "name"), name);
+        assert_string_equal(member(root, "words"), name + 1);
+        json_object_put(root);
+    }
+}
+
+static void test_json_escapes(void **state)
+{
+    (void)state;
+    static const struct ipcfs_field field[] = {{"f", IPCFS_STRING, "", ""}, {0}};
+    const struct ipcfs_value value = ipcfs_string("\b\t\n\f\r\001\x1F\x7F/\"\\");
+    AUTO_TEXT text = {0};
+    assert_int_equal(fields_json(&text, field, &value), 0);
+    assert_text(&text, "{\"f\":\"\\b\\t\\n\\f\\r\\u0001\\u001f\x7F/\\\"\\\\\"}");
+}
+
+static void test_json_rows(void **state)
+{
+    (void)state;
+    static const struct ipcfs_field field[] = {{"n", IPCFS_UNSIGNED, "", ""}, {0}};
+    AUTO_TEXT text = {0};
+    struct fields_rows rows = fields_rows_begin(field, &text);
+    fields_rows_end(&rows);
+    rows = fields_rows_begin(field, &text);
+    for (uint64_t i = 8; i < 11; i++) {
+        const struct ipcfs_value value = ipcfs_number(i);
+        fields_rows_add(&rows, &value);
+    }
+    fields_rows_end(&rows);
+    assert_text(&text, "[][\n{\"n\":8},\n{\"n\":9},\n{\"n\":10}\n]");
+}
+
 /* Text and JSON tell the same number, also one above INT64_MAX: kernel.shmmax is one by default. */
 static void test_json_forms(void **state)
 {
@@ -246,6 +290,11 @@ static void test_json_forms(void **state)
         {IPCFS_UNSIGNED, {.known = true, .number = (uint64_t)INT64_MAX + 1}, "9223372036854775808"},
         {IPCFS_UNSIGNED, {.known = true, .number = UINT64_MAX}, "18446744073709551615"},
         {IPCFS_UNSIGNED, {.known = true, .number = 18446744073692774399U}, "18446744073692774399"},
+        {IPCFS_TENTHS, {.known = true, .number = 0}, "0.0"},
+        {IPCFS_TENTHS, {.known = true, .number = 1005}, "100.5"},
+        {IPCFS_TENTHS, {.known = true, .number = UINT64_MAX}, "1844674407370955161.5"},
+        {IPCFS_KEY, {.known = true, .number = 0}, "\"0x00000000\""},
+        {IPCFS_KEY, {.known = true, .number = 0xABCDEF01}, "\"0xabcdef01\""},
         {IPCFS_MODE, {.known = true, .number = 0}, "\"0000\""},
         {IPCFS_MODE, {.known = true, .number = 06755}, "\"6755\""},
         {IPCFS_TIME, {.known = true, .time = {0, 0}}, "0.000000000"},
@@ -510,6 +559,9 @@ int main(void)
         cmocka_unit_test(test_json_letter_by_letter),
         cmocka_unit_test(test_json_names),
         cmocka_unit_test(test_json_forms),
+        cmocka_unit_test(test_json_bytes),
+        cmocka_unit_test(test_json_escapes),
+        cmocka_unit_test(test_json_rows),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_empty_list),
         cmocka_unit_test(test_count),

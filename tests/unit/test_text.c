@@ -6,6 +6,7 @@
 #include "ipcfs/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,35 @@ static void test_appends(void **state)
     text_bytes(&text, "\0x", 2);
     assert_int_equal(text.length, 16);
     assert_memory_equal(text.data, "one two 3 four\0x", 16);
+}
+
+/* As printf(3) writes them. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    const uint64_t numbers[] = {
+        0, 1, 9, 10, 99, 100, 123456789, 999999999, UINT32_MAX, UINT64_MAX / 10, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        for (unsigned digits = 0; digits <= 20; digits++) {
+            char expected[32];
+            AUTO_TEXT text = {0};
+            (void)snprintf(expected, sizeof expected, "%0*" PRIu64, (int)digits, numbers[i]);
+            text_number(&text, numbers[i], digits);
+            assert_text(&text, expected);
+        }
+    }
+}
+
+static void test_spaces(void **state)
+{
+    (void)state;
+    for (size_t count = 0; count < 300; count++) {
+        char expected[300] = "";
+        AUTO_TEXT text = {0};
+        memset(expected, ' ', count);
+        text_spaces(&text, count);
+        assert_text(&text, expected);
+    }
 }
 
 /* Around every size at which the room grows. */
@@ -290,6 +320,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_appends),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_spaces),
         cmocka_unit_test(test_grows),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_out_of_memory),
