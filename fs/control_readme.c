@@ -96,5 +96,7 @@ int control_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, const str
     readme_files(out, "sysv/", control_sysv_files);
     text_string(out, "  PATH is absolute, and as the daemon sees it; a path in this mount is refused.\n"
                      "  PROJ is a number of 1 to 255, or one character.\n");
+    readme_line(out, "proc/PID/", "a link to each object that the process uses: KIND:NAME", "");
+    readme_line(out, "proc/self", "a link to your own process", "");
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "message.h"
 #include "node.h"
+#include "process_links.h"
 #include "share.h"
 #include "snapshot.h"
 #include "stream.h"
@@ -49,6 +50,8 @@ struct handle {
     uint64_t position;           /* in the lister: of the entry that comes next */
     struct ipcfs_entry pending;  /* the entry that comes next, where it has been taken already */
     bool has_pending;
+    struct process_links links; /* HANDLE_DIRECTORY of a process: what is listed */
+    bool has_links;             /* they have been looked for */
     UT_hash_handle hh;
 };
 

@@ -14,6 +14,8 @@ enum {
     INODE_MEMBER = 0x80,      /* a member of an object */
     INODE_MEMBER_VERB = 0x81, /* and the verb's index: in that */
     INODE_LOOK = 0xA0,        /* and the verb's index, INODE_LOOKS times: a look at a connection */
+    INODE_PROCESS = 0xFD,
+    INODE_PROCESS_LINK = 0xFE,
     INODE_FIXED = 0xFF,
 };
 
@@ -90,6 +92,19 @@ uint64_t look_inode(const struct node_kin *kin, unsigned look)
     return inode(INODE_LOOK + kin->verb * INODE_LOOKS + look % INODE_LOOKS, kin->backend, kin->object.number);
 }
 
+uint64_t process_inode(pid_t pid)
+{
+    return (uint64_t)INODE_PROCESS << 56 | (uint64_t)pid;
+}
+
+uint64_t process_link_inode(pid_t pid, const char *name)
+{
+    uint64_t hash = (uint64_t)pid ^ UINT64_C(0xCBF29CE484222325); /* FNV-1a */
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001B3);
+    return (uint64_t)INODE_PROCESS_LINK << 56 | hash >> 8;
+}
+
 /* ---- back ---- */
 
 static void take_member(struct node_kin *kin)
@@ -125,7 +140,7 @@ bool inode_meaning(uint64_t ino, struct node_kin *out)
     unsigned what = (unsigned)(ino >> 56);
     const struct ipcfs_backend *backend = kind_of_number(ino >> 48 & 0xFF);
     *out = (struct node_kin){.backend = backend, .object.number = ino & OBJECT_NUMBER};
-    if (!backend || what == INODE_FIXED || !read_what(what, out))
+    if (!backend || what >= INODE_PROCESS || !read_what(what, out))
         return false;
     if (out->type != NODE_CTL_FILE || !control_verb_of(out)->numbered)
         return true;

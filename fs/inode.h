@@ -26,6 +26,9 @@ uint64_t object_inode(const struct ipcfs_backend *backend, uint64_t number);
 uint64_t control_inode(const struct ipcfs_backend *backend, uint64_t number);
 /* Of the control file or member that a node of this description is, or would be. */
 uint64_t part_inode(const struct node_kin *kin);
+/* Of a process, and of a link in its directory: a hash of its name, so that no two are likely to be the same. */
+uint64_t process_inode(pid_t pid);
+uint64_t process_link_inode(pid_t pid, const char *name);
 /*
  * Of a connection that is open, at the look of that number. A regular file that is both what a program reads and what it
  * writes would grow for ever, so cat(1) and grep(1) refuse to begin: they know it by the inode number. A connection is both in
@@ -35,7 +38,7 @@ uint64_t part_inode(const struct node_kin *kin);
 uint64_t look_inode(const struct node_kin *kin, unsigned look);
 
 /* What a number is of. Of `out` then type, backend, object.number, verb and, of members and what is in them, number are set; of
- * an object that is a directory the type is NODE_OBJECT, too. False for the fixed tree, and what is no number of this mount. */
+ * an object that is a directory the type is NODE_OBJECT, too. False for the fixed tree, proc/, and what is no number of this mount. */
 bool inode_meaning(uint64_t ino, struct node_kin *out);
 
 #endif

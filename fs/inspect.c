@@ -281,5 +281,5 @@ int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct
 int inspect_process(struct ipcfs *fs, pid_t pid, struct inspection **out)
 {
     const struct inspection_host host = inspect_host(fs);
-    return inspection_make(&host, INSPECT_HOLDERS, pid, out);
+    return inspection_make(&host, INSPECT_HOLDERS | INSPECT_WAITERS, pid, out);
 }

@@ -38,7 +38,7 @@ const struct inspection *inspected(const struct inspected *inspected);
 void inspected_put(struct inspected **inspected);
 #define AUTO_INSPECTED __attribute__((cleanup(inspected_put))) struct inspected
 
-/* A look at the holdings of one process. *out is the caller's: inspection_free(). */
+/* A look at one process: what it holds and what it waits for. *out is the caller's: inspection_free(). */
 int inspect_process(struct ipcfs *fs, pid_t pid, struct inspection **out);
 
 #endif

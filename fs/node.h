@@ -17,6 +17,8 @@
  *   NODE_CTL_DIR    ctl/<path of an object>/. What is read there is of whatever bears the name at that time.
  *   NODE_CTL_NUMBERS a directory in it, of files with numbers for names (ctl/mq/NAME/prio/).
  *   NODE_CTL_FILE   a file in either.
+ *   NODE_PROCESS    proc/PID/. Of no kind: its object is the process, by its pid and the time of its start.
+ *   NODE_PROCESS_LINK a symbolic link in it, by its name and the length of its target, which is `number`.
  *
  * What may have to wait is *fresh*: it has a node for every lookup, found by nobody else. A write(2) that waits keeps the
  * kernel's lock of the inode; with one inode for a name, a second writer or an rm(1) of that name would wait for the
@@ -42,6 +44,8 @@ enum node_type {
     NODE_CTL_DIR,
     NODE_CTL_NUMBERS,
     NODE_CTL_FILE,
+    NODE_PROCESS,
+    NODE_PROCESS_LINK,
 };
 
 struct node;
@@ -57,11 +61,12 @@ struct node_table {
 /* What a node is, fixed for its life. */
 struct node_kin {
     enum node_type type;
-    const struct ipcfs_backend *backend;
-    unsigned directory; /* naming directory it was found in first */
-    unsigned verb;      /* of files and NODE_CTL_NUMBERS: index among the control files of their place */
-    bool fresh;         /* every lookup makes a new one */
-    int64_t number;     /* of a file in a NODE_CTL_NUMBERS; of a member, and what is in it; otherwise 0 */
+    const struct ipcfs_backend *backend; /* NULL: it is of proc/ */
+    unsigned directory;                  /* naming directory it was found in first */
+    unsigned verb; /* of files and NODE_CTL_NUMBERS: index among the control files of their place */
+    bool fresh;    /* every lookup makes a new one */
+    /* Of a file in a NODE_CTL_NUMBERS; of a member, and what is in it; of a link in proc/. Otherwise 0. */
+    int64_t number;
     struct ipcfs_objid object;
 };
 
@@ -84,7 +89,13 @@ static inline bool node_is_control_file(enum node_type type)
 
 static inline bool node_is_directory(enum node_type type)
 {
-    return type != NODE_OBJECT && !node_is_control_file(type);
+    return type != NODE_OBJECT && type != NODE_PROCESS_LINK && !node_is_control_file(type);
+}
+
+/* What is in proc/. */
+static inline bool node_is_of_process(enum node_type type)
+{
+    return type == NODE_PROCESS || type == NODE_PROCESS_LINK;
 }
 
 /* A node in use by an operation: it stays, and so does its hold. `ref` is a private copy. */

@@ -61,6 +61,16 @@ int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, uns
     return node_lookup(&fs->nodes, &kin, name, &entry->ino);
 }
 
+int make_process_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name,
+                       const struct process_identity *identity, struct fuse_entry_param *entry)
+{
+    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
+    struct statx shown;
+    process_attributes(fs, kin, name, identity, &shown);
+    statx_to_stat(&shown, &entry->attr);
+    return node_lookup(&fs->nodes, kin, name, &entry->ino);
+}
+
 /* Wanted where the kernel has it: switched on or off by the exact name, whatever libfuse's default is. */
 static void negotiate(struct fuse_conn_info *connection)
 {

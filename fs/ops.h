@@ -40,6 +40,10 @@ int hold_node(struct node_use *use);
 int make_object_entry(struct ipcfs *fs, const struct ipcfs_backend *backend, unsigned directory,
                       const char *name, const struct ipcfs_found *found, struct fuse_entry_param *entry);
 
+/* The same for a process that is there, or a link in its directory. */
+int make_process_entry(struct ipcfs *fs, const struct node_kin *kin, const char *name,
+                       const struct process_identity *identity, struct fuse_entry_param *entry);
+
 /* Files (ops_file.c) */
 /* Makes the handle a user of its object's backing id, where passthrough is on and the kind has a backing file. */
 int attach_backing(struct ipcfs *fs, struct handle *handle);
@@ -132,7 +136,25 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask, struct fuse_file_info *info);
 #endif
 
+/* proc/ (ops_proc.c) */
+int lookup_process(struct ipcfs *fs, fuse_req_t req, const char *name, struct fuse_entry_param *entry);
+/* What the link proc/self says to this caller. */
+int read_self(fuse_req_t req, char *out, size_t room);
+/* Whether it is the directory of a process (NODE_PROCESS), or a link in one. */
+bool is_process(const struct target *target, enum node_type type);
+/* Whether what it lists is to be looked for before it is read from there. */
+bool is_unread_process(struct handle *handle, off_t offset);
+/* Each answers the request, now or later; the first two take the target over. */
+void lookup_process_link(struct ipcfs *fs, fuse_req_t req, struct target *directory, const char *name,
+                         struct reply *reply);
+void read_process_link(struct ipcfs *fs, fuse_req_t req, struct target *link, struct reply *reply);
+void list_process_links(struct ipcfs *fs, fuse_req_t req, struct handle *handle, size_t size, off_t offset,
+                        struct reply *reply);
+
 /* Directories (ops_dir.c) */
+/* Answers a READDIR. */
+void directory_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
+                    off_t offset);
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info);
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);

@@ -9,10 +9,13 @@
 #include <limits.h>
 #include <string.h>
 
-/* How much is in a queue is for those who may read it. */
+/* How much is in a queue is for those who may read it; and what is of a process, for those who may look into that. */
 static bool is_told_by_rights(const struct target *target)
 {
-    return !target->entry && target->use.kin.type == NODE_OBJECT && target->use.kin.backend->messages;
+    if (target->entry)
+        return false;
+    const struct node_kin *kin = &target->use.kin;
+    return node_is_of_process(kin->type) || (kin->type == NODE_OBJECT && kin->backend->messages);
 }
 
 static int stat_by_id(struct ipcfs *fs, fuse_req_t req, fuse_ino_t ino, struct statx *out, double *timeout)
@@ -191,23 +194,28 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 
 /* ---- the rest ---- */
 
-static int read_link(struct ipcfs *fs, fuse_ino_t ino, char *out, size_t room)
+static int read_link(fuse_req_t req, const struct target *target, char *out, size_t room)
 {
-    AUTO_TARGET target;
-    int error = target_get(fs, ino, &target);
-    if (error)
-        return error;
-    if (target.entry || !node_is_control_file(target.use.kin.type))
+    if (target->entry)
+        return target->entry->self ? read_self(req, out, room) : -EINVAL;
+    if (!node_is_control_file(target->use.kin.type))
         return -EINVAL;
-    const struct ipcfs_verb *verb = control_verb_of(&target.use.kin);
-    return verb->type == IPCFS_VERB_LINK ? verb->link(&target.use.ref, out, room) : -EINVAL;
+    const struct ipcfs_verb *verb = control_verb_of(&target->use.kin);
+    return verb->type == IPCFS_VERB_LINK ? verb->link(&target->use.ref, out, room) : -EINVAL;
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     OP(readlink);
+    AUTO_TARGET target;
     char link_target[PATH_MAX];
-    int error = read_link(fs, ino, link_target, sizeof link_target);
+    int error = target_get(fs, ino, &target);
+    if (!error && is_process(&target, NODE_PROCESS_LINK)) {
+        read_process_link(fs, req, &target, &reply);
+        return;
+    }
+    if (!error)
+        error = read_link(req, &target, link_target, sizeof link_target);
     if (error)
         reply_error(&reply, error);
     else

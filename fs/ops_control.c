@@ -27,8 +27,12 @@ static const struct ipcfs_verb *verb_of(const struct handle *handle)
 /* Whether the handle is of something that has a text: the kernel opens nothing else, but might not be who asks. */
 static int check(const struct handle *handle)
 {
+    if (handle->entry && !handle->entry->file)
+        return handle->entry->directory ? -EISDIR : -ELOOP;
     if (handle->entry)
-        return handle->entry->directory ? -EISDIR : 0;
+        return 0;
+    if (handle->node.kin.type == NODE_PROCESS_LINK)
+        return -ELOOP;
     if (!node_is_control_file(handle->node.kin.type))
         return -EISDIR;
     switch (verb_of(handle)->type) {

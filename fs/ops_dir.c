@@ -96,6 +96,8 @@ static uint64_t own_inode(const struct handle *handle)
     if (handle->entry)
         return entry_inode(handle->entry);
     const struct node_kin *kin = &handle->node.kin;
+    if (kin->type == NODE_PROCESS)
+        return process_inode((pid_t)kin->object.number);
     if (kin->type == NODE_OBJECT_DIR)
         return object_inode(kin->backend, kin->object.number);
     if (kin->type == NODE_MEMBER)
@@ -142,7 +144,18 @@ static bool fill_member(struct handle *handle, struct filler *filler, uint64_t n
     return true;
 }
 
-/* The fixed entry, control file or member number `number` of the directory. False where there is none. */
+/* A link in the directory of a process. */
+static bool fill_link(const struct handle *handle, struct filler *filler, uint64_t number, bool *full)
+{
+    if (number >= handle->links.count)
+        return false;
+    const char *name = handle->links.links[number].name;
+    pid_t pid = (pid_t)handle->node.kin.object.number;
+    *full = !fill(filler, name, process_link_inode(pid, name), S_IFLNK, number + 3);
+    return true;
+}
+
+/* The fixed entry, link, control file or member number `number` of the directory. False where there is none. */
 static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t number,
                        bool *full)
 {
@@ -154,11 +167,12 @@ static bool fill_fixed(struct ipcfs *fs, struct handle *handle, struct filler *f
             return false;
         if (child->file && child->file->unlisted)
             return true;
-        mode_t type = child->directory ? S_IFDIR : S_IFREG;
-        *full = !fill(filler, child->name, entry_inode(child), type, number + 3);
+        *full = !fill(filler, child->name, entry_inode(child), tree_type(child), number + 3);
         return true;
     }
     struct node_kin kin = handle->node.kin;
+    if (kin.type == NODE_PROCESS)
+        return fill_link(handle, filler, number, full);
     if (kin.type == NODE_CTL_NUMBERS || number > INT_MAX)
         return false;
     kin.verb = (unsigned)number;
@@ -237,6 +251,20 @@ static int fill_objects(struct ipcfs *fs, struct handle *handle, struct filler *
     return error;
 }
 
+static bool fill_process(void *data, pid_t pid, uint64_t next)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "%d", pid);
+    return fill(data, name, process_inode(pid), S_IFDIR, OBJECTS | next);
+}
+
+static int fill_processes(struct filler *filler, uint64_t position)
+{
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, filler->req);
+    return error ? error : processes_list(position, fill_process, filler);
+}
+
 static int fill_directory(struct ipcfs *fs, struct handle *handle, struct filler *filler, uint64_t position)
 {
     if (!(position & OBJECTS)) {
@@ -244,9 +272,27 @@ static int fill_directory(struct ipcfs *fs, struct handle *handle, struct filler
             return 0;
         position = OBJECTS;
     }
+    position &= ~OBJECTS;
+    if (handle->entry && handle->entry->processes)
+        return fill_processes(filler, position);
     if (!handle->entry || !handle->entry->lister_of)
         return 0;
-    return fill_objects(fs, handle, filler, position & ~OBJECTS);
+    return fill_objects(fs, handle, filler, position);
+}
+
+void directory_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
+                    off_t offset)
+{
+    AUTO_FREE char *buffer = malloc(size ? size : 1);
+    struct filler filler = {.req = req, .buffer = buffer, .size = size, .members = -1};
+    lock_take(&handle->lock);
+    int error = buffer ? fill_directory(fs, handle, &filler, (uint64_t)offset) : -ENOMEM;
+    lock_release(&handle->lock);
+    /* What was read before an error is still the caller's; the error meets him at the next call. */
+    if (error && !filler.used)
+        reply_error(reply, error);
+    else
+        reply_buffer(reply, buffer, filler.used);
 }
 
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
@@ -254,19 +300,12 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
     OP(readdir);
     (void)ino;
     struct handle *handle = handle_get(&fs->handles, info->fh);
-    AUTO_FREE char *buffer = malloc(size ? size : 1);
-    struct filler filler = {.req = req, .buffer = buffer, .size = size, .members = -1};
-    int error = -EBADF;
-    if (handle && handle->type == HANDLE_DIRECTORY && offset >= 0) {
-        lock_take(&handle->lock);
-        error = buffer ? fill_directory(fs, handle, &filler, (uint64_t)offset) : -ENOMEM;
-        lock_release(&handle->lock);
-    }
-    /* What was read before an error is still the caller's; the error meets him at the next call. */
-    if (error && !filler.used)
-        reply_error(&reply, error);
+    if (!handle || handle->type != HANDLE_DIRECTORY || offset < 0)
+        reply_error(&reply, -EBADF);
+    else if (is_unread_process(handle, offset))
+        list_process_links(fs, req, handle, size, offset, &reply);
     else
-        reply_buffer(&reply, buffer, filler.used);
+        directory_read(fs, req, &reply, handle, size, offset);
     if (handle)
         handle_put(&fs->handles, handle);
 }

@@ -105,6 +105,8 @@ static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_en
     const struct tree_entry *child = tree_child(&fs->tree, parent, name);
     if (child)
         return lookup_fixed(fs, child, entry);
+    if (parent->processes)
+        return lookup_process(fs, req, name, entry);
     if (parent->objects)
         return lookup_object(fs, req, parent, name, entry);
     return parent->controls ? lookup_control_directory(fs, req, parent, name, entry) : -ENOENT;
@@ -182,26 +184,29 @@ static int lookup_part(struct ipcfs *fs, const struct node_use *parent, const ch
     return node_lookup(&fs->nodes, &kin, parent->name, &entry->ino);
 }
 
-static int lookup(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, const char *name,
+static int lookup(struct ipcfs *fs, fuse_req_t req, const struct target *parent, const char *name,
                   struct fuse_entry_param *entry)
 {
-    AUTO_TARGET target;
-    int error = target_get(fs, parent, &target);
-    if (error)
-        return error;
-    if (target.entry)
-        return lookup_in_tree(fs, req, target.entry, name, entry);
-    enum node_type type = target.use.kin.type;
+    if (parent->entry)
+        return lookup_in_tree(fs, req, parent->entry, name, entry);
+    enum node_type type = parent->use.kin.type;
     if (type == NODE_OBJECT_DIR || type == NODE_MEMBER)
-        return lookup_part(fs, &target.use, name, entry);
-    return lookup_verb(fs, &target.use, name, entry);
+        return lookup_part(fs, &parent->use, name, entry);
+    return lookup_verb(fs, &parent->use, name, entry);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     OP(lookup);
+    AUTO_TARGET target;
     struct fuse_entry_param entry;
-    int error = lookup(fs, req, parent, name, &entry);
+    int error = target_get(fs, parent, &target);
+    if (!error && is_process(&target, NODE_PROCESS)) {
+        lookup_process_link(fs, req, &target, name, &reply);
+        return;
+    }
+    if (!error)
+        error = lookup(fs, req, &target, name, &entry);
     if (error)
         reply_error(&reply, error);
     else if (reply_entry(&reply, &entry))

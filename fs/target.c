@@ -100,6 +100,22 @@ void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const s
     out->stx_mode = (uint16_t)(is_link ? S_IFLNK | verb->mode : S_IFREG | granted(verb, object->stx_mode));
 }
 
+void process_attributes(const struct ipcfs *fs, const struct node_kin *kin, const char *name,
+                        const struct process_identity *identity, struct statx *out)
+{
+    own_attributes(fs, out);
+    out->stx_uid = identity->uid;
+    out->stx_gid = identity->gid;
+    if (kin->type == NODE_PROCESS) {
+        out->stx_ino = process_inode(identity->pid);
+        out->stx_mode = S_IFDIR | 0555;
+        return;
+    }
+    out->stx_ino = process_link_inode(identity->pid, name);
+    out->stx_mode = S_IFLNK | 0777;
+    out->stx_size = (uint64_t)kin->number;
+}
+
 static bool same_directory(const struct ipcfs_directory *a, const struct ipcfs_directory *b)
 {
     return a->uid == b->uid && a->gid == b->gid && a->sticky == b->sticky;
@@ -124,7 +140,9 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
 {
     own_attributes(fs, out);
     out->stx_ino = entry_inode(entry);
-    out->stx_mode = entry->directory ? S_IFDIR | 0555 : (uint16_t)(S_IFREG | entry->file->mode);
+    out->stx_mode = (uint16_t)(tree_type(entry) | (entry->directory ? 0555
+                                                   : entry->self    ? 0777
+                                                                    : entry->file->mode));
     if (!entry->objects)
         return 0;
     struct ipcfs_directory native;
@@ -137,12 +155,25 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
     return 0;
 }
 
+static int process_stat(const struct ipcfs *fs, const struct node_use *use, struct statx *out)
+{
+    struct process_identity identity;
+    int error = process_find(&use->kin, &identity);
+    if (!error)
+        process_attributes(fs, &use->kin, use->name, &identity, out);
+    return error;
+}
+
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout)
 {
     *timeout = target_has_open_size(target) ? TIMEOUT_OBJECT : TIMEOUT_FIXED;
     if (target->entry)
         return entry_stat(fs, target->entry, out);
     const struct node_kin *kin = &target->use.kin;
+    if (node_is_of_process(kin->type)) {
+        *timeout = TIMEOUT_OBJECT;
+        return process_stat(fs, &target->use, out);
+    }
     bool part = node_is_part(kin->type);
     if (!part && !node_is_object(kin->type)) {
         control_attributes(fs, kin, out);

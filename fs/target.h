@@ -18,6 +18,7 @@
 
 #include "inode.h"
 #include "ipcfs.h"
+#include "processes.h"
 
 /* Seconds for which the kernel may keep an answer. */
 #define TIMEOUT_FIXED 86400.0
@@ -51,7 +52,7 @@ void target_put(struct target *target);
 
 /*
  * Attributes as the mount shows them: with its inode number and, for control files, its mode. `*timeout` is
- * for how long the kernel may keep them.
+ * for how long the kernel may keep them. Of what is in proc/ the calling thread has the caller's identity.
  */
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout);
 
@@ -75,6 +76,9 @@ void control_attributes(const struct ipcfs *fs, const struct node_kin *kin, stru
 /* The same for what is in an object with these attributes: it has the object's owner, and no right that this denies. */
 void part_attributes(const struct ipcfs *fs, const struct node_kin *kin, const struct statx *object,
                      struct statx *out);
+/* The same for a process, or a link in its directory. */
+void process_attributes(const struct ipcfs *fs, const struct node_kin *kin, const char *name,
+                        const struct process_identity *identity, struct statx *out);
 void statx_to_stat(const struct statx *from, struct stat *to);
 
 #endif

@@ -64,6 +64,13 @@ const struct tree_entry *tree_objects(const struct tree *tree, const struct ipcf
     return NULL;
 }
 
+mode_t tree_type(const struct tree_entry *entry)
+{
+    if (entry->directory)
+        return S_IFDIR;
+    return entry->self ? S_IFLNK : S_IFREG;
+}
+
 void tree_path(const struct tree *tree, const struct tree_entry *entry, struct text *out)
 {
     /* From the root down: for each step, the ancestor of the entry whose parent is where the last step led. */
@@ -171,6 +178,18 @@ static int add_kind(struct tree *tree, uint64_t control, const struct ipcfs_back
     return error;
 }
 
+static int add_processes(struct tree *tree)
+{
+    uint64_t directory = add(tree, TREE_ROOT_ID, "proc", strlen("proc"));
+    uint64_t self = directory ? add(tree, directory, "self", strlen("self")) : 0;
+    if (!self)
+        return -ENOMEM;
+    tree->entries[directory - 1].processes = true;
+    tree->entries[self - 1].directory = false;
+    tree->entries[self - 1].self = true;
+    return 0;
+}
+
 static int build(struct tree *tree)
 {
     if (add(tree, TREE_ROOT_ID, "", 0) != TREE_ROOT_ID)
@@ -184,7 +203,7 @@ static int build(struct tree *tree)
     uint64_t sysv = error ? 0 : make_directories(tree, TREE_ROOT_ID, "sysv");
     if (!error)
         error = sysv ? add_files(tree, sysv, control_sysv_files, NULL) : -ENOMEM;
-    return error;
+    return error ? error : add_processes(tree);
 }
 
 int tree_init(struct tree *tree, const struct ipcfs_backend **kinds)

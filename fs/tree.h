@@ -32,11 +32,13 @@ struct tree_entry {
     uint64_t parent; /* the root's is its own */
     char *name;      /* owned */
     bool directory;
+    bool processes; /* directory: proc/ */
+    bool self;      /* a symbolic link to the directory of whoever reads it; neither a directory nor a file */
     const struct ipcfs_backend *objects;   /* directory: its objects are named here, beside fixed entries */
     const struct ipcfs_backend *controls;  /* directory: the control directories of its objects are here */
     const struct ipcfs_backend *lister_of; /* either of the two, or NULL */
     unsigned naming;                       /* which of the backend's directories */
-    const struct control_file *file;       /* file */
+    const struct control_file *file;       /* file; otherwise NULL */
     const struct ipcfs_backend *kind;      /* file: of ctl/<kind>/ */
 };
 
@@ -59,6 +61,9 @@ const struct tree_entry *tree_child(const struct tree *tree, const struct tree_e
 /* The first child after `after` (NULL: the first of all); NULL at the end. */
 const struct tree_entry *tree_next_child(const struct tree *tree, const struct tree_entry *parent,
                                          const struct tree_entry *after);
+
+/* S_IFDIR, S_IFREG or S_IFLNK. */
+mode_t tree_type(const struct tree_entry *entry);
 
 /* The directory in which the control directories of a kind's objects are. */
 const struct tree_entry *tree_controls(const struct tree *tree, const struct ipcfs_backend *kind,

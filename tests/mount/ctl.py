@@ -223,7 +223,7 @@ def test_metrics_grammar():
 
 
 def test_root_and_readme():
-    eq(sorted(os.listdir(MNT)), ['ctl', 'mq', 'pipe', 'sem', 'shm', 'sock', 'sysv'], 'the root')
+    eq(sorted(os.listdir(MNT)), ['ctl', 'mq', 'pipe', 'proc', 'sem', 'shm', 'sock', 'sysv'], 'the root')
     eq(sorted(os.listdir(CTL)), ['README', 'last-error', 'metrics', 'mq', 'pipe', 'sem', 'shm', 'sock', 'sysv', 'version'], 'ctl')
     readme = get(f'{CTL}/README').decode()
     for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README', 'last-error', 'ftok'):

@@ -115,7 +115,7 @@ static void test_contents(void **state)
         const char *names[9];
         size_t count;
     } cases[] = {
-        {"", {"shm", "mq", "sem", "sysv", "ctl"}, 7},
+        {"", {"shm", "mq", "sem", "sysv", "ctl", "proc"}, 8},
         {"sysv", {"ftok", "shm", "msg", "sem"}, 6},
         {"shm", {"a", "list"}, 4},
         {"ctl", {"shm", "mq", "sem", "sysv", "README", "version", "metrics", "last-error"}, 20},

@@ -118,6 +118,16 @@ static void test_shape(void **state)
     }
 }
 
+static void test_processes(void **state)
+{
+    const struct tree *tree = *state;
+    const struct tree_entry *proc = must_walk(tree, "proc");
+    const struct tree_entry *self = must_walk(tree, "proc/self");
+    assert_true(proc->processes && !proc->self && tree_type(proc) == S_IFDIR);
+    assert_true(self->self && !self->processes && !self->file && tree_type(self) == S_IFLNK);
+    assert_true(tree_type(must_walk(tree, "ctl/version")) == S_IFREG);
+}
+
 static void test_what_is_not_there(void **state)
 {
     const struct tree *tree = *state;
@@ -354,6 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_shape),
+        TEST(test_processes),
         TEST(test_what_is_not_there),
         TEST(test_ids),
         TEST(test_paths),
