@@ -6,8 +6,8 @@
  *     1: FLOCK  ADVISORY  WRITE 11864 00:29:3 0 EOF
  *     1: -> FLOCK  ADVISORY  WRITE 11865 00:29:3 0 EOF
  *
- * It tells who is out of this process name space as 0, or not at all; and −1 of an open file description (F_OFD_SETLK). What is locked
- * through the mount is locked by the daemon: whose lock that is, it knows itself.
+ * Who is out of this process name space is not told; and of an open file description (F_OFD_SETLK) −1, both of the one that
+ * has the lock and of those that wait. What is locked through the mount is locked by the daemon: for whom, it knows itself.
  */
 #include "inspection_build.h"
 
@@ -21,8 +21,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* Pairs of those who wait and those who have it, both through the mount: more than anybody reads. */
-enum { MOUNT_PAIRS_MAX = 65536 };
+/* Pairs of one who waits and one who has it that /proc/locks does not tell as such: more than anybody reads. */
+enum { PAIRS_MAX = 65536 };
 
 /* ---- reading ---- */
 
@@ -158,98 +158,142 @@ static int add(struct build *build, size_t object, pid_t holder, pid_t waiter)
     return 0;
 }
 
-/* Locks through the mount, on objects that somebody uses. */
-struct mount_locks {
+/* One who waits, or who has a lock through the mount. */
+struct party {
+    size_t object;
+    pid_t pid;
+    bool parked;
+};
+
+struct parties {
     struct build *build;
-    struct {
-        size_t object;
-        pid_t holder;
-    } * rows; /* owned */
-    size_t count, room;
+    struct party *holders; /* through the mount; owned */
+    struct party
+        *waiters; /* those whom /proc/locks does not tell: through the mount, or for F_OFD_SETLKW; owned */
+    size_t holder_count, holder_room, waiter_count, waiter_room;
     size_t pairs;
 };
 
-static int keep_mount_lock(void *data, const struct inspection_mount_lock *lock)
+static int keep_holder(void *data, const struct inspection_mount_lock *lock)
 {
-    struct mount_locks *locks = data;
+    struct parties *parties = data;
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = lock->kind, .number = lock->number};
-    size_t object = objects_find(locks->build->objects, &key);
+    size_t object = objects_find(parties->build->objects, &key);
     if (object == NO_OBJECT)
         return 0;
-    if (locks->count == locks->room && !ROWS_GROW(locks->rows, locks->room))
+    if (parties->holder_count == parties->holder_room && !ROWS_GROW(parties->holders, parties->holder_room))
         return -ENOMEM;
-    locks->rows[locks->count].object = object;
-    locks->rows[locks->count++].holder = lock->holder;
+    parties->holders[parties->holder_count++] = (struct party){.object = object, .pid = lock->holder};
+    return 0;
+}
+
+static int keep_waiters(struct parties *parties)
+{
+    const struct inspection *out = parties->build->out;
+    for (size_t i = 0; i < out->use_count; i++) {
+        const struct inspected_use *use = &out->uses[i];
+        if (use->how != USE_WAITING || !use->exclusive || (!use->parked && strcmp(use->call, "fcntl") != 0))
+            continue;
+        if (parties->waiter_count == parties->waiter_room &&
+            !ROWS_GROW(parties->waiters, parties->waiter_room))
+            return -ENOMEM;
+        parties->waiters[parties->waiter_count++] = (struct party){
+            .object = use->object, .pid = out->processes[use->process].pid, .parked = use->parked};
+    }
     return 0;
 }
 
 /* For one who waits: everybody who has a lock on it through the mount. `*any`: there is one. */
-static int add_mount_holders(struct mount_locks *locks, size_t object, pid_t waiter, bool *any)
+static int add_mount_holders(struct parties *parties, size_t object, pid_t waiter, bool *any)
 {
     int error = 0;
-    for (size_t i = 0; !error && i < locks->count && locks->pairs < MOUNT_PAIRS_MAX; i++) {
-        if (locks->rows[i].object != object)
+    for (size_t i = 0; !error && i < parties->holder_count && parties->pairs < PAIRS_MAX; i++) {
+        if (parties->holders[i].object != object)
             continue;
         *any = true;
-        locks->pairs++;
-        error = add(locks->build, object, locks->rows[i].holder, waiter);
+        parties->pairs++;
+        error = add(parties->build, object, parties->holders[i].pid, waiter);
     }
     return error;
 }
 
 /* A lock is told as an open file description's where the daemon has it for somebody, and where such a lock is native; where
  * both are there, those who have it through the mount stand for all. */
-static int add_holder(struct mount_locks *locks, size_t object, pid_t holder, pid_t waiter)
+static int add_holder(struct parties *parties, size_t object, pid_t holder, pid_t waiter)
 {
-    struct build *build = locks->build;
+    struct build *build = parties->build;
     bool any = false;
     if (holder > 0 && holder != build->self)
         return add(build, object, holder, waiter);
-    int error = add_mount_holders(locks, object, waiter, &any);
+    int error = add_mount_holders(parties, object, waiter, &any);
     return error || any || holder == build->self ? error : add(build, object, 0, waiter);
 }
 
-static bool waits_in_daemon(const struct inspected_use *use)
+/* The daemon waits for all who wait through the mount. */
+static int add_line(struct parties *parties, const struct lock_line *line)
 {
-    return use->how == USE_WAITING && use->parked && use->exclusive;
-}
-
-/* The daemon waits for all those who wait through the mount. */
-static int add_line(struct mount_locks *locks, const struct lock_line *line)
-{
-    const struct inspection *out = locks->build->out;
-    size_t object = locks->build->files[line->file].object;
+    size_t object = parties->build->files[line->file].object;
+    bool is_daemon = line->waiter == parties->build->self;
     int error = 0;
     if (object == NO_OBJECT)
         return 0;
-    if (line->waiter != locks->build->self && line->waiter > 0)
-        return add_holder(locks, object, line->holder, line->waiter);
-    for (size_t i = 0; !error && i < out->use_count; i++)
-        if (waits_in_daemon(&out->uses[i]) && out->uses[i].object == object && line->holder > 0 &&
-            line->holder != locks->build->self)
-            error = add(locks->build, object, line->holder, out->processes[out->uses[i].process].pid);
+    if (line->waiter > 0 && !is_daemon)
+        return add_holder(parties, object, line->holder, line->waiter);
+    for (size_t i = 0; !error && i < parties->waiter_count && parties->pairs < PAIRS_MAX; i++) {
+        const struct party *waiter = &parties->waiters[i];
+        if (waiter->object != object || (is_daemon && !waiter->parked))
+            continue;
+        parties->pairs++;
+        error = add_holder(parties, object, line->holder, waiter->pid);
+    }
     return error;
 }
 
-static int add_all(struct mount_locks *locks)
+static int add_all(struct parties *parties)
 {
-    struct build *build = locks->build;
-    const struct inspection *out = build->out;
+    struct build *build = parties->build;
     bool any = false;
-    int error = build->host->each_lock(build->host->data, keep_mount_lock, locks);
+    int error = keep_waiters(parties);
+    if (!error)
+        error = build->host->each_lock(build->host->data, keep_holder, parties);
     for (size_t i = 0; !error && i < build->line_count; i++)
-        error = add_line(locks, &build->lines[i]);
-    for (size_t i = 0; !error && i < out->use_count; i++)
-        if (waits_in_daemon(&out->uses[i]))
-            error =
-                add_mount_holders(locks, out->uses[i].object, out->processes[out->uses[i].process].pid, &any);
+        error = add_line(parties, &build->lines[i]);
+    for (size_t i = 0; !error && i < parties->waiter_count; i++)
+        if (parties->waiters[i].parked)
+            error = add_mount_holders(parties, parties->waiters[i].object, parties->waiters[i].pid, &any);
     return error;
+}
+
+static int compare_locks(const void *a, const void *b)
+{
+    const struct inspected_lock *one = a;
+    const struct inspected_lock *other = b;
+    if (one->object != other->object)
+        return one->object < other->object ? -1 : 1;
+    if (one->waiter != other->waiter)
+        return one->waiter < other->waiter ? -1 : 1;
+    return (one->holder > other->holder) - (one->holder < other->holder);
+}
+
+/* A process has many locks on one file; and some are found in two ways. */
+static void remove_doubles(struct inspection *out)
+{
+    size_t kept = 0;
+    if (!out->lock_count)
+        return;
+    qsort(out->locks, out->lock_count, sizeof *out->locks, compare_locks);
+    for (size_t i = 1; i < out->lock_count; i++)
+        if (compare_locks(&out->locks[kept], &out->locks[i]) != 0)
+            out->locks[++kept] = out->locks[i];
+    out->lock_count = kept + 1;
 }
 
 int build_add_locks(struct build *build)
 {
-    struct mount_locks locks = {.build = build};
-    int error = add_all(&locks);
-    free(locks.rows);
+    struct parties parties = {.build = build};
+    int error = add_all(&parties);
+    free(parties.holders);
+    free(parties.waiters);
+    remove_doubles(build->out);
     return error;
 }

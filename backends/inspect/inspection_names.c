@@ -2,6 +2,7 @@
 #include "inspection_build.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t find_listed(const struct objects *objects, const struct ipcfs_backend *kind, uint64_t number)
@@ -10,14 +11,29 @@ static size_t find_listed(const struct objects *objects, const struct ipcfs_back
     return objects_find(objects, &key);
 }
 
-/* Of several names it is the one that a process opened it by; otherwise the first. */
+/* Of several names the first, but for the one that a process opened it by. */
 static int take_name(struct objects *objects, size_t object, const char *name)
 {
     const char *known = objects->rows[object].name;
     bool same = known && strcmp(known, name) == 0;
-    bool first = !objects->notes[object].listed;
-    objects->notes[object].listed = true;
-    return same || !first ? 0 : objects_name(objects, object, name, strlen(name));
+    char **listed = &objects->notes[object].listed;
+    if (*listed && !same)
+        return 0;
+    free(*listed);
+    *listed = strdup(name);
+    return *listed ? 0 : -ENOMEM;
+}
+
+/* What is not listed has no name any more, and keeps the one that it was opened by. */
+static void settle(struct objects *objects, size_t object)
+{
+    struct object_note *note = &objects->notes[object];
+    objects->rows[object].removed = !note->listed;
+    if (!note->listed)
+        return;
+    free((char *)objects->rows[object].name);
+    objects->rows[object].name = note->listed;
+    note->listed = NULL;
 }
 
 static bool is_used(const struct objects *objects, const struct ipcfs_backend *kind)
@@ -58,9 +74,9 @@ static int ask_names_of(struct objects *objects, const struct ipcfs_backend *kin
 {
     bool known = false;
     int error = is_used(objects, kind) ? ask_kind(objects, kind, &known) : 0;
-    for (size_t i = 0; known && i < objects->count; i++)
+    for (size_t i = 0; !error && known && i < objects->count; i++)
         if (objects->rows[i].kind == kind)
-            objects->rows[i].removed = !objects->notes[i].listed;
+            settle(objects, i);
     return error;
 }
 

@@ -20,6 +20,8 @@ void objects_free(struct objects *objects)
 {
     for (size_t i = 0; i < objects->count; i++)
         free((char *)objects->rows[i].name);
+    for (size_t i = 0; i < objects->count && objects->notes; i++)
+        free(objects->notes[i].listed);
     free(objects->rows);
     free(objects->notes);
     free(objects->slots);

@@ -17,7 +17,7 @@ struct object_key {
 
 /* What is known of an object only while the inspection is made. */
 struct object_note {
-    bool listed;    /* a name leads to it */
+    char *listed;   /* a name that leads to it; owned; NULL: none */
     bool unwanted;  /* nothing is to be told of it, unless somebody waits there */
     size_t becomes; /* it has turned out to be that one; or NO_OBJECT */
 };
