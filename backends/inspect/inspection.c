@@ -64,56 +64,57 @@ static int make(struct build *build, pid_t only)
 
 int inspection_make(const struct inspection_host *host, unsigned what, pid_t only, struct inspection **out)
 {
-    struct made_inspection *made = calloc(1, sizeof *made);
+    struct inspection *made = calloc(1, sizeof *made);
     if (!made)
         return -ENOMEM;
-    struct build build = {.made = made,
-                          .host = host,
-                          .what = what,
-                          .self = getpid(),
-                          .out = &made->inspection,
-                          .objects = &made->objects};
+    struct build build = {.host = host, .what = what, .self = getpid(), .out = made};
     kernel_memory_start();
-    objects_begin(&made->objects);
-    (void)clock_gettime(CLOCK_REALTIME, &made->inspection.time);
+    objects_begin(&build.objects);
+    (void)clock_gettime(CLOCK_REALTIME, &made->time);
     int error = make(&build, only);
+    objects_free(&build.objects);
     free(build.parked);
     free(build.lines);
     free(build.files);
     if (error)
-        inspection_free(&made->inspection);
+        inspection_free(made);
     else
-        *out = &made->inspection;
+        *out = made;
     return error;
-}
-
-/* ---- what was made ---- */
-
-/* The structure is the first in that which the table is in. */
-static const struct made_inspection *made_of(const struct inspection *inspection)
-{
-    return (const struct made_inspection *)inspection;
 }
 
 void inspection_free(struct inspection *inspection)
 {
-    struct made_inspection *made = (struct made_inspection *)inspection;
-    if (!made)
+    if (!inspection)
         return;
-    objects_free(&made->objects);
-    free(made->users);
+    for (size_t i = 0; i < inspection->object_count; i++)
+        free((char *)inspection->objects[i].name);
+    free(inspection->objects);
+    free(inspection->users);
     free(inspection->processes);
     free(inspection->uses);
     free(inspection->locks);
-    free(made);
+    free(inspection);
+}
+
+/* ---- what was made ---- */
+
+static int compare_object(const void *key, const void *row)
+{
+    const struct inspected_object *object = row;
+    const struct object_key other = {
+        .type = object->type, .kind = object->kind, .number = object->number, .device = object->device};
+    return object_keys_compare(key, &other);
 }
 
 const struct inspected_object *inspection_object(const struct inspection *inspection,
                                                  const struct ipcfs_backend *kind, uint64_t number)
 {
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = kind, .number = number};
-    size_t found = objects_find(&made_of(inspection)->objects, &key);
-    return found == NO_OBJECT ? NULL : &inspection->objects[found];
+    if (!inspection->object_count)
+        return NULL;
+    return bsearch(&key, inspection->objects, inspection->object_count, sizeof *inspection->objects,
+                   compare_object);
 }
 
 static int compare_pid(const void *key, const void *row)

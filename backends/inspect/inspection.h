@@ -8,6 +8,19 @@
  *
  * It is no snapshot: processes come and go while they are read, one after another. Each process is as it was at one time,
  * between the call and its return; who held something all that time is there.
+ *
+ * A wait is told by the system call that the thread is in, and the memory of a process is never read: that could be made to
+ * take for ever (userfaultfd(2), FUSE). So these waits are not told, and such a thread only counts in its process:
+ * - poll(2), select(2), epoll_wait(2), io_uring_enter(2), futex_waitv(2): for any of several, which are in a list there;
+ * - open(2) of a FIFO that has no other end yet: the path is there, and /proc says no more than that it is some FIFO;
+ * - splice(2), tee(2): for either of two;
+ * - connect(2), but as a wait for the socket itself: the address is there;
+ * - system calls of another architecture.
+ * A thread that is held up in such a call by something else, as by a page of its buffer, is told as if it waited for the object.
+ *
+ * A System V semaphore that a thread waits for natively is told where the set has but one that is waited for. Segments of other
+ * IPC name spaces of the same id are not told apart. Files are known by the device numbers that both stat(2) and the kernel's
+ * own lists tell: on btrfs and overlayfs these differ, and locks and mappings there are not found.
  */
 #ifndef IPCFS_BACKENDS_INSPECT_INSPECTION_H
 #define IPCFS_BACKENDS_INSPECT_INSPECTION_H
@@ -81,8 +94,10 @@ struct inspection {
     struct timespec time;      /* CLOCK_REALTIME: when it was begun */
     struct process *processes; /* in the order of the pids; without descriptors, mappings and calls */
     size_t process_count;
-    struct inspected_object *objects;
+    struct inspected_object
+        *objects; /* by type, then by kind in the order of ipcfs_backends, then by number */
     size_t object_count;
+    size_t *users;              /* all the lists `users` of the objects, one after another */
     struct inspected_use *uses; /* in the order of the processes */
     size_t use_count;
     struct inspected_lock *locks;

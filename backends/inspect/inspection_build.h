@@ -25,20 +25,12 @@ struct locked_file {
     size_t object; /* NO_OBJECT: nobody has been met yet who has it open */
 };
 
-/* What the caller of inspection_make() gets. */
-struct made_inspection {
-    struct inspection inspection;
-    struct objects objects; /* owns what `inspection.objects` is */
-    size_t *users;          /* of all objects, one list after another; owned */
-};
-
 struct build {
-    struct made_inspection *made; /* of which are: */
     const struct inspection_host *host;
     unsigned what;
     pid_t self; /* the daemon */
     struct inspection *out;
-    struct objects *objects;
+    struct objects objects;
     size_t process_room, use_room, lock_room;
     struct inspection_parked *parked; /* by tid; owned */
     size_t parked_count, parked_room;
@@ -99,7 +91,7 @@ int build_add_locks(struct build *build);
 
 int build_ask_sockets(struct build *build);
 int build_ask_names(struct build *build);
-/* Nothing may be added after it. */
+/* The objects belong to the inspection then, and nothing may be added to it. 0 or −ENOMEM. */
 int build_put_in_order(struct build *build);
 
 #endif

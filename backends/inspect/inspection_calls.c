@@ -129,7 +129,7 @@ static int add_parked(struct build *build, const struct process_call *call,
 {
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = parked->kind, .number = parked->number};
     size_t object = NO_OBJECT;
-    int error = objects_add(build->objects, &key, &object);
+    int error = objects_add(&build->objects, &key, &object);
     if (error)
         return error;
     struct inspected_use use = build_use(build, object, USE_WAITING);
@@ -164,7 +164,7 @@ static int add_wait(const struct waiting *waiting, const struct thing *thing,
     int error = thing_object(build, thing, &object);
     if (error)
         return error;
-    build->objects->notes[object].unwanted = false;
+    build->objects.notes[object].unwanted = false;
     struct inspected_use use = build_use(build, object, USE_WAITING);
     use.reads = !waiting->how->writes;
     use.writes = waiting->how->writes;

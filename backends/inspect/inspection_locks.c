@@ -178,7 +178,7 @@ static int keep_holder(void *data, const struct inspection_mount_lock *lock)
 {
     struct parties *parties = data;
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = lock->kind, .number = lock->number};
-    size_t object = objects_find(parties->build->objects, &key);
+    size_t object = objects_find(&parties->build->objects, &key);
     if (object == NO_OBJECT)
         return 0;
     if (parties->holder_count == parties->holder_room && !ROWS_GROW(parties->holders, parties->holder_room))

@@ -84,6 +84,6 @@ int build_ask_names(struct build *build)
 {
     int error = 0;
     for (size_t i = 0; !error && ipcfs_backends[i]; i++)
-        error = ask_names_of(build->objects, ipcfs_backends[i]);
+        error = ask_names_of(&build->objects, ipcfs_backends[i]);
     return error;
 }

@@ -28,6 +28,33 @@ void objects_free(struct objects *objects)
     *objects = (struct objects){0};
 }
 
+/* ---- keys ---- */
+
+/* What is of no kind comes behind all. */
+static size_t rank(const struct ipcfs_backend *kind)
+{
+    size_t rank = 0;
+    while (ipcfs_backends[rank] && ipcfs_backends[rank] != kind)
+        rank++;
+    return rank;
+}
+
+static int compare(uint64_t one, uint64_t other)
+{
+    return (one > other) - (one < other);
+}
+
+int object_keys_compare(const struct object_key *one, const struct object_key *other)
+{
+    if (one->type != other->type)
+        return compare(one->type, other->type);
+    if (one->kind != other->kind)
+        return compare(rank(one->kind), rank(other->kind));
+    if (one->number != other->number)
+        return compare(one->number, other->number);
+    return compare(one->device, other->device);
+}
+
 /* ---- the table ---- */
 
 /* Multilinear hashing (Lemire and Kaser, 2014) of words of 32 bits. */
@@ -81,19 +108,9 @@ static int make_slots(struct objects *objects, size_t count)
         slots[i] = NO_OBJECT;
     for (size_t i = 0; i < objects->count; i++) {
         struct object_key key = key_of(&objects->rows[i]);
-        size_t *slot = slot_of(objects, &key);
-        if (*slot == NO_OBJECT)
-            *slot = i;
+        *slot_of(objects, &key) = i;
     }
     return 0;
-}
-
-int objects_index(struct objects *objects)
-{
-    size_t count = SLOTS_MIN;
-    while (count < 2 * objects->count)
-        count *= 2;
-    return make_slots(objects, count);
 }
 
 /* ---- rows ---- */

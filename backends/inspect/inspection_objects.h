@@ -15,6 +15,9 @@ struct object_key {
     dev_t device;
 };
 
+/* By type, then by kind in the order of ipcfs_backends, then by number, then by device: < 0, 0, > 0. */
+int object_keys_compare(const struct object_key *one, const struct object_key *other);
+
 /* What is known of an object only while the inspection is made. */
 struct object_note {
     char *listed;   /* a name that leads to it; owned; NULL: none */
@@ -39,8 +42,6 @@ void objects_free(struct objects *objects);
 size_t objects_find(const struct objects *objects, const struct object_key *key);
 /* Adds it where there is none; without a name then. 0 or −ENOMEM. */
 int objects_add(struct objects *objects, const struct object_key *key, size_t *index);
-/* Makes the table again, after rows have been taken away or have changed. 0 or −ENOMEM. */
-int objects_index(struct objects *objects);
 /* Its name from now on. 0 or −ENOMEM. */
 int objects_name(struct objects *objects, size_t index, const char *name, size_t length);
 

@@ -21,6 +21,13 @@ static void resolve_child(const struct inspection *out, struct inspected_object 
     object->device = 0;
 }
 
+static void resolve_children(struct build *build)
+{
+    for (size_t i = 0; i < build->objects.count; i++)
+        if (build->objects.rows[i].type == INSPECTED_EXIT)
+            resolve_child(build->out, &build->objects.rows[i]);
+}
+
 /* ---- semaphores ---- */
 
 /* Natively a wait tells the set and not which of its semaphores. Where only one is waited for, it is that. */
@@ -44,55 +51,93 @@ static bool has_native_waits(const struct inspection *out, const struct inspecte
     return false;
 }
 
-static void refine_objects(const struct build *build)
+static void tell_all_members(struct inspection *out)
 {
-    struct inspection *out = build->out;
     for (size_t i = 0; i < out->object_count; i++) {
-        struct inspected_object *object = &out->objects[i];
-        if (object->type == INSPECTED_EXIT)
-            resolve_child(out, object);
-        else if (object->kind && strcmp(object->kind->kind, "sysv/sem") == 0 && has_native_waits(out, object))
+        const struct inspected_object *object = &out->objects[i];
+        if (object->kind && strcmp(object->kind->kind, "sysv/sem") == 0 && has_native_waits(out, object))
             tell_members(out, i);
     }
 }
 
 /* ---- objects ---- */
 
+/* A row, and where it is among those that are put in order. */
+struct place {
+    struct object_key key;
+    size_t row;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *one = a;
+    const struct place *other = b;
+    return object_keys_compare(&one->key, &other->key);
+}
+
 static bool is_dropped(const struct object_note *note)
 {
     return note->unwanted || note->becomes != NO_OBJECT;
 }
 
-/* Gives each that stays a new place, and tells where: what has become another has that one's. */
-static void move_objects(struct objects *objects, size_t *places)
+static size_t fill_places(const struct objects *objects, struct place *places)
 {
-    size_t kept = 0;
+    size_t count = 0;
     for (size_t i = 0; i < objects->count; i++) {
-        places[i] = is_dropped(&objects->notes[i]) ? NO_OBJECT : kept++;
-        if (places[i] == NO_OBJECT)
-            free((char *)objects->rows[i].name);
-        else if (places[i] != i)
-            objects->rows[places[i]] = objects->rows[i];
+        const struct inspected_object *row = &objects->rows[i];
+        const struct object_key key = {
+            .type = row->type, .kind = row->kind, .number = row->number, .device = row->device};
+        if (!is_dropped(&objects->notes[i]))
+            places[count++] = (struct place){.key = key, .row = i};
+    }
+    qsort(places, count, sizeof *places, compare_places);
+    return count;
+}
+
+/* The rows that stay become the inspection's. `moved`: where each is then; of what has become another, where that is. */
+static void move_objects(struct objects *objects, const struct place *places, struct inspection *out,
+                         size_t *moved)
+{
+    for (size_t i = 0; i < objects->count; i++)
+        moved[i] = NO_OBJECT;
+    for (size_t i = 0; i < out->object_count; i++) {
+        out->objects[i] = objects->rows[places[i].row];
+        objects->rows[places[i].row].name = NULL;
+        moved[places[i].row] = i;
     }
     for (size_t i = 0; i < objects->count; i++)
         if (objects->notes[i].becomes != NO_OBJECT)
-            places[i] = places[objects->notes[i].becomes];
-    objects->count = kept;
+            moved[i] = moved[objects->notes[i].becomes];
 }
 
-static void move_uses(struct inspection *out, const size_t *places)
+static int order_objects(struct build *build, size_t *moved)
+{
+    struct objects *objects = &build->objects;
+    AUTO_FREE struct place *places = malloc((objects->count + 1) * sizeof *places);
+    if (!places)
+        return -ENOMEM;
+    size_t count = fill_places(objects, places);
+    build->out->objects = malloc((count + 1) * sizeof *build->out->objects);
+    if (!build->out->objects)
+        return -ENOMEM;
+    build->out->object_count = count;
+    move_objects(objects, places, build->out, moved);
+    return 0;
+}
+
+static void move_uses(struct inspection *out, const size_t *moved)
 {
     size_t kept = 0;
     for (size_t i = 0; i < out->use_count; i++) {
-        size_t place = places[out->uses[i].object];
-        if (place == NO_OBJECT)
+        size_t object = moved[out->uses[i].object];
+        if (object == NO_OBJECT)
             continue;
         out->uses[kept] = out->uses[i];
-        out->uses[kept++].object = place;
+        out->uses[kept++].object = object;
     }
     out->use_count = kept;
     for (size_t i = 0; i < out->lock_count; i++)
-        out->locks[i].object = places[out->locks[i].object];
+        out->locks[i].object = moved[out->locks[i].object];
 }
 
 /* One has no name where only the daemon knows that it is used, and it is gone. */
@@ -112,13 +157,12 @@ static int name_the_rest(struct objects *objects)
 /* ---- users ---- */
 
 /* Uses are in the order of the pids, and so stays each list. */
-static int list_users(struct made_inspection *made)
+static int list_users(struct inspection *out)
 {
-    struct inspection *out = &made->inspection;
     size_t *lists = malloc((out->use_count + 1) * sizeof *lists);
     if (!lists)
         return -ENOMEM;
-    made->users = lists;
+    out->users = lists;
     for (size_t i = 0; i < out->use_count; i++)
         out->objects[out->uses[i].object].user_count++;
     for (size_t i = 0; i < out->object_count; i++) {
@@ -135,20 +179,16 @@ static int list_users(struct made_inspection *made)
 
 int build_put_in_order(struct build *build)
 {
-    struct objects *objects = build->objects;
-    AUTO_FREE size_t *places = malloc((objects->count + 1) * sizeof *places);
-    if (!places)
-        return -ENOMEM;
-    move_objects(objects, places);
-    move_uses(build->out, places);
-    int error = name_the_rest(objects);
-    build->out->objects = objects->rows;
-    build->out->object_count = objects->count;
+    AUTO_FREE size_t *moved = malloc((build->objects.count + 1) * sizeof *moved);
+    int error = moved ? name_the_rest(&build->objects) : -ENOMEM;
+    resolve_children(build);
     if (!error)
-        error = objects_index(objects);
+        error = order_objects(build, moved);
+    if (error)
+        return error;
+    move_uses(build->out, moved);
+    error = list_users(build->out);
     if (!error)
-        error = list_users(build->made);
-    if (!error)
-        refine_objects(build);
+        tell_all_members(build->out);
     return error;
 }

@@ -56,16 +56,16 @@ static int turn_into(struct build *build, size_t socket, uint64_t number)
 {
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = &ipcfs_sock_backend, .number = number};
     size_t object = NO_OBJECT;
-    int error = objects_add(build->objects, &key, &object);
+    int error = objects_add(&build->objects, &key, &object);
     if (!error)
-        build->objects->notes[socket].becomes = object;
+        build->objects.notes[socket].becomes = object;
     return error;
 }
 
 static int look_at(void *data, const struct diag_socket *socket)
 {
     struct asking *asking = data;
-    struct objects *objects = asking->build->objects;
+    struct objects *objects = &asking->build->objects;
     const struct object_key key = {.type = INSPECTED_SOCKET, .number = socket->inode};
     size_t found = socket->inode ? objects_find(objects, &key) : NO_OBJECT;
     const struct own_end *other = own_end(asking, socket->peer);
@@ -107,7 +107,7 @@ static int ask(struct asking *asking)
 int build_ask_sockets(struct build *build)
 {
     struct asking asking = {.build = build};
-    int error = has_sockets(build->objects) ? ask(&asking) : 0;
+    int error = has_sockets(&build->objects) ? ask(&asking) : 0;
     free(asking.ends);
     return error;
 }

@@ -168,9 +168,9 @@ static struct thing_name name_of_object(const struct build *build, const struct 
 static int name_by_number(struct build *build, size_t object, const char *before, const char *behind)
 {
     char text[64];
-    uint64_t number = build->objects->rows[object].number;
+    uint64_t number = build->objects.rows[object].number;
     int length = snprintf(text, sizeof text, "%s%llu%s", before, (unsigned long long)number, behind);
-    return objects_name(build->objects, object, text, (size_t)length);
+    return objects_name(&build->objects, object, text, (size_t)length);
 }
 
 static int name_anything(struct build *build, size_t object, const struct thing *thing)
@@ -195,7 +195,7 @@ static int name_anything(struct build *build, size_t object, const struct thing 
     }
     if (!name.length)
         return name_by_number(build, object, "[", "]");
-    return objects_name(build->objects, object, name.text, name.length);
+    return objects_name(&build->objects, object, name.text, name.length);
 }
 
 static int name_object(struct build *build, size_t object, const struct thing *thing)
@@ -206,15 +206,15 @@ static int name_object(struct build *build, size_t object, const struct thing *t
     bool is_number = strncmp(thing->key.kind->kind, "sysv/", strlen("sysv/")) == 0;
     if (is_number || !name.length)
         return name_by_number(build, object, "", "");
-    return objects_name(build->objects, object, name.text, name.length);
+    return objects_name(&build->objects, object, name.text, name.length);
 }
 
 int thing_object(struct build *build, const struct thing *thing, size_t *object)
 {
-    size_t before = build->objects->count;
-    int error = objects_add(build->objects, &thing->key, object);
-    if (error || build->objects->count == before)
+    size_t before = build->objects.count;
+    int error = objects_add(&build->objects, &thing->key, object);
+    if (error || build->objects.count == before)
         return error;
-    build->objects->notes[*object].unwanted = thing->unwanted;
+    build->objects.notes[*object].unwanted = thing->unwanted;
     return name_object(build, *object, thing);
 }

@@ -70,7 +70,7 @@ static int add_descriptor(struct build *build, const struct process *process,
     struct locked_file *locked = build_locked_file(build, descriptor->device, descriptor->ino);
     if (locked)
         locked->object = object;
-    build->objects->notes[object].unwanted = false;
+    build->objects.notes[object].unwanted = false;
     struct inspected_use use = build_use(build, object, USE_DESCRIPTOR);
     use.reads = descriptor->reads;
     use.writes = descriptor->writes;

@@ -75,9 +75,9 @@ struct process {
     bool same_ipc;    /* its IPC name space is the daemon's */
     bool stuck;       /* it did not answer in time */
     size_t threads;
-    struct process_descriptor *descriptors;
+    struct process_descriptor *descriptors; /* in the order of their numbers */
     size_t descriptor_count;
-    struct process_mapping *mappings;
+    struct process_mapping *mappings; /* in the order of their addresses */
     size_t mapping_count;
     struct process_call *calls;
     size_t call_count;
