@@ -124,28 +124,6 @@ static const struct inspection_parked *parked_of(const struct build *build, pid_
     return bsearch(&key, build->parked, build->parked_count, sizeof key, by_tid);
 }
 
-static int add_parked(struct build *build, const struct process_call *call,
-                      const struct inspection_parked *parked)
-{
-    const struct object_key key = {.type = INSPECTED_OBJECT, .kind = parked->kind, .number = parked->number};
-    size_t object = NO_OBJECT;
-    int error = objects_add(&build->objects, &key, &object);
-    if (error)
-        return error;
-    struct inspected_use use = build_use(build, object, USE_WAITING);
-    use.reads = !parked->writes;
-    use.writes = parked->writes;
-    use.part = parked->part;
-    use.member = parked->member;
-    use.tid = call->tid;
-    use.call = parked->call;
-    use.parked = true;
-    use.exclusive = strcmp(parked->call, "flock") == 0 || strcmp(parked->call, "fcntl") == 0;
-    use.since_known = true;
-    use.since = parked->since;
-    return build_add_use(build, &use);
-}
-
 /* ---- waits ---- */
 
 /* A thread in a call, of the process that was put in last. */
@@ -340,6 +318,37 @@ static int wait_of(const struct waiting *waiting)
     return 0;
 }
 
+/* ---- requests that wait in the daemon ---- */
+
+static bool names_descriptor(const struct call *call)
+{
+    return call && (call->sort == CALL_FD || call->sort == CALL_LOCK || call->sort == CALL_FCNTL);
+}
+
+static int add_parked(const struct waiting *waiting, const struct inspection_parked *parked)
+{
+    struct build *build = waiting->build;
+    const struct object_key key = {.type = INSPECTED_OBJECT, .kind = parked->kind, .number = parked->number};
+    bool is_lock = strcmp(parked->call, "flock") == 0 || strcmp(parked->call, "fcntl") == 0;
+    size_t object = NO_OBJECT;
+    int error = objects_add(&build->objects, &key, &object);
+    if (error)
+        return error;
+    struct inspected_use use = build_use(build, object, USE_WAITING);
+    use.reads = !is_lock && !parked->writes;
+    use.writes = !is_lock && parked->writes;
+    use.part = parked->part;
+    use.member = parked->member;
+    use.fd = names_descriptor(waiting->how) ? descriptor_number(waiting) : -1;
+    use.tid = waiting->call->tid;
+    use.call = parked->call;
+    use.parked = true;
+    use.exclusive = is_lock;
+    use.since_known = true;
+    use.since = parked->since;
+    return build_add_use(build, &use);
+}
+
 /* The request may have ended since, and the thread wait for something else: then it is in another call, or on a file that is
  * not of the mount. */
 static bool may_be_parked(const struct waiting *waiting)
@@ -347,7 +356,7 @@ static bool may_be_parked(const struct waiting *waiting)
     const struct call *how = waiting->how;
     if (!how || how->sort == CALL_OPEN)
         return true;
-    if (how->sort != CALL_FD && how->sort != CALL_LOCK && how->sort != CALL_FCNTL)
+    if (!names_descriptor(how))
         return false;
     const struct process_descriptor *descriptor =
         process_descriptor_find(waiting->process, descriptor_number(waiting));
@@ -362,7 +371,7 @@ int build_add_waits(struct build *build, const struct process *process)
         const struct waiting waiting = {build, process, call, call_of(call->number)};
         const struct inspection_parked *parked = parked_of(build, call->tid);
         if (parked && may_be_parked(&waiting))
-            error = add_parked(build, call, parked);
+            error = add_parked(&waiting, parked);
         else if (waiting.how)
             error = wait_of(&waiting);
     }

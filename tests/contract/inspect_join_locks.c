@@ -162,6 +162,7 @@ static void test_waited_for_through_mount(void **state)
     const struct inspection *seen = look(INSPECT_WAITERS);
     const struct inspected_object *object = object_named("shm", "data");
     assert_true(wait_of(waiter)->parked && wait_of(waiter)->exclusive);
+    assert_false(wait_of(waiter)->reads || wait_of(waiter)->writes);
     assert_true(has_lock(object, there, waiter));
     assert_int_equal(seen->lock_count, 1);
     (void)holder;

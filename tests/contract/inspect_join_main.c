@@ -69,7 +69,9 @@ int main(void)
     (void)alarm(240);
     if (creds_init() || start_kinds())
         return EXIT_FAILURE;
-    int failed = _cmocka_run_group_tests("what processes have", join_use_tests, join_use_count, NULL, NULL);
+    int failed = _cmocka_run_group_tests("what kinds recognize", join_recognize_tests, join_recognize_count,
+                                         NULL, NULL);
+    failed += _cmocka_run_group_tests("what processes have", join_use_tests, join_use_count, NULL, NULL);
     failed += _cmocka_run_group_tests("what threads wait for", join_wait_tests, join_wait_count, NULL, NULL);
     failed += _cmocka_run_group_tests("locks", join_lock_tests, join_lock_count, NULL, NULL);
     failed += _cmocka_run_group_tests("sockets", join_socket_tests, join_socket_count, NULL, NULL);

@@ -520,6 +520,7 @@ static void test_parked(void **state)
     assert_ptr_equal(object, inspection_object(seen, kind_of("sysv/sem"), 78));
     assert_string_equal(object->name, "78");
     assert_true(object->removed && use->parked && use->since_known && use->member == 3 && use->reads);
+    assert_true(use->fd >= 0);
     assert_memory_equal(&use->since, &since, sizeof since);
     assert_string_equal(use->part, "wait");
     assert_false(wait_of(other)->parked);
