@@ -40,10 +40,11 @@ static struct {
 
 static void run(struct job *job)
 {
+    uid_t uid = job->uid;
     int running = ++test.running;
     if (running > test.most_running)
         test.most_running = running;
-    test.order[test.ran++] = job->uid;
+    test.order[test.ran++] = uid;
     while (test.shut)
         (void)usleep(1000);
     test.running--;
@@ -128,6 +129,8 @@ static void test_shares(void **state)
     test.shut = true;
     submit(roots, 10, 0);
     await(&test.running, JOBS_THREADS_MAX);
+    test.shut = false;
+    await(&test.ran, 30);
 }
 
 /* Whoever comes last waits for one job of each other user, and not for all that they want. */
