@@ -79,6 +79,7 @@ struct inspected_use {
     bool parked;      /* it waits in this daemon, through the mount */
     bool futex;       /* for the word at `offset` */
     bool exclusive;   /* it waits for a lock (flock, fcntl): those who have it are told by `locks` */
+    bool timed;       /* until a time at the latest, that the call names */
     bool since_known;
     struct timespec since; /* CLOCK_REALTIME */
 };

@@ -134,6 +134,25 @@ struct waiting {
     const struct call *how;
 };
 
+/* Whether it points to a time at which it ends. */
+static bool is_timed(const struct process_call *call)
+{
+    switch (call->number) {
+    case SYS_futex:
+    case SYS_semtimedop:
+        return call->arguments[3];
+    case SYS_mq_timedsend:
+    case SYS_mq_timedreceive:
+    case SYS_recvmmsg:
+#ifdef SYS_futex_wait
+    case SYS_futex_wait:
+#endif
+        return call->arguments[4];
+    default:
+        return false;
+    }
+}
+
 static int add_wait(const struct waiting *waiting, const struct thing *thing,
                     void (*refine)(const struct waiting *, struct inspected_use *))
 {
@@ -150,6 +169,7 @@ static int add_wait(const struct waiting *waiting, const struct thing *thing,
     use.member = thing->member;
     use.tid = waiting->call->tid;
     use.call = waiting->how->name;
+    use.timed = is_timed(waiting->call);
     use.since_known = waiting->call->since_known;
     use.since = waiting->call->since;
     if (refine)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "lock_word.h"
+
+#include "small_file.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined __GLIBC__ && __WORDSIZE == 64
+
+/* Bits of __kind (nptl/pthreadP.h). The type is in the lowest two. */
+enum {
+    KIND_ROBUST = 16,
+    KIND_INHERIT = 32,
+    KIND_SHARED = 128,
+    KIND_ELISION = 256,
+    KIND_NO_ELISION = 512,
+    KIND_KNOWN = 3 | KIND_ROBUST | KIND_INHERIT | KIND_SHARED | KIND_ELISION | KIND_NO_ELISION,
+};
+/* __lock of a mutex that is locked and waited for. */
+enum { CONTENDED = 2 };
+
+struct mutex {
+    uint32_t word;
+    int32_t owner;
+    int32_t kind;
+};
+
+_Static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0 &&
+                   offsetof(pthread_mutex_t, __data.__owner) + 4 <= LOCK_WORD_BYTES &&
+                   offsetof(pthread_mutex_t, __data.__kind) + 4 <= LOCK_WORD_BYTES,
+               "the mutex begins with its word");
+
+static struct mutex mutex_of(const unsigned char *bytes)
+{
+    struct mutex mutex;
+    memcpy(&mutex.word, bytes, sizeof mutex.word);
+    memcpy(&mutex.owner, bytes + offsetof(pthread_mutex_t, __data.__owner), sizeof mutex.owner);
+    memcpy(&mutex.kind, bytes + offsetof(pthread_mutex_t, __data.__kind), sizeof mutex.kind);
+    return mutex;
+}
+
+pid_t lock_word_owner(const unsigned char bytes[LOCK_WORD_BYTES])
+{
+    struct mutex mutex = mutex_of(bytes);
+    if (!(mutex.kind & KIND_SHARED) || mutex.kind & ~KIND_KNOWN)
+        return 0;
+    if (!(mutex.kind & (KIND_ROBUST | KIND_INHERIT)))
+        return mutex.word == CONTENDED && mutex.owner > 0 ? mutex.owner : 0;
+    pid_t owner = (pid_t)(mutex.word & FUTEX_TID_MASK);
+    bool has_owner = mutex.word & FUTEX_WAITERS && !(mutex.word & FUTEX_OWNER_DIED);
+    return has_owner && owner == mutex.owner ? owner : 0;
+}
+
+#else
+
+pid_t lock_word_owner(const unsigned char bytes[LOCK_WORD_BYTES])
+{
+    (void)bytes;
+    return 0;
+}
+
+#endif
+
+/* The only number after `label`; 0 where there is none, or there are several. */
+static pid_t only_number(const char *text, const char *label)
+{
+    const char *line = strstr(text, label);
+    if (!line)
+        return 0;
+    char *end = NULL;
+    long number = strtol(line + strlen(label), &end, 10);
+    return *end == '\n' ? (pid_t)number : 0;
+}
+
+/* The command in the first line is escaped, so no label is met in it (proc_pid_status(5)). */
+pid_t lock_word_process(pid_t tid)
+{
+    char path[32];
+    char text[1024];
+    (void)snprintf(path, sizeof path, "/proc/%d/status", tid);
+    if (small_file_read(AT_FDCWD, path, text, sizeof text))
+        return 0;
+    return only_number(text, "\nNSpid:\t") == tid ? only_number(text, "\nTgid:\t") : 0;
+}
