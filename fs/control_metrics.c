@@ -14,7 +14,6 @@
 #include "openmetrics.h"
 
 #include "ipcfs/cleanup.h"
-#include "ipcfs/identity.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -212,18 +211,14 @@ static void write_processor_time(struct text *out)
     openmetrics_seconds(out, (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec);
 }
 
-/* The names are those that client libraries of Prometheus give to any process. The daemon's own rights are wanted: its
- * directory in /proc is not the caller's. */
+/* The names are those that client libraries of Prometheus give to any process. */
 static void write_process(struct text *out, const struct ipcfs *fs)
 {
-    AUTO_IDENTITY daemon = {0};
     struct stat descriptors;
     struct rlimit limit;
     write_processor_time(out);
     openmetrics_gauge(out, "process_start_time_seconds", "seconds",
                       "When the daemon started, since the epoch.", (uint64_t)fs->started.tv_sec);
-    if (identity_put_on(&daemon, NULL))
-        return;
     uint64_t resident = resident_bytes();
     if (resident)
         openmetrics_gauge(out, "process_resident_memory_bytes", "bytes", "Memory of the daemon.", resident);
