@@ -3,6 +3,7 @@
 
 #include "ipcfs/cleanup.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ static void append_size(struct text *out, uint64_t bytes)
     }
     text_printf(out, "\\n%" PRIu64, bytes / unit);
     if (bytes % unit && bytes / unit < 10)
-        text_printf(out, ".%" PRIu64, bytes % unit / (unit / 10 + 1));
+        text_printf(out, ".%" PRIu64, bytes % unit * 10 / unit);
     text_printf(out, " %s", units[i]);
 }
 
@@ -85,26 +86,29 @@ static void append_content(struct text *out, const struct inspected_object *obje
         return;
     if (traces.memory)
         append_size(out, traces.bytes);
-    else if (object->kind->messages && traces.content_known)
+    else if (object->kind->messages && traces.content_known && traces.content)
         text_printf(out, "\\n%" PRIu64 " message%s", traces.content, traces.content == 1 ? "" : "s");
+    else if (object->kind->messages && traces.content_known)
+        text_string(out, "\\nempty");
 }
 
 static void append_object(struct text *out, const struct graph *graph, size_t index)
 {
     const struct inspected_object *object = &graph->inspection->objects[index];
-    text_printf(out, "    o%zu [label=\"", index);
+    bool is_id = object->type == INSPECTED_OBJECT && object->kind->directories[1];
+    text_printf(out, "    o%zu [label=\"%s", index, is_id ? "id " : "");
     append_name(out, object->name ? object->name : "?");
     if (object->type == INSPECTED_OBJECT)
         append_content(out, object);
     text_string(out, "\"]\n");
 }
 
-/* What kind->help begins with: "POSIX shared memory". */
+/* What kind->help begins with, "named pipes (mkfifo): …", as a title. */
 static void append_title(struct text *out, const struct ipcfs_backend *kind)
 {
-    const char *end = strchr(kind->help, '(');
-    size_t length = end && end > kind->help ? (size_t)(end - kind->help) - 1 : strlen(kind->help);
-    append_plain(out, kind->help, length);
+    const char first = (char)toupper((unsigned char)*kind->help);
+    append_plain(out, &first, 1);
+    append_plain(out, kind->help + 1, strcspn(kind->help, "(") - 2);
 }
 
 static void begin_cluster(struct text *out, size_t number, const struct ipcfs_backend *kind)
@@ -164,14 +168,15 @@ static void append_group(struct text *out, const struct graph *graph, const stru
 
 /* ---- edges ---- */
 
-static void append_edge_words(struct text *out, const struct graph_edge *edge)
+static void append_edge_looks(struct text *out, const struct graph_edge *edge)
 {
-    const char *how = edge->maps ? "map" : edge->attaches ? "attach" : edge->part;
+    if (edge->maps || edge->attaches)
+        text_string(out, ", penwidth=2");
     if (edge->waits)
-        text_printf(out, ", label=\"waits: %s\", style=dashed, color=\"#c00000\", fontcolor=\"#c00000\"",
-                    edge->call ? edge->call : "?");
-    else if (how)
-        text_printf(out, ", label=\"%s\"", how);
+        text_printf(out, ", label=\"%s\", style=dashed, color=\"#c00000\", fontcolor=\"#c00000\"",
+                    edge->call ? edge->call : "waits");
+    else if (edge->part)
+        text_printf(out, ", label=\"%s\"", edge->part);
 }
 
 /* From left to right as the data goes: who only reads stands behind what he reads from. */
@@ -185,7 +190,7 @@ static void append_edge(struct text *out, const struct graph_edge *edge)
         text_printf(out, "  o%zu -> p%zu [dir=%s", edge->object, edge->process, direction);
     else
         text_printf(out, "  p%zu -> o%zu [dir=%s", edge->process, edge->object, direction);
-    append_edge_words(out, edge);
+    append_edge_looks(out, edge);
     text_string(out, "]\n");
 }
 
@@ -200,10 +205,12 @@ static void append_edges(struct text *out, const struct graph *graph, const stru
 
 static const char head[] =
     "digraph ipcfs {\n"
-    "  graph [rankdir=LR, ranksep=\"1.1\", nodesep=\"0.18\", fontname=\"Helvetica\", fontsize=11, style=\"rounded\","
-    " color=\"#b0b0b0\", fontcolor=\"#505050\"]\n"
-    "  node [fontname=\"Helvetica\", fontsize=11, style=filled, color=\"#606060\", shape=box, fillcolor=\"#ffffff\"]\n"
-    "  edge [fontname=\"Helvetica\", fontsize=9, color=\"#606060\", fontcolor=\"#606060\", arrowsize=0.7]\n";
+    "  graph [rankdir=LR, ranksep=1.1, nodesep=0.18, fontname=Helvetica, fontsize=11, style=rounded, "
+    "color=\"#b0b0b0\", fontcolor=\"#505050\",\n"
+    "    label=\"Arrows: the way of the data. Thick: mapped or attached. Dashed: waits, in that call.\"]\n"
+    "  node [fontname=Helvetica, fontsize=11, style=filled, color=\"#606060\", shape=box, "
+    "fillcolor=\"#ffffff\"]\n"
+    "  edge [fontname=Helvetica, fontsize=9, color=\"#606060\", fontcolor=\"#606060\", arrowsize=0.7]\n";
 
 int graph_dot(const struct inspection *inspection, struct text *out)
 {

@@ -138,8 +138,8 @@ static void test_merged_uses(void **state)
     size_t two = process(11, 1, "two");
     use(two, sem, USE_DESCRIPTOR, "r")->part = "hold";
     char *text = drawn();
-    must_have(text, "p0 -> o0 [dir=both, label=\"map\"]");
-    must_have(text, "o1 -> p0 [dir=forward, label=\"waits: futex\", style=dashed");
+    must_have(text, "p0 -> o0 [dir=both, penwidth=2]");
+    must_have(text, "o1 -> p0 [dir=forward, label=\"futex\", style=dashed");
     must_have(text, "o1 -> p1 [dir=forward, label=\"hold\"]");
     free(text);
 }
