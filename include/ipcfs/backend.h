@@ -339,8 +339,6 @@ struct ipcfs_backend {
      * known by its inode there.) Called for all that all processes have: it asks nobody.
      */
     bool (*recognize)(const struct ipcfs_thing *thing, uint64_t *number);
-    /* render() looks at all processes: it runs beside the threads that answer requests. */
-    bool slow_render;
     /* What it tells of its past, as the calling thread may know it; it changes nothing, no times either. −EOPNOTSUPP of
      * what is no object of its own to be left behind: a file beside sockets, a socket that the daemon itself listens on. */
     int (*traces)(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
@@ -417,6 +415,9 @@ struct ipcfs_backend {
 
     /* Objects may be executed: where what carries them is mounted noexec, the mount has to be as well. */
     bool programs;
+
+    /* render() looks at all processes: it runs beside the threads that answer requests. */
+    bool slow_render;
 
     unsigned makes; /* IPCFS_MAKES_ */
 };
