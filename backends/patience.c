@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "patience.h"
 
+#include "small_file.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +92,7 @@ static void *run(void *data)
 {
     struct patient *patient = data;
     struct patience *patience = patient->patience;
+    atomic_store(&patient->tid, gettid());
     if (syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE) == 0)
         patient->work(patient);
     (void)pthread_mutex_lock(&patience->lock);
@@ -157,13 +163,29 @@ static int64_t patience_end(struct patient *patient, int64_t since)
     return end < last ? end : last;
 }
 
+/* On a busy machine a thread may wait for its turn for longer than that. */
+static bool is_runnable(struct patient *patient)
+{
+    char path[64];
+    char text[256];
+    pid_t tid = atomic_load(&patient->tid);
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    if (tid && small_file_read(AT_FDCWD, path, text, sizeof text))
+        return false;
+    const char *name_end = tid ? strrchr(text, ')') : NULL;
+    return !tid || (name_end && strncmp(name_end, ") R", 3) == 0);
+}
+
 bool patience_await(struct patient *patient, const bool *there)
 {
     int64_t since = now_ms();
     while (!*there && !patient->ended) {
+        if (patience_end(patient, since) <= now_ms()) {
+            if (!is_runnable(patient))
+                return false;
+            since = now_ms();
+        }
         int64_t end = patience_end(patient, since);
-        if (end <= now_ms())
-            return false;
         const struct timespec time = {.tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000};
         (void)pthread_cond_timedwait(&patient->changed, &patient->patience->lock, &time);
     }

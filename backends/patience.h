@@ -18,9 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 enum {
-    /* Who has not moved for so long is given up. */
+    /* Who has not moved for so long is given up, unless it is the processor that it waits for. */
     PATIENCE_MS = 500,
     /* And who has not come to an end with one subject in so long, however much it moves. */
     PATIENCE_SUBJECT_MS = 5000,
@@ -56,6 +57,7 @@ struct patient {
 
     pthread_t thread;
     pthread_cond_t changed;
+    _Atomic pid_t tid; /* 0: not running yet */
     struct patience_subject subject;
     _Atomic int64_t began, moved; /* CLOCK_MONOTONIC, in ms: with the subject; at all */
     bool ended;

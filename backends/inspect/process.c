@@ -35,13 +35,15 @@ int process_reader_init(struct process_reader *reader, unsigned what, struct pat
         .mappings.size = sizeof(struct process_mapping),
         .calls.size = sizeof(struct process_call),
     };
-    if (what & PROCESS_CALLS)
-        read_clocks(reader);
     int error = read_space(AT_FDCWD, "/proc/self/ns/ipc", reader->own_ipc, sizeof reader->own_ipc);
     if (error)
         return error;
-    reader->buffer = malloc(READER_ROOM);
-    return reader->buffer ? 0 : -ENOMEM;
+    reader->buffer = what & PROCESS_MAPPINGS ? malloc(READER_ROOM) : NULL;
+    reader->clocks = what & PROCESS_CALLS ? malloc(sizeof *reader->clocks) : NULL;
+    if (reader->clocks)
+        task_clocks_begin(reader->clocks);
+    bool failed = (what & PROCESS_MAPPINGS && !reader->buffer) || (what & PROCESS_CALLS && !reader->clocks);
+    return failed ? -ENOMEM : 0;
 }
 
 /* What is found so far, and is nobody else's yet. */
@@ -68,6 +70,7 @@ void process_reader_free(struct process_reader *reader)
     free(reader->mappings.data);
     free(reader->calls.data);
     free(reader->buffer);
+    free(reader->clocks);
 }
 
 int reader_move(const struct process_reader *reader)

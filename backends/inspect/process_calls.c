@@ -11,54 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BILLION = 1000000000 };
-
-/* ---- since when ---- */
-
-/* "se.exec_start : MILLISECONDS.NANOSECONDS", six digits behind the point (proc_sched_show_task(), Linux
- * kernel/sched/debug.c). False where the kernel does not tell. */
-static bool read_last_run(int directory, const char *path, int64_t *out)
-{
-    static const char label[] = "\nse.exec_start";
-    char text[512];
-    if (small_file_read(directory, path, text, sizeof text))
-        return false;
-    const char *line = strstr(text, label);
-    const char *value = line ? strchr(line + 1, ':') : NULL;
-    char *point = NULL;
-    if (!value)
-        return false;
-    int64_t ms = strtoll(value + 1, &point, 10);
-    if (*point != '.')
-        return false;
-    *out = ms * 1000000 + strtoll(point + 1, NULL, 10);
-    return true;
-}
-
-/* To ask for a thread's processor time brings what the scheduler keeps of it up to date, without a sleep
- * (task_sched_runtime(), Linux kernel/sched/core.c): this thread last ran now. */
-void read_clocks(struct process_reader *reader)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    (void)clock_gettime(CLOCK_REALTIME, &reader->clock);
-    reader->clock_known = read_last_run(AT_FDCWD, "/proc/thread-self/sched", &reader->clock_task);
-}
-
-static void tell_since(const struct process_reader *reader, int directory, const char *path,
-                       struct process_call *call)
-{
-    int64_t last = 0;
-    if (!reader->clock_known || !read_last_run(directory, path, &last) || last <= 0)
-        return;
-    int64_t clock = (int64_t)reader->clock.tv_sec * BILLION + reader->clock.tv_nsec;
-    int64_t since = clock - (reader->clock_task - last);
-    call->since_known = since >= 0;
-    call->since = (struct timespec){.tv_sec = since / BILLION, .tv_nsec = since % BILLION};
-}
-
-/* ---- in what ---- */
-
 enum { ARGUMENTS = 6 };
 
 /*
@@ -99,8 +51,7 @@ static int read_call(struct process_reader *reader, int directory, const char *p
         return error;
     if (!parse_call(text, &call))
         return 0;
-    (void)snprintf(path, sizeof path, "%ssched", prefix);
-    tell_since(reader, directory, path, &call);
+    call.since_known = task_clocks_last_run(reader->clocks, directory, prefix, &call.since);
     struct process_call *row = rows_add(&reader->calls);
     if (!row)
         return -errno;

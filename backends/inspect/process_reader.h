@@ -10,6 +10,7 @@
 
 #include "process.h"
 #include "process_arena.h"
+#include "task_clock.h"
 
 #include "patience.h"
 
@@ -27,11 +28,9 @@ struct process_reader {
     struct arena arena;
     size_t memory; /* bytes that the last one was given */
     struct rows descriptors, mappings, calls;
-    char *buffer;          /* owned, READER_ROOM bytes */
-    char own_ipc[64];      /* the text of /proc/self/ns/ipc */
-    bool clock_known;      /* what follows: two clocks at one time */
-    int64_t clock_task;    /* the scheduler's, in ns */
-    struct timespec clock; /* CLOCK_REALTIME */
+    char *buffer;               /* owned, READER_ROOM bytes */
+    char own_ipc[64];           /* the text of /proc/self/ns/ipc */
+    struct task_clocks *clocks; /* owned; NULL where no calls are asked for */
 };
 
 /* 0 or −errno. */
@@ -59,7 +58,5 @@ int reader_move(const struct process_reader *reader);
 int read_descriptors(struct process_reader *reader, pid_t pid);
 int read_mappings(struct process_reader *reader);
 int read_calls(struct process_reader *reader, const struct process *process);
-/* Asks for the time of both clocks. */
-void read_clocks(struct process_reader *reader);
 
 #endif
