@@ -121,17 +121,24 @@ static void test_held_through_mount(void **state)
     path = "/dev/shm/data";
     int fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_int_equal(flock(fd, LOCK_EX), 0);
+    int elsewhere = shm_open("/other", O_RDWR | O_CREAT, 0600);
     pid_t there = start_child(ready);
+    pid_t other = start_child(ready);
     pid_t waiter = start_child(wait_for_flock);
     await_call(waiter, SYS_flock);
     made_up.locks[0] =
         (struct inspection_mount_lock){.kind = kind_of("shm"), .number = ino_of(path), .holder = there};
     made_up.locks[1] =
         (struct inspection_mount_lock){.kind = kind_of("shm"), .number = ino_of(path) + 1, .holder = waiter};
-    made_up.lock_count = 2;
+    made_up.locks[2] = (struct inspection_mount_lock){
+        .kind = kind_of("shm"), .number = ino_of("/dev/shm/other"), .holder = other};
+    made_up.locks[3] = made_up.locks[0];
+    made_up.lock_count = 4;
     const struct inspection *seen = look(INSPECT_WAITERS);
     assert_true(has_lock(object_named("shm", "data"), there, waiter));
     assert_int_equal(seen->lock_count, 1);
+    assert_int_equal(shm_unlink("/other"), 0);
+    close(elsewhere);
     close(fd);
     assert_int_equal(unlink(path), 0);
 }
@@ -158,7 +165,10 @@ static void test_waited_for_through_mount(void **state)
         .tid = waiter, .kind = kind_of("shm"), .number = ino_of(path), .member = -1, .call = "flock"};
     made_up.locks[0] =
         (struct inspection_mount_lock){.kind = kind_of("shm"), .number = ino_of(path), .holder = there};
-    made_up.parked_count = made_up.lock_count = 1;
+    made_up.locks[1] = made_up.locks[0];
+    made_up.locks[1].holder = waiter; /* it has a shared one, and wants more */
+    made_up.parked_count = 1;
+    made_up.lock_count = 2;
     const struct inspection *seen = look(INSPECT_WAITERS);
     const struct inspected_object *object = object_named("shm", "data");
     assert_true(wait_of(waiter)->parked && wait_of(waiter)->exclusive);

@@ -89,7 +89,7 @@ static void use_renamed(void)
 {
     int fd = shm_open("/before", O_RDONLY | O_CREAT, 0600);
     must(fd >= 0 && ftruncate(fd, PAGE) != 0);
-    (void)map(fd, PROT_READ, MAP_PRIVATE);
+    (void)map(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     must(link("/dev/shm/before", "/dev/shm/after") == 0);
     ready();
 }
@@ -108,6 +108,35 @@ static void test_two_names(void **state)
     (void)look(INSPECT_HOLDERS);
     assert_false(object_named("shm", "after")->removed);
     assert_int_equal(shm_unlink("/after"), 0);
+}
+
+/* Page 0, a gap, page 1; and behind it page 1 once more. */
+static void use_pieces(void)
+{
+    int fd = shm_open("/pieces", O_RDWR | O_CREAT, 0600);
+    char *place = mmap(NULL, 4 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    must(fd >= 0 && ftruncate(fd, 2 * PAGE) == 0 && place != MAP_FAILED);
+    must(mmap(place, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == place);
+    must(mmap(place + 2 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, PAGE) == place + 2 * PAGE);
+    must(mmap(place + 3 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, PAGE) == place + 3 * PAGE);
+    close(fd);
+    ready();
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    static const uint64_t offsets[] = {0, PAGE, PAGE};
+    pid_t pid = start_child(use_pieces);
+    const struct inspection *seen = look(INSPECT_HOLDERS);
+    const struct inspected_object *object = object_named("shm", "pieces");
+    assert_int_equal(count_uses(object, pid, USE_MAPPING), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct inspected_use *use = &seen->uses[object->users[i]];
+        assert_int_equal(use->offset, offsets[i]);
+        assert_int_equal(use->end - use->start, PAGE);
+    }
+    assert_int_equal(shm_unlink("/pieces"), 0);
 }
 
 /* ---- semaphores and queues ---- */
@@ -332,9 +361,9 @@ static void test_only_one(void **state)
     assert_int_equal(mq_unlink("/jobs"), 0);
 }
 
-const struct CMUnitTest join_use_tests[] = {JOIN_TEST(test_shm),           JOIN_TEST(test_name_used_again),
-                                            JOIN_TEST(test_two_names),     JOIN_TEST(test_segment),
-                                            JOIN_TEST(test_sem_and_queue), JOIN_TEST(test_removed_sem),
-                                            JOIN_TEST(test_mount),         JOIN_TEST(test_nameless),
-                                            JOIN_TEST(test_deceptive),     JOIN_TEST(test_only_one)};
+const struct CMUnitTest join_use_tests[] = {
+    JOIN_TEST(test_shm),      JOIN_TEST(test_name_used_again), JOIN_TEST(test_two_names),
+    JOIN_TEST(test_segment),  JOIN_TEST(test_sem_and_queue),   JOIN_TEST(test_removed_sem),
+    JOIN_TEST(test_mount),    JOIN_TEST(test_nameless),        JOIN_TEST(test_deceptive),
+    JOIN_TEST(test_only_one), JOIN_TEST(test_pieces)};
 const size_t join_use_count = sizeof join_use_tests / sizeof *join_use_tests;

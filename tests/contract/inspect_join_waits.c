@@ -231,13 +231,21 @@ static void map_words(const char *path)
 }
 
 static int futex_operation;
+/* Not one of futex(2), but a wait for a word of one's own: in memory of one's own, and in a file that is mapped for oneself.
+ * It is nobody else's, whatever the operation says. */
+enum { OWN_MEMORY = -1, OWN_COPY = -2 };
+
+static int *own_word(void)
+{
+    int fd = futex_operation == OWN_COPY ? shm_open("/words", O_RDWR, 0) : -1;
+    int anonymous = fd < 0 ? MAP_ANONYMOUS : 0;
+    return mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | anonymous, fd, 0);
+}
 
 static void wait_for_word(void)
 {
     ready();
-    /* Memory of one's own: a word there is nobody else's, whatever the operation says. */
-    int *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int *there = futex_operation < 0 ? own : word();
+    int *there = futex_operation < 0 ? own_word() : word();
     int operation = futex_operation < 0 ? FUTEX_WAIT : futex_operation;
     (void)syscall(SYS_futex, there, operation, *there, NULL, NULL, FUTEX_BITSET_MATCH_ANY);
 }
@@ -278,7 +286,8 @@ static void test_words(void **state)
     check_word("shm", "words", FUTEX_LOCK_PI);
     *word() = 0;
     check_no_word(FUTEX_WAIT_PRIVATE);
-    check_no_word(-1);
+    check_no_word(OWN_MEMORY);
+    check_no_word(OWN_COPY);
     assert_int_equal(munmap(shared, PAGE), 0);
     assert_int_equal(shm_unlink("/words"), 0);
 }
