@@ -15,7 +15,7 @@
 static int put_process(struct build *build, const struct process *process)
 {
     struct inspection *out = build->out;
-    if (out->process_count == build->process_room && !ROWS_GROW(out->processes, build->process_room))
+    if (!ROWS_MAKE_ROOM(out->processes, out->process_count, build->process_room))
         return -ENOMEM;
     struct process *row = &out->processes[out->process_count++];
     *row = *process;

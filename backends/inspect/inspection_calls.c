@@ -95,7 +95,7 @@ static const struct call *call_of(long number)
 static int keep_parked(void *data, const struct inspection_parked *parked)
 {
     struct build *build = data;
-    if (build->parked_count == build->parked_room && !ROWS_GROW(build->parked, build->parked_room))
+    if (!ROWS_MAKE_ROOM(build->parked, build->parked_count, build->parked_room))
         return -ENOMEM;
     build->parked[build->parked_count++] = *parked;
     return 0;

@@ -60,12 +60,12 @@ static int keep_line(struct build *build, const struct parsed *holder, pid_t wai
 {
     const struct locked_file *last = build->file_count ? &build->files[build->file_count - 1] : NULL;
     if (!last || last->device != holder->device || last->ino != holder->ino) {
-        if (build->file_count == build->file_room && !ROWS_GROW(build->files, build->file_room))
+        if (!ROWS_MAKE_ROOM(build->files, build->file_count, build->file_room))
             return -ENOMEM;
         build->files[build->file_count++] =
             (struct locked_file){.device = holder->device, .ino = holder->ino, .object = NO_OBJECT};
     }
-    if (build->line_count == build->line_room && !ROWS_GROW(build->lines, build->line_room))
+    if (!ROWS_MAKE_ROOM(build->lines, build->line_count, build->line_room))
         return -ENOMEM;
     build->lines[build->line_count++] =
         (struct lock_line){.file = build->file_count - 1, .holder = holder->pid, .waiter = waiter};
@@ -149,7 +149,9 @@ struct locked_file *build_locked_file(const struct build *build, dev_t device, i
 static int add(struct build *build, size_t object, pid_t holder, pid_t waiter)
 {
     struct inspection *out = build->out;
-    if (out->lock_count == build->lock_room && !ROWS_GROW(out->locks, build->lock_room))
+    if (holder == waiter)
+        return 0;
+    if (!ROWS_MAKE_ROOM(out->locks, out->lock_count, build->lock_room))
         return -ENOMEM;
     out->locks[out->lock_count++] =
         (struct inspected_lock){.object = object, .holder = holder, .waiter = waiter};
@@ -179,7 +181,7 @@ static int keep_holder(void *data, const struct inspection_mount_lock *lock)
     size_t object = objects_find(&parties->build->objects, &key);
     if (object == NO_OBJECT)
         return 0;
-    if (parties->holder_count == parties->holder_room && !ROWS_GROW(parties->holders, parties->holder_room))
+    if (!ROWS_MAKE_ROOM(parties->holders, parties->holder_count, parties->holder_room))
         return -ENOMEM;
     parties->holders[parties->holder_count++] = (struct party){.object = object, .pid = lock->holder};
     return 0;
@@ -192,8 +194,7 @@ static int keep_waiters(struct parties *parties)
         const struct inspected_use *use = &out->uses[i];
         if (use->how != USE_WAITING || !use->exclusive || (!use->parked && strcmp(use->call, "fcntl") != 0))
             continue;
-        if (parties->waiter_count == parties->waiter_room &&
-            !ROWS_GROW(parties->waiters, parties->waiter_room))
+        if (!ROWS_MAKE_ROOM(parties->waiters, parties->waiter_count, parties->waiter_room))
             return -ENOMEM;
         parties->waiters[parties->waiter_count++] = (struct party){
             .object = use->object, .pid = out->processes[use->process].pid, .parked = use->parked};
@@ -209,8 +210,6 @@ static int add_mount_holders(struct parties *parties, size_t object, pid_t waite
         if (parties->holders[i].object != object)
             continue;
         *any = true;
-        if (parties->holders[i].pid == waiter)
-            continue; /* a lock of his own, which he wants to change */
         parties->pairs++;
         error = add(parties->build, object, parties->holders[i].pid, waiter);
     }

@@ -20,7 +20,7 @@ void objects_free(struct objects *objects)
 {
     for (size_t i = 0; i < objects->count; i++)
         free((char *)objects->rows[i].name);
-    for (size_t i = 0; i < objects->count && objects->notes; i++)
+    for (size_t i = 0; i < objects->count; i++)
         free(objects->notes[i].listed);
     free(objects->rows);
     free(objects->notes);
@@ -123,12 +123,9 @@ static int make_room(struct objects *objects)
         if (error)
             return error;
     }
-    if (objects->count < objects->room)
-        return 0;
-    size_t rooms[] = {objects->room, objects->room};
-    if (!ROWS_GROW(objects->rows, rooms[0]) || !ROWS_GROW(objects->notes, rooms[1]))
+    if (!ROWS_MAKE_ROOM(objects->rows, objects->count, objects->room) ||
+        !ROWS_MAKE_ROOM(objects->notes, objects->count, objects->note_room))
         return -ENOMEM;
-    objects->room = rooms[1];
     return 0;
 }
 

@@ -28,7 +28,7 @@ struct object_note {
 struct objects {
     struct inspected_object *rows; /* owned; and so their names */
     struct object_note *notes;     /* owned; parallel */
-    size_t count, room;
+    size_t count, room, note_room;
     size_t *slots; /* owned: a hash table of indices */
     size_t slot_count;
     uint64_t secret[8]; /* users choose inode numbers of file systems of their own */

@@ -117,7 +117,7 @@ static int order_objects(struct build *build, size_t *moved)
     if (!places)
         return -ENOMEM;
     size_t count = fill_places(objects, places);
-    build->out->objects = malloc((count + 1) * sizeof *build->out->objects);
+    build->out->objects = calloc(count + 1, sizeof *build->out->objects);
     if (!build->out->objects)
         return -ENOMEM;
     build->out->object_count = count;

@@ -30,7 +30,7 @@ struct asking {
 static int keep_end(void *data, uint64_t listener, ino_t inode)
 {
     struct asking *asking = data;
-    if (asking->count == asking->room && !ROWS_GROW(asking->ends, asking->room))
+    if (!ROWS_MAKE_ROOM(asking->ends, asking->count, asking->room))
         return -ENOMEM;
     asking->ends[asking->count++] = (struct own_end){.inode = (uint32_t)inode, .listener = listener};
     return 0;

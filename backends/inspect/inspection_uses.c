@@ -11,7 +11,7 @@
 int build_add_use(struct build *build, const struct inspected_use *use)
 {
     struct inspection *out = build->out;
-    if (out->use_count == build->use_room && !ROWS_GROW(out->uses, build->use_room))
+    if (!ROWS_MAKE_ROOM(out->uses, out->use_count, build->use_room))
         return -ENOMEM;
     out->uses[out->use_count++] = *use;
     return 0;

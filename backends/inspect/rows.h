@@ -17,13 +17,14 @@ static inline void *rows_grown(void *rows, size_t *room, size_t size)
     return grown;
 }
 
-/* Makes room for more rows in an array of `room`. False without memory: then it is as it was. */
-#define ROWS_GROW(rows, room)                                                                                \
+/* Makes room for one more row behind `count` in an array of `room`. False without memory: then it is as it was. */
+#define ROWS_MAKE_ROOM(rows, count, room)                                                                    \
     __extension__({                                                                                          \
-        void *grown_ = rows_grown((rows), &(room), sizeof *(rows));                                          \
+        bool has_room_ = (rows) && (count) < (room);                                                         \
+        void *grown_ = has_room_ ? NULL : rows_grown((rows), &(room), sizeof *(rows));                       \
         if (grown_)                                                                                          \
             (rows) = grown_;                                                                                 \
-        grown_ != NULL;                                                                                      \
+        has_room_ || grown_;                                                                                 \
     })
 
 #endif

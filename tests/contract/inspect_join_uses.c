@@ -76,12 +76,13 @@ static void test_name_used_again(void **state)
     pid_t other = start_child(use_shm);
     const struct inspection *seen = look(INSPECT_HOLDERS);
     const struct inspected_object *old = inspection_object(seen, kind_of("shm"), number);
-    const struct inspected_object *new = inspection_object(seen, kind_of("shm"), ino_of("/dev/shm/plain"));
-    assert_true(old && new &&old != new);
-    assert_true(old->removed && !new->removed);
+    const struct inspected_object *later = inspection_object(seen, kind_of("shm"), ino_of("/dev/shm/plain"));
+    assert_non_null(old);
+    assert_non_null(later);
+    assert_true(old->removed && !later->removed);
     assert_int_equal(count_uses(old, pid, USE_DESCRIPTOR), 2);
-    assert_int_equal(count_uses(new, other, USE_DESCRIPTOR), 2);
-    assert_int_equal(count_uses(new, pid, USE_DESCRIPTOR), 0);
+    assert_int_equal(count_uses(later, other, USE_DESCRIPTOR), 2);
+    assert_int_equal(count_uses(later, pid, USE_DESCRIPTOR), 0);
     assert_int_equal(shm_unlink("/plain"), 0);
 }
 
