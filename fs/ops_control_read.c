@@ -5,32 +5,14 @@
  * A control file is rendered at every read from its start, so that a program that keeps it open and reads again sees
  * the present; reads further on continue the same text, so that it is of one piece however small the reads.
  *
- * Those that look at all processes or all objects take up to tenths of seconds, and are rendered by a job (fs/jobs.h). Its
- * request waits in the wait engine, as every request that waits, in a line of its own, for that text to be there.
- *
- * Who wins. The reader and the job share a rendering, which each of the two may leave first, and which the last of them
- * frees. All that the job does with the reader is to set `done` under the line's lock, and to say that it did (wait_told()).
- *
- * Rendered or interrupted. Whoever takes the reader out of his line decides, and fs/wait.c says how: attempt() finds `done`,
- * then the text is the answer; or the interrupt, the limit on waits or the end of the daemon comes before, then
- * that is, and at once, because the job is not in it: the engine's thread answers.
- *
- * Interrupted while the job is in the queue: the reader, as it leaves, takes it back, and nothing is rendered.
- * Interrupted while it runs: it goes on to its end with what it needs, the handle, the identity and the line, all of them
- * counted or its own, and then frees a text that nobody wants.
- *
- * Rendered before the reader is in the line: then there is nobody to tell, but wait_park() makes an attempt of its own.
- *
- * Whose rights. The caller's groups are those of his thread, which may be gone when the job begins; so his identity is put
- * on and copied while the request is in hand, and the job puts on the copy.
+ * Those that look at all processes or all objects are rendered by a job (fs/slow.h).
  */
 #include "ops.h"
 
 #include "control.h"
 #include "inspect.h"
 #include "ipcfs/cleanup.h"
-#include "ipcfs/identity.h"
-#include "park.h"
+#include "slow.h"
 
 #include <errno.h>
 
@@ -140,149 +122,53 @@ static void answer_text(struct reply *reply, struct handle *handle, struct text 
 
 /* ---- by a job ---- */
 
-struct rendering {
-    struct job job; /* first */
-    atomic_uint
-        users; /* the reader, and the job from when it is submitted until it has run or is taken back */
-    struct ipcfs *fs;
+struct slow_read {
+    struct slow slow;      /* first */
     struct handle *handle; /* counted */
-    struct caller caller;
-    struct ipcfs_identity *identity; /* owned */
-    struct wait_line *line;          /* counted: that of the reader */
-    bool done; /* the line's lock; what follows is the job's before, and the reader's after it */
-    int error;
+    size_t size;
+    off_t offset;
     struct text text;
 };
 
-struct slow_read {
-    struct parked parked; /* first */
-    struct rendering *rendering;
-    size_t size;
-    off_t offset;
-};
-
-static void rendering_put(struct rendering *rendering)
+static int work(struct slow *slow)
 {
-    if (atomic_fetch_sub(&rendering->users, 1) > 1)
-        return;
-    text_reset(&rendering->text);
-    identity_free(rendering->identity);
-    if (rendering->line)
-        wait_line_put(rendering->line);
-    handle_put(&rendering->fs->handles, rendering->handle);
-    free(rendering);
-}
-
-static int render_as(struct rendering *rendering)
-{
-    AUTO_IDENTITY acting = {0};
-    int error = identity_put_on(&acting, rendering->identity);
-    if (error)
-        return error;
-    inspect_begin(rendering->fs, &rendering->caller, inode_of(rendering->handle));
-    error = render(rendering->fs, &rendering->caller, rendering->handle, &rendering->text);
-    inspect_end(rendering->fs, &rendering->caller);
+    struct slow_read *reading = (struct slow_read *)slow;
+    inspect_begin(slow->fs, &slow->caller, inode_of(reading->handle));
+    int error = render(slow->fs, &slow->caller, reading->handle, &reading->text);
+    inspect_end(slow->fs, &slow->caller);
     return error;
 }
 
-static void run(struct job *job)
+static void answer(struct slow *slow, struct reply *reply, int result)
 {
-    struct rendering *rendering = (struct rendering *)job;
-    rendering->error = render_as(rendering);
-    wait_line_lock(rendering->line);
-    rendering->done = true;
-    wait_line_unlock(rendering->line);
-    wait_told(rendering->line);
-    rendering_put(rendering);
-}
-
-static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
-{
-    const struct rendering *rendering = ((struct slow_read *)waiter)->rendering;
-    if (rendering->done)
-        return rendering->error;
-    wait->source = IPCFS_WAIT_TOLD;
-    return -EAGAIN;
-}
-
-static void finish(struct waiter *waiter, ssize_t result)
-{
-    struct slow_read *reading = (struct slow_read *)waiter;
-    struct rendering *rendering = reading->rendering;
-    struct reply *reply = &reading->parked.reply;
-    park_end(&reading->parked);
-    if (jobs_cancel(rendering->fs->jobs, &rendering->job))
-        rendering_put(rendering);
-    if (result < 0)
-        reply_error(reply, (int)result);
+    struct slow_read *reading = (struct slow_read *)slow;
+    if (result)
+        reply_error(reply, result);
     else
-        answer_text(reply, rendering->handle, &rendering->text, reading->size, reading->offset);
-    rendering_put(rendering);
+        answer_text(reply, reading->handle, &reading->text, reading->size, reading->offset);
+}
+
+static void free_read(struct slow *slow)
+{
+    struct slow_read *reading = (struct slow_read *)slow;
+    text_reset(&reading->text);
+    handle_put(&slow->fs->handles, reading->handle);
     free(reading);
 }
 
-static const struct waiter_ops slow_ops = {.attempt = attempt, .finish = finish};
+static const struct slow_ops slow_ops = {.work = work, .answer = answer, .free = free_read};
 
-static int identity_of_caller(fuse_req_t req, struct ipcfs_identity **out)
-{
-    AUTO_ACTING acting = {0};
-    int error = act_as_caller(&acting, req);
-    return error ? error : identity_of_thread(out);
-}
-
-/* Sets up what the job needs. On error the rendering is to be put all the same. */
-static int prepare(struct rendering *rendering, fuse_req_t req)
-{
-    static atomic_uint_fast64_t lines;
-    const struct wait_key key = {.lane = atomic_fetch_add(&lines, 1)}; /* of no kind: a line of its own */
-    int error = identity_of_caller(req, &rendering->identity);
-    return error ? error : wait_line_get(rendering->fs->waits, &key, &rendering->line);
-}
-
-static struct rendering *rendering_new(struct ipcfs *fs, fuse_req_t req, struct handle *handle)
-{
-    struct rendering *rendering = calloc(1, sizeof *rendering);
-    if (!rendering)
-        return NULL;
-    atomic_init(&rendering->users, 1);
-    rendering->fs = fs;
-    rendering->caller = caller_of(req);
-    rendering->job = (struct job){.run = run, .uid = rendering->caller.uid};
-    rendering->handle = handle;
-    handle_use(&fs->handles, handle);
-    return rendering;
-}
-
-static int submit(struct rendering *rendering)
-{
-    atomic_fetch_add(&rendering->users, 1);
-    int error = jobs_submit(rendering->fs->jobs, &rendering->job);
-    if (error)
-        rendering_put(rendering);
-    return error;
-}
-
-/* Answers the request later, or refuses it now. */
 static void read_slowly(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle,
                         size_t size, off_t offset)
 {
     struct slow_read *reading = calloc(1, sizeof *reading);
-    struct rendering *rendering = reading ? rendering_new(fs, req, handle) : NULL;
-    int error = rendering ? prepare(rendering, req) : -ENOMEM;
-    if (!error)
-        error = submit(rendering);
-    if (error) {
-        reply_error(reply, error);
-        if (rendering)
-            rendering_put(rendering);
-        free(reading);
+    if (!reading) {
+        reply_error(reply, -ENOMEM);
         return;
     }
-    reading->parked.waiter = (struct waiter){.ops = &slow_ops, .owner = handle, .uid = rendering->caller.uid};
-    reading->rendering = rendering;
-    reading->size = size;
-    reading->offset = offset;
-    park(&reading->parked, rendering->line, reply);
+    *reading = (struct slow_read){.slow.ops = &slow_ops, .handle = handle, .size = size, .offset = offset};
+    handle_use(&fs->handles, handle);
+    slow_run(&reading->slow, fs, req, reply);
 }
 
 /* ---- read ---- */
