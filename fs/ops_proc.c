@@ -3,12 +3,13 @@
  * proc/: a directory for each process that the caller may look into, and in it a link to each object that it uses.
  *
  * Which processes there are, and which one it is, is asked in the thread that answers (fs/processes.h). What one uses takes
- * longer, up to half a second where it does not answer (backends/inspect/process.h).
+ * longer, up to half a second where it does not answer (backends/inspect/process.h): a job finds it (fs/slow.h).
  */
 #include "ops.h"
 
 #include "inspect.h"
 #include "ipcfs/cleanup.h"
+#include "slow.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,16 +44,16 @@ int read_self(fuse_req_t req, char *out, size_t room)
 /* ---- links ---- */
 
 /* A request that has to look at what a process uses. */
-struct work {
-    void (*answer)(struct work *work);
-    struct ipcfs *fs;
-    fuse_req_t req;
-    struct reply reply;
+struct look {
+    struct slow slow;      /* first */
     struct target target;  /* LOOKUP: the directory; READLINK: the link */
-    struct handle *handle; /* READDIR */
+    struct handle *handle; /* READDIR; counted */
     size_t size;
     off_t offset;
     char name[NAME_MAX + 1]; /* LOOKUP */
+    /* What work() found. */
+    struct process_identity identity;
+    struct process_links links;
 };
 
 static int check(const struct process *process, const struct node_kin *kin)
@@ -64,116 +65,98 @@ static int check(const struct process *process, const struct node_kin *kin)
     return process->readable ? 0 : -ENOENT;
 }
 
-/* What the process of a node uses now, as far as the caller may see it. −ENOENT where it is no more. */
-static int look(const struct work *work, const struct node_kin *kin, struct process_links *out)
+/* What the process of the node uses now, as far as the caller may see it. −ENOENT where it is no more. */
+static int work(struct slow *slow)
 {
-    AUTO_ACTING acting = {0};
-    struct process_identity identity;
+    struct look *look = (struct look *)slow;
+    const struct node_kin *kin = look->handle ? &look->handle->node.kin : &look->target.use.kin;
     struct inspection *inspection = NULL;
-    int error = act_as_caller(&acting, work->req);
+    int error = process_find(kin, &look->identity);
     if (!error)
-        error = process_find(kin, &identity);
-    if (!error)
-        error = inspect_process(work->fs, identity.pid, &inspection);
+        error = inspect_process(slow->fs, look->identity.pid, &inspection);
     if (error)
         return error == -ESRCH ? -ENOENT : error;
-    const struct process *process = inspection_process(inspection, identity.pid);
+    const struct process *process = inspection_process(inspection, look->identity.pid);
     error = check(process, kin);
     if (!error)
-        error = process_links_make(inspection, process, out);
+        error = process_links_make(inspection, process, &look->links);
     inspection_free(inspection);
     return error;
 }
 
-static int find_link(const struct work *work, const char *name, struct process_links *links,
-                     const struct process_link **out)
+static int make_link_entry(const struct look *look, struct fuse_entry_param *entry)
 {
-    int error = look(work, &work->target.use.kin, links);
-    if (error)
-        return error;
-    *out = process_links_find(links, name);
-    return *out ? 0 : -ENOENT;
-}
-
-static int make_link_entry(const struct work *work, struct fuse_entry_param *entry)
-{
-    AUTO_PROCESS_LINKS links = {0};
-    const struct process_link *link = NULL;
-    struct process_identity identity;
-    struct node_kin kin = work->target.use.kin;
-    int error = find_link(work, work->name, &links, &link);
-    if (!error)
-        error = process_find(&kin, &identity);
-    if (error)
-        return error;
+    const struct process_link *link = process_links_find(&look->links, look->name);
+    if (!link)
+        return -ENOENT;
+    struct node_kin kin = look->target.use.kin;
     kin.type = NODE_PROCESS_LINK;
     kin.number = (int64_t)strlen(link->target);
-    return make_process_entry(work->fs, &kin, work->name, &identity, entry);
+    return make_process_entry(look->slow.fs, &kin, look->name, &look->identity, entry);
 }
 
-static void answer_lookup(struct work *work)
+static void answer_lookup(struct slow *slow, struct reply *reply, int result)
 {
     struct fuse_entry_param entry;
-    int error = make_link_entry(work, &entry);
+    int error = result ? result : make_link_entry((struct look *)slow, &entry);
     if (error)
-        reply_error(&work->reply, error);
-    else if (reply_entry(&work->reply, &entry))
-        node_forget(&work->fs->nodes, entry.ino, 1);
+        reply_error(reply, error);
+    else if (reply_entry(reply, &entry))
+        node_forget(&slow->fs->nodes, entry.ino, 1);
 }
 
-static void answer_readlink(struct work *work)
+static void answer_readlink(struct slow *slow, struct reply *reply, int result)
 {
-    AUTO_PROCESS_LINKS links = {0};
+    const struct look *look = (struct look *)slow;
     const struct process_link *link = NULL;
-    int error = find_link(work, work->target.use.name, &links, &link);
-    if (error)
-        reply_error(&work->reply, error);
+    if (!result)
+        link = process_links_find(&look->links, look->target.use.name);
+    if (link)
+        reply_readlink(reply, link->target);
     else
-        reply_readlink(&work->reply, link->target);
+        reply_error(reply, result ? result : -ENOENT);
 }
 
-static void answer_readdir(struct work *work)
+static void answer_readdir(struct slow *slow, struct reply *reply, int result)
 {
-    struct process_links links = {0};
-    struct handle *handle = work->handle;
-    int error = look(work, &handle->node.kin, &links);
-    if (error) {
-        reply_error(&work->reply, error);
+    struct look *look = (struct look *)slow;
+    struct handle *handle = look->handle;
+    if (result) {
+        reply_error(reply, result);
         return;
     }
     lock_take(&handle->lock);
     struct process_links old = handle->links;
-    handle->links = links;
+    handle->links = look->links;
     handle->has_links = true;
     lock_release(&handle->lock);
-    process_links_reset(&old);
-    directory_read(work->fs, work->req, &work->reply, handle, work->size, work->offset);
+    look->links = old;
+    directory_read(slow->fs, reply->request, reply, handle, look->size, look->offset);
 }
 
-static void run(struct work *work)
+static void free_look(struct slow *slow)
 {
-    work->answer(work);
-    if (work->handle)
-        handle_put(&work->fs->handles, work->handle);
-    target_put(&work->target);
-    reply_end(&work->reply);
-    free(work);
+    struct look *look = (struct look *)slow;
+    if (look->handle)
+        handle_put(&slow->fs->handles, look->handle);
+    target_put(&look->target);
+    process_links_reset(&look->links);
+    free(look);
 }
+
+static const struct slow_ops lookup_ops = {.work = work, .answer = answer_lookup, .free = free_look};
+static const struct slow_ops readlink_ops = {.work = work, .answer = answer_readlink, .free = free_look};
+static const struct slow_ops readdir_ops = {.work = work, .answer = answer_readdir, .free = free_look};
 
 /* NULL, answered, when out of memory. */
-static struct work *work_new(struct ipcfs *fs, fuse_req_t req, void (*answer)(struct work *work),
-                             struct reply *reply)
+static struct look *look_new(const struct slow_ops *ops, struct reply *reply)
 {
-    struct work *work = calloc(1, sizeof *work);
-    if (!work) {
+    struct look *look = calloc(1, sizeof *look);
+    if (look)
+        look->slow.ops = ops;
+    else
         reply_error(reply, -ENOMEM);
-        return NULL;
-    }
-    work->answer = answer;
-    work->fs = fs;
-    work->req = req;
-    reply_move(reply, &work->reply);
-    return work;
+    return look;
 }
 
 static void move_target(struct target *from, struct target *to)
@@ -194,21 +177,21 @@ void lookup_process_link(struct ipcfs *fs, fuse_req_t req, struct target *direct
         reply_error(reply, -ENAMETOOLONG);
         return;
     }
-    struct work *work = work_new(fs, req, answer_lookup, reply);
-    if (!work)
+    struct look *look = look_new(&lookup_ops, reply);
+    if (!look)
         return;
-    move_target(directory, &work->target);
-    (void)strcpy(work->name, name);
-    run(work);
+    move_target(directory, &look->target);
+    (void)strcpy(look->name, name);
+    slow_run(&look->slow, fs, req, reply);
 }
 
 void read_process_link(struct ipcfs *fs, fuse_req_t req, struct target *link, struct reply *reply)
 {
-    struct work *work = work_new(fs, req, answer_readlink, reply);
-    if (!work)
+    struct look *look = look_new(&readlink_ops, reply);
+    if (!look)
         return;
-    move_target(link, &work->target);
-    run(work);
+    move_target(link, &look->target);
+    slow_run(&look->slow, fs, req, reply);
 }
 
 bool is_unread_process(struct handle *handle, off_t offset)
@@ -224,12 +207,12 @@ bool is_unread_process(struct handle *handle, off_t offset)
 void list_process_links(struct ipcfs *fs, fuse_req_t req, struct handle *handle, size_t size, off_t offset,
                         struct reply *reply)
 {
-    struct work *work = work_new(fs, req, answer_readdir, reply);
-    if (!work)
+    struct look *look = look_new(&readdir_ops, reply);
+    if (!look)
         return;
     handle_use(&fs->handles, handle);
-    work->handle = handle;
-    work->size = size;
-    work->offset = offset;
-    run(work);
+    look->handle = handle;
+    look->size = size;
+    look->offset = offset;
+    slow_run(&look->slow, fs, req, reply);
 }
