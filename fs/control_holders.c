@@ -36,7 +36,7 @@ enum {
     HOLDER_SINCE,
 };
 
-static const struct ipcfs_field holder_fields[] = {
+const struct ipcfs_field holders_fields[] = {
     [HOLDER_PID] = {"pid", IPCFS_UNSIGNED, "", "process"},
     [HOLDER_COMMAND] = {"command", IPCFS_NAME, "", "its name"},
     [HOLDER_UID] = {"uid", IPCFS_UNSIGNED, "", "its effective user"},
@@ -66,7 +66,7 @@ enum {
     WAITER_PARKED,
 };
 
-static const struct ipcfs_field waiter_fields[] = {
+const struct ipcfs_field waiters_fields[] = {
     [WAITER_PID] = {"pid", IPCFS_UNSIGNED, "", "process"},
     [WAITER_TID] = {"tid", IPCFS_UNSIGNED, "", "thread that waits"},
     [WAITER_COMMAND] = {"command", IPCFS_NAME, "", "its name"},
@@ -152,8 +152,8 @@ struct view {
     void (*fill)(const struct process *process, const struct inspected_use *use, struct row *row);
 };
 
-static const struct view holders = {holder_fields, false, holder_row};
-static const struct view waiters = {waiter_fields, true, waiter_row};
+static const struct view holders = {holders_fields, false, holder_row};
+static const struct view waiters = {waiters_fields, true, waiter_row};
 
 /* ---- the object ---- */
 

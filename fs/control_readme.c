@@ -86,6 +86,10 @@ int control_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, const str
     readme_files(out, "", control_files);
     text_string(out, "columns of limits:\n");
     readme_fields(out, limits_fields);
+    text_string(out, "columns of holders, which every object has in its directory:\n");
+    readme_fields(out, holders_fields);
+    text_string(out, "columns of waiters, likewise:\n");
+    readme_fields(out, waiters_fields);
     for (size_t i = 0; fs->tree.kinds[i]; i++)
         readme_kind(out, fs->tree.kinds[i]);
     text_string(out, "\nNot under ctl, but in or beside the directories of objects:\n");

@@ -52,6 +52,8 @@ int control_deadlocks(struct ipcfs *fs, const struct ipcfs_backend *kind, const 
 int control_graph(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                   struct text *out);
 /* fs/control_holders.c */
+extern const struct ipcfs_field holders_fields[];
+extern const struct ipcfs_field waiters_fields[];
 int holders_text(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
                  const struct ipcfs_ref *ref, struct text *out);
 int holders_json(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,

@@ -29,9 +29,9 @@
  *
  * No wake-up is lost. Whenever the lock is released and the list is not empty, one of these holds: the line's
  * descriptor is armed in the epoll; it has a keeper; the engine's thread sweeps it; somebody will call wait_told(), after
- * what attempt() looks at has come; or the thread that holds a batch of finished waiters is about to take the lock again. An
- * epoll descriptor is armed after the attempt that said
- * EAGAIN, and looks at the present state when it is: what came in between shows at once.
+ * what attempt() looks at has come; or the thread that holds a batch of finished waiters is about to take the lock again.
+ * An epoll descriptor is armed after the attempt that said EAGAIN, and looks at the present state when it is: what came in
+ * between shows at once.
  *
  * Order. New operations go to the end of the list and do not try before those in it, so nobody overtakes. There are two
  * exceptions. What is left of a message that somebody of a group has begun belongs to that group: who is due() goes first,

@@ -11,7 +11,8 @@
  *   IPCFS_WAIT_POLL    one thread, the engine's, waits for the descriptors of all lines in one epoll;
  *   IPCFS_WAIT_KEEPER  a line that has waiters has a thread, its keeper, that makes the native call which blocks, for the
  *                      first in the line. It ends when nobody has waited for a while. There are at most KEEPERS_MAX of
- *                      them; lines beyond that are tried by the engine every now and then.
+ *                      them; lines beyond that are tried by the engine every now and then;
+ *   IPCFS_WAIT_TOLD    somebody calls wait_told() when there is something to try.
  *
  * The line's lock also guards whatever the owners of waiters let depend on their order: attempt(), due() and deliver()
  * run under it.
