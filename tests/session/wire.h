@@ -115,5 +115,6 @@ extern const struct suite files_suite;
 extern const struct suite directories_suite;
 extern const struct suite locks_suite;
 extern const struct suite storm_suite;
+extern const struct suite host_suite;
 
 #endif
