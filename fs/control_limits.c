@@ -80,7 +80,8 @@ struct ipcfs_value limits_value(const struct kind_limits *kind, const struct ipc
 
 struct ipcfs_value limits_used(const struct kind_limits *kind, const struct ipcfs_limit *row)
 {
-    return row->used == IPCFS_NO_USE ? (struct ipcfs_value){.known = false} : kind->values[row->used];
+    struct ipcfs_value unknown = {.known = false};
+    return row->used == IPCFS_NO_USE ? unknown : kind->values[row->used];
 }
 
 struct ipcfs_value limits_percent(struct ipcfs_value used, struct ipcfs_value limit)

@@ -79,7 +79,7 @@ static int broken_rows(ipcfs_survey_row *row, void *data)
 
 #define KIND(name, survey_function, limits_function)                                                         \
     {                                                                                                        \
-        .kind = name, .survey_fields = row_fields, .survey = (survey_function),                              \
+        .kind = (name), .survey_fields = row_fields, .survey = (survey_function),                            \
         .limit_fields = limit_fields, .limit_rows = limit_rows, .totals = totals,                            \
         .limits = (limits_function)                                                                          \
     }
