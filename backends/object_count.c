@@ -12,10 +12,11 @@ int object_count(const struct ipcfs_backend *kind, struct ipcfs_value *out)
     int more = kind->list_open(0, &lister);
     if (more)
         return more == -EACCES ? 0 : more;
-    while ((more = kind->list_next(lister, &entry)) == 1)
+    while (count <= OBJECT_COUNT_MAX && (more = kind->list_next(lister, &entry)) == 1)
         count++;
     kind->list_close(lister);
-    if (!more)
-        *out = ipcfs_number(count);
-    return more;
+    if (more < 0)
+        return more;
+    *out = (struct ipcfs_value){.known = count <= OBJECT_COUNT_MAX, .number = count};
+    return 0;
 }

@@ -109,7 +109,7 @@ _Static_assert(LIMIT_INODES_AVAILABLE - LIMIT_SIZE == TMPFS_INODES_AVAILABLE,
 const struct ipcfs_field posix_sem_limit_fields[] = {
     [LIMIT_VALUE_MAX] = {"value_max", IPCFS_UNSIGNED, "", "the largest value (SEM_VALUE_MAX)"},
     [LIMIT_NAME_MAX] = {"name_max", IPCFS_UNSIGNED, "bytes", "longest name"},
-    [LIMIT_SEMAPHORES] = {"semaphores", IPCFS_UNSIGNED, "", "so many exist"},
+    [LIMIT_SEMAPHORES] = {"semaphores", IPCFS_UNSIGNED, "", "so many exist; not there: more than 100000"},
     [LIMIT_PATH] = {"path", IPCFS_STRING, "",
                     "the tmpfs, whose mount options size= and nr_inodes= set these limits"},
     [LIMIT_SIZE] = {"size", IPCFS_UNSIGNED, "bytes", "all files in it together may use so much"},

@@ -20,8 +20,7 @@ struct ipcfs_file {
 };
 
 /* "sem." is the C library's for semaphores. */
-static struct nodes nodes = {
-    .fd = -1, .shows = IPCFS_MAKES_FILES, .foreign = TMPFS_SEMAPHORE_PREFIX};
+static struct nodes nodes = {.fd = -1, .shows = IPCFS_MAKES_FILES, .foreign = TMPFS_SEMAPHORE_PREFIX};
 
 static int shm_start(void)
 {

@@ -73,7 +73,7 @@ const struct ipcfs_field shm_limit_fields[] = {
     [LIMIT_INODES_USED] = {"inodes_used", IPCFS_UNSIGNED, "", "in use"},
     [LIMIT_INODES_AVAILABLE] = {"inodes_available", IPCFS_UNSIGNED, "", "left"},
     [LIMIT_NAME_MAX] = {"name_max", IPCFS_UNSIGNED, "bytes", "longest name"},
-    [LIMIT_OBJECTS] = {"objects", IPCFS_UNSIGNED, "", "so many exist"},
+    [LIMIT_OBJECTS] = {"objects", IPCFS_UNSIGNED, "", "so many exist; not there: more than 100000"},
     {0},
 };
 

@@ -5,7 +5,7 @@
  *
  * No object has series of its own: names come and go, and whoever makes objects could make the store of the metrics grow
  * without bound. Per object there are ctl/<kind>/list.json and state.json. For the same reason it is quick, however much
- * there is: totals are the kernel's own, and objects that it does not count are counted by their names alone.
+ * there is: totals are the kernel's own, and objects that it does not count are counted by their names alone, and not without bound.
  */
 #include "control_views.h"
 
@@ -178,7 +178,9 @@ static void write_build(struct text *out, const struct ipcfs *fs)
 static void write_daemon(struct text *out, struct ipcfs *fs)
 {
     struct wait_stats waits;
+    struct jobs_stats jobs;
     wait_stats(fs->waits, &waits);
+    jobs_stats(fs->jobs, &jobs);
     openmetrics_gauge(out, "ipcfs_nodes", "", "Objects and control files that the kernel knows.",
                       node_count(&fs->nodes));
     openmetrics_gauge(out, "ipcfs_handles", "", "Open files and directories.", handle_count(&fs->handles));
@@ -188,6 +190,10 @@ static void write_daemon(struct text *out, struct ipcfs *fs)
     openmetrics_gauge(out, "ipcfs_parked", "", "Requests that wait.", waits.parked);
     openmetrics_gauge(out, "ipcfs_keepers", "", "Threads that wait for what cannot be polled.",
                       waits.keepers);
+    openmetrics_gauge(out, "ipcfs_jobs_running", "", "Control files that are rendered beside the requests.",
+                      jobs.running);
+    openmetrics_gauge(out, "ipcfs_jobs_queued", "", "Control files that wait for their turn of that.",
+                      jobs.queued);
 }
 
 /* The second number of /proc/self/statm is the pages that are in memory (proc_pid_statm(5)). */

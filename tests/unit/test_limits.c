@@ -6,6 +6,7 @@
 #include "control_views.h"
 #include "ipcfs.h"
 #include "kind_limits.h"
+#include "object_count.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -183,6 +184,70 @@ static void test_lists_agree(void **state)
     assert_int_equal(control_kind_list_json(&fs, &bad, &caller, &none), -EACCES);
 }
 
+/* ---- counting ---- */
+
+struct ipcfs_lister {
+    uint64_t left;
+};
+
+static struct ipcfs_lister lister;
+static int list_error;
+static bool is_closed;
+
+static int list_open(unsigned directory, struct ipcfs_lister **out)
+{
+    assert_int_equal(directory, 0);
+    is_closed = list_error != 0;
+    *out = &lister;
+    return list_error;
+}
+
+static int list_next(struct ipcfs_lister *from, struct ipcfs_entry *out)
+{
+    *out = (struct ipcfs_entry){.name = "x"};
+    return from->left-- ? 1 : 0;
+}
+
+static int broken_next(struct ipcfs_lister *from, struct ipcfs_entry *out)
+{
+    int more = list_next(from, out);
+    return more ? more : -EIO;
+}
+
+static void list_close(struct ipcfs_lister *from)
+{
+    assert_ptr_equal(from, &lister);
+    is_closed = true;
+}
+
+static void test_count(void **state)
+{
+    (void)state;
+    static const struct ipcfs_backend kind = {
+        .list_open = list_open, .list_next = list_next, .list_close = list_close};
+    static const struct ipcfs_backend broken = {
+        .list_open = list_open, .list_next = broken_next, .list_close = list_close};
+    static const uint64_t counts[] = {0, 1, 1000, OBJECT_COUNT_MAX, OBJECT_COUNT_MAX + 1, UINT64_MAX};
+    struct ipcfs_value count;
+    list_error = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
+        lister.left = counts[i];
+        assert_int_equal(object_count(&kind, &count), 0);
+        assert_true(is_closed);
+        assert_int_equal(count.known, counts[i] <= OBJECT_COUNT_MAX);
+        assert_true(!count.known || count.number == counts[i]);
+    }
+    lister.left = 5;
+    assert_int_equal(object_count(&broken, &count), -EIO);
+    assert_true(is_closed && !count.known);
+    list_error = -EACCES;
+    assert_int_equal(object_count(&kind, &count), 0);
+    assert_false(count.known);
+    list_error = -EMFILE;
+    assert_int_equal(object_count(&kind, &count), -EMFILE);
+    assert_false(count.known);
+}
+
 /* ---- out of memory ---- */
 
 static void out_of_memory(int (*render)(struct ipcfs *, const struct ipcfs_backend *, const struct caller *,
@@ -214,8 +279,9 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_percent),       cmocka_unit_test(test_list),
-        cmocka_unit_test(test_lists_agree), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_percent),
+        cmocka_unit_test(test_list),   cmocka_unit_test(test_lists_agree),
+        cmocka_unit_test(test_count),  cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
