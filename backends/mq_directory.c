@@ -65,6 +65,11 @@ void mq_directory_stop(void)
     directory_fd = -1;
 }
 
+int mq_directory_watched(void)
+{
+    return directory_fd;
+}
+
 /* ---- names and descriptors ---- */
 
 int mq_name_open(const char *name, int flags)

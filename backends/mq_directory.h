@@ -38,6 +38,7 @@ struct ipcfs_objid mq_id(const struct statx *stat);
  */
 int mq_check_search(void);
 
+int mq_directory_watched(void);
 int mq_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int mq_stat_system(struct statvfs *out);
 bool mq_recognize(const struct ipcfs_thing *thing, uint64_t *number);

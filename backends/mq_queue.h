@@ -56,6 +56,8 @@ int mq_make_hold(int *fd, int access, struct ipcfs_hold **out);
 int mq_make_file(struct ipcfs_hold *hold, int *own_fd, int access, struct ipcfs_file **out);
 
 /* Of the table. */
+const char *mq_watched_name(const char *file, bool *passing);
+int mq_look_all(ipcfs_seen_row *row, void *data);
 int mq_find(unsigned directory, const char *name, struct ipcfs_found *out, struct ipcfs_hold **hold);
 int mq_hold(const struct ipcfs_ref *ref, struct ipcfs_hold **out);
 void mq_release(struct ipcfs_hold *hold);

@@ -75,6 +75,11 @@ bool nodes_hides(const struct nodes *nodes, const char *name)
            strchr(name, '/');
 }
 
+const char *nodes_watched_name(const struct nodes *nodes, const char *file)
+{
+    return nodes_is_name(file) && !nodes_hides(nodes, file) ? file : NULL;
+}
+
 struct ipcfs_objid nodes_object_id(const struct statx *stat)
 {
     uint64_t birth = 0;

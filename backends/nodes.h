@@ -42,6 +42,8 @@ static inline uint64_t nodes_number(uint64_t inode)
 {
     return inode & ((UINT64_C(1) << 48) - 1);
 }
+/* As the slot watched_name(). */
+const char *nodes_watched_name(const struct nodes *nodes, const char *file);
 struct ipcfs_objid nodes_object_id(const struct statx *stat);
 /* Whether the file of those attributes is the object that the reference means. */
 bool nodes_is_meant(const struct ipcfs_ref *ref, const struct statx *stat);

@@ -18,6 +18,12 @@ int pipe_nodes(void)
     return nodes.fd;
 }
 
+static const char *pipe_watched_name(const char *file, bool *passing)
+{
+    *passing = false;
+    return nodes_watched_name(&nodes, file);
+}
+
 int pipe_resolve(const struct ipcfs_ref *ref, struct statx *stat)
 {
     return nodes_resolve(&nodes, ref, stat);
@@ -197,6 +203,9 @@ const struct ipcfs_backend ipcfs_pipe_backend = {
     .survey = pipe_survey,
     .recognize = refuse_recognize,
     .traces = traces,
+    .watched = pipe_nodes,
+    .watched_name = pipe_watched_name,
+    .look = refuse_look,
     .limits = limits,
     .open = refuse_open_node,
     .may_execute = refuse_execute,

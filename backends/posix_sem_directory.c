@@ -36,6 +36,29 @@ void posix_sem_stop(void)
 
 /* ---- names ---- */
 
+int posix_sem_watched(void)
+{
+    return tmpfs.fd;
+}
+
+/* Where glibc makes a semaphore before it links it to its name (sem_open(3)): mktemp(3) of "sem.XXXXXX". */
+static bool is_passing(const char *name)
+{
+    enum { RANDOM = 6 };
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    return length == RANDOM && !name[length];
+}
+
+const char *posix_sem_watched_name(const char *file, bool *passing)
+{
+    static const size_t prefix = sizeof POSIX_SEM_PREFIX - 1;
+    struct posix_sem_path path;
+    if (strncmp(file, POSIX_SEM_PREFIX, prefix) != 0 || posix_sem_path(file + prefix, &path))
+        return NULL;
+    *passing = is_passing(file + prefix);
+    return file + prefix;
+}
+
 int posix_sem_path(const char *name, struct posix_sem_path *out)
 {
     if (strlen(name) > POSIX_SEM_NAME_MAX)

@@ -13,6 +13,9 @@ enum { POSIX_SEM_NAME_MAX = NAME_MAX - (sizeof POSIX_SEM_PREFIX - 1) };
 /* Slots of the kind's table. */
 int posix_sem_start(void);
 void posix_sem_stop(void);
+/* Of the table. */
+int posix_sem_watched(void);
+const char *posix_sem_watched_name(const char *file, bool *passing);
 int posix_sem_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int posix_sem_stat_system(struct statvfs *out);
 int posix_sem_list_open(unsigned directory, struct ipcfs_lister **out);

@@ -29,6 +29,25 @@ int refuse_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
     return -EOPNOTSUPP;
 }
 
+int refuse_watched(void)
+{
+    return -EOPNOTSUPP;
+}
+
+const char *refuse_watched_name(const char *file, bool *passing)
+{
+    (void)file;
+    (void)passing;
+    return NULL;
+}
+
+int refuse_look(ipcfs_seen_row *row, void *data)
+{
+    (void)row;
+    (void)data;
+    return -EOPNOTSUPP;
+}
+
 int refuse_connect(struct ipcfs_file *file, struct ipcfs_wait *wait)
 {
     (void)file;

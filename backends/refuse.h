@@ -20,6 +20,11 @@ int refuse_survey(ipcfs_survey_row *row, void *data);
 bool refuse_recognize(const struct ipcfs_thing *thing, uint64_t *number);
 int refuse_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
 
+/* Of a kind that has no directory to watch, or nothing that changes without notice: −EOPNOTSUPP. */
+int refuse_watched(void);
+const char *refuse_watched_name(const char *file, bool *passing);
+int refuse_look(ipcfs_seen_row *row, void *data);
+
 /* Connections: −EOPNOTSUPP. */
 int refuse_connect(struct ipcfs_file *file, struct ipcfs_wait *wait);
 void refuse_shutdown(struct ipcfs_file *file, int how);

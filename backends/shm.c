@@ -34,6 +34,17 @@ static void shm_stop(void)
 
 /* ---- the directory ---- */
 
+static int shm_watched(void)
+{
+    return nodes.fd;
+}
+
+static const char *shm_watched_name(const char *file, bool *passing)
+{
+    *passing = false;
+    return nodes_watched_name(&nodes, file);
+}
+
 static int shm_stat_directory(unsigned directory, struct ipcfs_directory *out)
 {
     (void)directory;
@@ -289,6 +300,9 @@ const struct ipcfs_backend ipcfs_shm_backend = {
     .render = shm_render,
     .recognize = shm_recognize,
     .traces = shm_traces,
+    .watched = shm_watched,
+    .watched_name = shm_watched_name,
+    .look = refuse_look,
     .limits = shm_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

@@ -7,6 +7,7 @@
 
 int sock_start(void);
 void sock_stop(void);
+const char *sock_watched_name(const char *file, bool *passing);
 int sock_stat_directory(unsigned directory, struct ipcfs_directory *out);
 int sock_stat_system(struct statvfs *out);
 int sock_list_open(unsigned directory, struct ipcfs_lister **out);

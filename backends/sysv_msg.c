@@ -280,6 +280,21 @@ static int msg_limits(const struct caller *caller, struct ipcfs_value *values)
 
 static const char *const msg_directories[] = {"sysv/msg/by-id", "sysv/msg/by-key", NULL};
 
+/* ---- what ctl/events sees ---- */
+
+/* Full is what has no room for one byte more, or for one message more (msg_fits_inqueue(), Linux ipc/msg.c). */
+static void show_fill(const union sysv_state *state, struct ipcfs_seen *seen)
+{
+    const struct msqid_ds *queue = &state->msg;
+    bool full = queue->__msg_cbytes >= queue->msg_qbytes || queue->msg_qnum >= queue->msg_qbytes;
+    seen->fill = queue->msg_qnum == 0 ? IPCFS_FILL_EMPTY : full ? IPCFS_FILL_FULL : IPCFS_FILL_SOME;
+}
+
+static int msg_look(ipcfs_seen_row *row, void *data)
+{
+    return sysv_look(&table, show_fill, row, data);
+}
+
 const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .kind = "sysv/msg",
     .help = "System V message queues (msgget): a write sends a message of type 1, a read receives one",
@@ -315,6 +330,9 @@ const struct ipcfs_backend ipcfs_sysv_msg_backend = {
     .render = msg_render,
     .recognize = refuse_recognize,
     .traces = msg_traces,
+    .watched = refuse_watched,
+    .watched_name = refuse_watched_name,
+    .look = msg_look,
     .limits = msg_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

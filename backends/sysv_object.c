@@ -319,6 +319,28 @@ int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out)
     return 0;
 }
 
+int sysv_look(const struct sysv_table *table, void (*show)(const union sysv_state *state, struct ipcfs_seen *seen),
+              ipcfs_seen_row *row, void *data)
+{
+    struct sysv_walk walk;
+    struct ipcfs_entry entry;
+    int more = sysv_walk_start(&walk, table, SYSV_BY_ID);
+    while (!more && (more = sysv_walk_next(&walk, &entry)) == 1) {
+        const struct ipc_perm *perm = &walk.state.perm;
+        char key[SYSV_NAME_ROOM];
+        (void)snprintf(key, sizeof key, "0x%08" PRIx32, (uint32_t)perm->__key);
+        struct ipcfs_seen seen = {.name = entry.name,
+                                  .key = perm->__key == IPC_PRIVATE ? NULL : key,
+                                  .number = entry.number,
+                                  .mode = perm->mode & 0777,
+                                  .uid = perm->uid,
+                                  .gid = perm->gid};
+        show(&walk.state, &seen);
+        more = row(data, &seen);
+    }
+    return more;
+}
+
 struct ipcfs_lister {
     struct sysv_walk walk;
 };

@@ -264,6 +264,19 @@ static int sem_limits(const struct caller *caller, struct ipcfs_value *values)
 
 static const char *const sem_directories[] = {"sysv/sem/by-id", "sysv/sem/by-key", NULL};
 
+/* ---- what ctl/events sees ---- */
+
+static void show_nothing(const union sysv_state *state, struct ipcfs_seen *seen)
+{
+    (void)state;
+    (void)seen;
+}
+
+static int sem_look(ipcfs_seen_row *row, void *data)
+{
+    return sysv_look(&table, show_nothing, row, data);
+}
+
 const struct ipcfs_backend ipcfs_sysv_sem_backend = {
     .kind = "sysv/sem",
     .help = "System V semaphore sets (semget): a directory each, with one in it per semaphore",
@@ -299,6 +312,9 @@ const struct ipcfs_backend ipcfs_sysv_sem_backend = {
     .render = sem_render,
     .recognize = refuse_recognize,
     .traces = sem_traces,
+    .watched = refuse_watched,
+    .watched_name = refuse_watched_name,
+    .look = sem_look,
     .limits = sem_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

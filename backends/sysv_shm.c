@@ -354,6 +354,20 @@ static bool shm_recognize(const struct ipcfs_thing *thing, uint64_t *number)
 
 static const char *const shm_directories[] = {"sysv/shm/by-id", "sysv/shm/by-key", NULL};
 
+/* ---- what ctl/events sees ---- */
+
+static void show_segment(const union sysv_state *state, struct ipcfs_seen *seen)
+{
+    seen->sized = true;
+    seen->size = state->shm.shm_segsz;
+    seen->creator = state->shm.shm_cpid;
+}
+
+static int shm_look(ipcfs_seen_row *row, void *data)
+{
+    return sysv_look(&table, show_segment, row, data);
+}
+
 const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .kind = "sysv/shm",
     .help = "System V shared memory (shmget): regular files of a size that is given once, mmap included",
@@ -389,6 +403,9 @@ const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .render = shm_render,
     .recognize = shm_recognize,
     .traces = shm_traces,
+    .watched = refuse_watched,
+    .watched_name = refuse_watched_name,
+    .look = shm_look,
     .limits = shm_limits,
     .survey_fields = refuse_fields,
     .survey = refuse_survey,

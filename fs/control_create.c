@@ -6,6 +6,7 @@
 #include "control.h"
 
 #include "fields.h"
+#include "ipcfs.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/number.h"
 
@@ -160,7 +161,7 @@ static int take_words(struct order *order, char *line)
 
 /* ---- the object ---- */
 
-static int make(const struct order *order, const struct caller *caller)
+static int make(struct ipcfs *fs, const struct order *order, const struct caller *caller)
 {
     const struct ipcfs_backend *kind = order->kind;
     struct ipcfs_wish wish = {
@@ -177,6 +178,7 @@ static int make(const struct order *order, const struct caller *caller)
     while (kind->directories[wish.directory + 1])
         wish.directory++;
     struct ipcfs_created created = {0}; /* a kind may have no file to give */
+    events_note(fs->events, kind, wish.directory, wish.name, caller);
     int error = kind->create(&wish, &created);
     if (error) {
         if (!order->reason->length && !text_error(order->reason))
@@ -192,7 +194,6 @@ static int make(const struct order *order, const struct caller *caller)
 int control_create(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                    const char *line, size_t length, struct text *answer)
 {
-    (void)fs;
     AUTO_TEXT reason = {0};
     struct order order = {.kind = kind, .mode = DEFAULT_MODE, .reason = &reason};
     AUTO_FREE char *words = strndup(line, length);
@@ -200,7 +201,7 @@ int control_create(struct ipcfs *fs, const struct ipcfs_backend *kind, const str
         return -ENOMEM;
     int error = take_words(&order, words);
     if (!error)
-        error = make(&order, caller);
+        error = make(fs, &order, caller);
     if (error)
         text_bytes(answer, reason.data, reason.length);
     if (text_error(&reason))

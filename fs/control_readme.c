@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "control.h"
 #include "control_views.h"
+#include "events_log.h"
 #include "ipcfs.h"
 #include "kind_limits.h"
 
@@ -84,6 +85,8 @@ int control_readme(struct ipcfs *fs, const struct ipcfs_backend *kind, const str
         "same descriptor, or in last-error. In names, \\ooo stands for a byte, as in the lists.\n"
         "An object whose name is that of a fixed file has its directory under @NAME.\n\n");
     readme_files(out, "", control_files);
+    text_string(out, "fields of an event (the first four without their names):\n");
+    readme_fields(out, event_fields);
     text_string(out, "columns of limits:\n");
     readme_fields(out, limits_fields);
     text_string(out, "columns of holders, which every object has in its directory:\n");

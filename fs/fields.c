@@ -92,14 +92,19 @@ static void value_text(struct text *out, enum ipcfs_field_type type, const struc
     }
 }
 
+void fields_word(struct text *out, const struct ipcfs_field *field, const struct ipcfs_value *value)
+{
+    if (value->known)
+        value_text(out, field->type, value, true);
+    else
+        text_string(out, "-");
+}
+
 static void row_text(struct text *out, const struct ipcfs_table *table, const struct ipcfs_value *row)
 {
     for (size_t i = 0; i < table->columns; i++) {
         text_printf(out, "%s%s=", i ? " " : "", table->fields[i].name);
-        if (row[i].known)
-            value_text(out, table->fields[i].type, &row[i], true);
-        else
-            text_string(out, "-");
+        fields_word(out, &table->fields[i], &row[i]);
     }
 }
 
@@ -176,10 +181,7 @@ void fields_list_row(struct fields_list *list, const struct ipcfs_value *values)
 {
     for (size_t i = 0; i < list->columns; i++) {
         size_t start = list->cells.length;
-        if (values[i].known)
-            value_text(&list->cells, list->fields[i].type, &values[i], true);
-        else
-            text_string(&list->cells, "-");
+        fields_word(&list->cells, &list->fields[i], &values[i]);
         end_cell(list, i, start);
     }
 }

@@ -22,6 +22,9 @@ void fields_text(struct text *out, const struct ipcfs_field *fields, const struc
  */
 int fields_json(struct text *out, const struct ipcfs_field *fields, const struct ipcfs_value *values);
 
+/* One value as one word, as it stands in a list. */
+void fields_word(struct text *out, const struct ipcfs_field *field, const struct ipcfs_value *value);
+
 /* A JSON array of them, a line each. The end is written without a newline; text_error(out) then tells how it went. */
 struct fields_rows {
     const struct ipcfs_field *fields;

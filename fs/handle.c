@@ -26,6 +26,7 @@ struct handle *handle_new(enum handle_type type, uid_t uid)
 void handle_free(struct handle *handle)
 {
     messages_free(handle->messages);
+    event_use_free(handle->events);
     stream_leave(handle);
     if (handle->file)
         handle->node.kin.backend->close(handle->file);

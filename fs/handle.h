@@ -6,6 +6,7 @@
 #ifndef IPCFS_FS_HANDLE_H
 #define IPCFS_FS_HANDLE_H
 
+#include "events.h"
 #include "hash.h"
 #include "message.h"
 #include "node.h"
@@ -23,6 +24,7 @@ enum handle_type {
     HANDLE_CONTROL,   /* a control file: its text */
     HANDLE_HOLD,      /* what its file has locked is held until it is closed */
     HANDLE_STREAM,    /* a connection */
+    HANDLE_EVENTS,    /* ctl/events */
     HANDLE_DIRECTORY, /* an open directory */
 };
 
@@ -36,6 +38,7 @@ struct handle {
     struct ipcfs_file *file;
     struct messages *messages;       /* of a file of messages; otherwise NULL */
     struct stream_use *stream_use;   /* HANDLE_STREAM; owned. The file is the stream's */
+    struct event_use *events;        /* HANDLE_EVENTS; owned */
     struct transaction *transaction; /* HANDLE_CONTROL opened for writing; owned */
     uid_t uid;                       /* who opened it: his share of the table is counted */
     struct lock_owner *lock_owners;  /* struct lock_table: who last locked by this handle */

@@ -121,6 +121,8 @@ int ipcfs_init(struct ipcfs *fs)
     if (!error)
         error = walks_new(&fs->walks);
     if (!error)
+        error = events_new(fs, &fs->events);
+    if (!error)
         error = last_errors_init(&fs->last_errors);
     return error;
 }
@@ -130,8 +132,10 @@ enum { JOBS_END_MS = 2000 };
 
 bool ipcfs_end_waits(struct ipcfs *fs)
 {
-    if (!fs->waits_ended)
+    if (!fs->waits_ended) {
+        events_stop(fs->events);
         wait_engine_stop(fs->waits, -ENOTCONN);
+    }
     fs->waits_ended = true;
     return jobs_stop(fs->jobs, JOBS_END_MS);
 }
@@ -146,6 +150,7 @@ void ipcfs_destroy(struct ipcfs *fs)
     jobs_free(fs->jobs);
     lock_table_destroy(&fs->locks); /* it knows handles */
     handle_table_destroy(&fs->handles);
+    events_free(fs->events);
     wait_engine_free(fs->waits);
     node_table_destroy(&fs->nodes);
     lock_destroy(&fs->told_lock);

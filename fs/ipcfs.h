@@ -3,6 +3,7 @@
 #ifndef IPCFS_FS_IPCFS_H
 #define IPCFS_FS_IPCFS_H
 
+#include "events.h"
 #include "fuse_api.h"
 #include "handle.h"
 #include "jobs.h"
@@ -24,6 +25,7 @@ struct ipcfs {
     struct lock_table locks;
     struct pins pins;
     struct wait_engine *waits;
+    struct events *events; /* owned */
     bool waits_ended;
     struct jobs *jobs; /* renderings of control files that take long */
     struct walks *walks;

@@ -15,6 +15,7 @@ enum lock_rank {
     LOCK_HANDLE, /* struct handle: its text or its place in a directory; held over the backend's list calls */
     LOCK_LINE,   /* struct wait_line; held over try_read, try_write and try_lock of the backend */
     LOCK_OWNER,  /* struct lock_owner; held over try_lock of the backend */
+    LOCK_EVENTS, /* struct events */
     LOCK_PINS,   /* struct pins */
     LOCK_TOLD,   /* struct ipcfs: told */
     LOCK_ENGINE, /* struct wait_engine */

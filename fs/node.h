@@ -19,6 +19,8 @@
  *   NODE_CTL_FILE   a file in either.
  *   NODE_PROCESS    proc/PID/. Of no kind: its object is the process, by its pid and the time of its start.
  *   NODE_PROCESS_LINK a symbolic link in it, by its name and the length of its target, which is `number`.
+ *   NODE_CTL_EVENTS an open file of ctl/ that is a log for each who opens it (fs/events.h). Its number is that of the entry of
+ *                   the tree; it has no kind, and instead of an object's the number of the lookup that made it.
  *
  * What may have to wait is *fresh*: it has a node for every lookup, found by nobody else. A write(2) that waits keeps the
  * kernel's lock of the inode; with one inode for a name, a second writer or an rm(1) of that name would wait for the
@@ -46,6 +48,7 @@ enum node_type {
     NODE_CTL_FILE,
     NODE_PROCESS,
     NODE_PROCESS_LINK,
+    NODE_CTL_EVENTS,
 };
 
 struct node;
@@ -89,7 +92,8 @@ static inline bool node_is_control_file(enum node_type type)
 
 static inline bool node_is_directory(enum node_type type)
 {
-    return type != NODE_OBJECT && type != NODE_PROCESS_LINK && !node_is_control_file(type);
+    return type != NODE_OBJECT && type != NODE_CTL_EVENTS && type != NODE_PROCESS_LINK &&
+           !node_is_control_file(type);
 }
 
 /* What is in proc/. */

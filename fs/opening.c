@@ -10,12 +10,12 @@
 void opening_answer(struct ipcfs *fs, struct reply *reply, struct handle *handle, ssize_t result)
 {
     uint64_t id = handle->id;
-    const struct fuse_file_info info = {.fh = id, .noflush = 1};
+    const struct fuse_file_info info = {.fh = id, .noflush = 1, .direct_io = 1};
     if (!result && handle->stream_use)
         result = stream_ready(fs, handle);
     if (result < 0)
         reply_error(reply, (int)result);
-    else if (reply_open_stream(reply, &info) == 0)
+    else if ((handle->events ? reply_open(reply, &info) : reply_open_stream(reply, &info)) == 0)
         return;
     withdraw(fs, id);
 }

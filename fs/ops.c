@@ -18,6 +18,12 @@ int act_as_caller(struct acting *acting, fuse_req_t req)
     return acting_begin(acting, &caller);
 }
 
+void note_request(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *directory, const char *name)
+{
+    struct caller caller = caller_of(req);
+    events_note(fs->events, directory->objects, directory->naming, name, &caller);
+}
+
 void reply_node_error(struct ipcfs *fs, struct reply *reply, int error)
 {
     if (error == -ESTALE)

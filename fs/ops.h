@@ -33,6 +33,9 @@ void reply_node_error(struct ipcfs *fs, struct reply *reply, int error);
 /* The directory of objects that `parent` is; NULL for all other directories, whose names can not be changed. */
 const struct tree_entry *naming_directory(const struct ipcfs *fs, fuse_ino_t parent);
 
+/* Before the daemon makes, removes or changes what bears the name, for the request's caller: for ctl/events. */
+void note_request(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *directory, const char *name);
+
 /* Sees to it that the node has a hold, so that what follows reaches the object whatever happens to its name. */
 int hold_node(struct node_use *use);
 

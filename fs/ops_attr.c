@@ -133,7 +133,7 @@ static bool is_open_truncate(const struct target *target, const struct ipcfs_fil
     return (fixed || target_has_open_size(target)) && (!object || node_is_open(&target->use));
 }
 
-static int change_object(fuse_req_t req, struct target *target, struct ipcfs_file *file,
+static int change_object(struct ipcfs *fs, fuse_req_t req, struct target *target, struct ipcfs_file *file,
                          const struct ipcfs_change *change)
 {
     if (is_open_truncate(target, file, change))
@@ -148,7 +148,10 @@ static int change_object(fuse_req_t req, struct target *target, struct ipcfs_fil
         error = act_as_caller(&acting, req);
     if (error)
         return error;
-    error = target->use.kin.backend->change(&target->use.ref, file, change);
+    const struct ipcfs_ref *ref = &target->use.ref;
+    struct caller caller = caller_of(req);
+    events_note(fs->events, target->use.kin.backend, ref->directory, ref->name, &caller);
+    error = target->use.kin.backend->change(ref, file, change);
     acting_end(&acting);
     if (error == -EPERM && change->mask & IPCFS_CHANGE_MODE)
         error = clear_privilege_bits(target, change);
@@ -163,7 +166,7 @@ static int change_by_handle(struct ipcfs *fs, fuse_req_t req, struct target *tar
     if (!handle)
         return -EBADF;
     bool same = handle->node.node == target->use.node; /* its file is of this very object */
-    int error = same ? change_object(req, target, handle->file, change) : -EBADF;
+    int error = same ? change_object(fs, req, target, handle->file, change) : -EBADF;
     handle_put(&fs->handles, handle);
     return error;
 }
@@ -176,7 +179,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
     int error = target_get(fs, ino, &target);
     if (!error)
         error = info ? change_by_handle(fs, req, &target, info->fh, &change)
-                     : change_object(req, &target, NULL, &change);
+                     : change_object(fs, req, &target, NULL, &change);
     struct statx shown;
     double timeout = 0;
     if (!error)

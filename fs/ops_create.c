@@ -14,8 +14,9 @@ struct wish {
     mode_t mode; /* with its type */
 };
 
-static int create_as_caller(const struct wish *wish, struct ipcfs_created *created)
+static int create_as_caller(struct ipcfs *fs, const struct wish *wish, struct ipcfs_created *created)
 {
+    note_request(fs, wish->req, wish->directory, wish->name);
     AUTO_ACTING acting = {0};
     int error = act_as_caller(&acting, wish->req);
     struct caller caller = caller_of(wish->req);
@@ -84,7 +85,7 @@ static int create_object(struct ipcfs *fs, const struct wish *wish, struct handl
                          struct fuse_file_info *info, struct fuse_entry_param *entry)
 {
     struct ipcfs_created created = {0}; /* a kind may have no file to give */
-    int error = create_as_caller(wish, &created);
+    int error = create_as_caller(fs, wish, &created);
     if (!error) {
         error = publish_created(fs, wish, &created, handle, info, entry);
         if (error)
@@ -121,7 +122,7 @@ static int make_node(struct ipcfs *fs, const struct wish *wish, struct fuse_entr
     if (!wish->directory || !ipcfs_makes(wish->directory->objects, wish->mode & S_IFMT))
         return -EPERM;
     struct ipcfs_created created = {0}; /* a kind may have no file to give */
-    int error = create_as_caller(wish, &created);
+    int error = create_as_caller(fs, wish, &created);
     if (error)
         return error;
     if (created.file)

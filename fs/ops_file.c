@@ -111,6 +111,8 @@ void withdraw(struct ipcfs *fs, uint64_t id)
         messages_end(fs, handle);
     else if (handle->stream_use)
         stream_end(handle);
+    else if (handle->events)
+        events_end(handle);
     lock_table_release(&fs->locks, handle);
     detach_backing(fs, handle);
     handle_put(&fs->handles, handle);
@@ -203,6 +205,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
         open_connection(fs, req, &target, info->flags, &reply);
         return;
     }
+    if (!error && !target.entry && target.use.kin.type == NODE_CTL_EVENTS) {
+        events_open(fs, fuse_req_ctx(req)->uid, &target, info->flags, &reply);
+        return;
+    }
     if (!error)
         error = open_target(fs, req, &target, info, &stream);
     if (error)
@@ -228,14 +234,17 @@ static void read_file(struct reply *reply, struct handle *handle, size_t size, o
         reply_buffer(reply, buffer, (size_t)count);
 }
 
-/* Pages that a private mapping asks for come without an owner: they would take what is read once. */
-static void read_once(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size,
+/* Pages that a private mapping asks for come without an owner: they would take what is read once, or wait for what is not
+ * there yet with the locks of the mapping held. */
+static void read_once(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, off_t offset,
                       const struct fuse_file_info *info)
 {
     if (!info->lock_owner)
         reply_error(reply, -ENODEV);
     else if (handle->messages)
         messages_read(fs, reply, handle, size, info->flags);
+    else if (handle->events)
+        events_read(fs, reply, handle, size, offset, info->flags);
     else
         stream_read(fs, reply, handle, size, info->flags);
 }
@@ -249,8 +258,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
         reply_error(&reply, -EBADF);
         return;
     }
-    if (handle->messages || handle->stream_use)
-        read_once(fs, &reply, handle, size, info);
+    if (handle->messages || handle->stream_use || handle->events)
+        read_once(fs, &reply, handle, size, offset, info);
     else if (handle->type == HANDLE_FILE)
         read_file(&reply, handle, size, offset, info->flags);
     else if (handle->type == HANDLE_CONTROL)
@@ -371,6 +380,8 @@ static struct poller *poller_of(struct handle *handle)
 {
     if (handle->messages)
         return &handle->messages->poller;
+    if (handle->events)
+        return &handle->events->poller;
     return stream_is_ready(handle) ? &handle->stream_use->poller : NULL;
 }
 

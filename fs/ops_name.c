@@ -99,10 +99,24 @@ static int lookup_control_directory(struct ipcfs *fs, fuse_req_t req, const stru
     return make_control_entry(fs, &kin, object, TIMEOUT_OBJECT, entry);
 }
 
+/* Each who opens it has a file of his own. */
+static int lookup_log(struct ipcfs *fs, const struct tree_entry *child, struct fuse_entry_param *entry)
+{
+    struct node_kin kin = {.type = NODE_CTL_EVENTS,
+                           .fresh = true,
+                           .number = (int64_t)child->id,
+                           .object.number = events_new_number(fs->events)};
+    int error = lookup_fixed(fs, child, entry);
+    entry->attr_timeout = entry->entry_timeout = TIMEOUT_OBJECT;
+    return error ? error : node_lookup(&fs->nodes, &kin, child->name, &entry->ino);
+}
+
 static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_entry *parent, const char *name,
                           struct fuse_entry_param *entry)
 {
     const struct tree_entry *child = tree_child(&fs->tree, parent, name);
+    if (child && child->file && child->file->events)
+        return lookup_log(fs, child, entry);
     if (child)
         return lookup_fixed(fs, child, entry);
     if (parent->processes)
@@ -277,6 +291,7 @@ static int remove_name(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, cons
     if (error)
         return error;
     note_node(fs, directory, name, 1);
+    note_request(fs, req, directory, name);
     return directory->objects->remove(directory->naming, name);
 }
 
@@ -328,6 +343,8 @@ static int rename_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t parent, co
         return error;
     note_node(fs, from, name, 0);
     note_node(fs, to, to_name, flags & RENAME_EXCHANGE ? 0 : 1);
+    note_request(fs, req, from, name);
+    note_request(fs, req, to, to_name);
     error = from->objects->rename(from->naming, name, to->naming, to_name, flags);
     acting_end(&acting);
     if (!error) {
@@ -363,6 +380,7 @@ static int link_object(struct ipcfs *fs, fuse_req_t req, fuse_ino_t ino, fuse_in
         error = act_as_caller(&acting, req);
     if (error)
         return error;
+    note_request(fs, req, directory, name);
     error = directory->objects->link(&target.use.ref, directory->naming, name);
     acting_end(&acting);
     struct ipcfs_found found = {.id = target.use.kin.object};

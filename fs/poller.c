@@ -50,6 +50,11 @@ static bool is_worth_telling(void *data)
     return worth;
 }
 
+void poller_tell(struct poller *poller)
+{
+    tell(poller);
+}
+
 static const struct wait_watch_ops watch_ops = {.ready = tell, .look = is_worth_telling};
 
 /* With the lock held. */

@@ -40,6 +40,8 @@ void poller_destroy(struct poller *poller);
 
 /* Answers the request. Takes `told` over, which may be NULL. */
 void poller_poll(struct poller *poller, struct reply *reply, short events, struct fuse_pollhandle *told);
+/* Something has changed, of which no watch tells (IPCFS_WAIT_TOLD). */
+void poller_tell(struct poller *poller);
 /* After an operation that met the lack of one of `events`. */
 void poller_watch_again(struct poller *poller, short events);
 

@@ -164,6 +164,14 @@ static int process_stat(const struct ipcfs *fs, const struct node_use *use, stru
     return error;
 }
 
+static int log_stat(struct ipcfs *fs, const struct node_kin *kin, struct statx *out)
+{
+    int error = entry_stat(fs, tree_by_id(&fs->tree, (uint64_t)kin->number), out);
+    if (!error)
+        events_stat(fs->events, kin->object.number, out);
+    return error;
+}
+
 int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out, double *timeout)
 {
     *timeout = target_has_open_size(target) ? TIMEOUT_OBJECT : TIMEOUT_FIXED;
@@ -173,6 +181,10 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
     if (node_is_of_process(kin->type)) {
         *timeout = TIMEOUT_OBJECT;
         return process_stat(fs, &target->use, out);
+    }
+    if (kin->type == NODE_CTL_EVENTS) {
+        *timeout = TIMEOUT_OBJECT;
+        return log_stat(fs, kin, out);
     }
     bool part = node_is_part(kin->type);
     if (!part && !node_is_object(kin->type)) {
@@ -215,7 +227,7 @@ bool target_has_open_size(const struct target *target)
 {
     if (target->entry)
         return target->entry->file && target->entry->file->write;
-    return target->use.kin.fresh;
+    return target->use.kin.fresh && target->use.kin.type != NODE_CTL_EVENTS;
 }
 
 void target_loosen(struct ipcfs *fs, uint64_t id, const struct target *target)

@@ -58,7 +58,7 @@ int target_stat(struct ipcfs *fs, const struct target *target, struct statx *out
 
 /* Whether it is a control file of this type. */
 bool target_is_verb(const struct target *target, enum ipcfs_verb_type type);
-/* Whether it is a fresh node, or a file of ctl/ that is written. */
+/* Whether it is a fresh node that can be written to, or a file of ctl/ that is written. */
 bool target_has_open_size(const struct target *target);
 /* What the kernel is to believe that one of this description has. */
 off_t open_size(const struct node_kin *kin);

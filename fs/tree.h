@@ -11,6 +11,9 @@
 
 struct ipcfs;
 
+/* Whether a file is a log of events, and in which form. */
+enum control_events { CONTROL_NO_EVENTS, CONTROL_EVENTS, CONTROL_EVENTS_JSON };
+
 /* A file that stands in ctl/, in ctl/<kind>/, or beside the directories of objects. */
 struct control_file {
     const char *name; /* NULL ends a table */
@@ -18,6 +21,7 @@ struct control_file {
     mode_t mode;      /* permission bits */
     bool slow;     /* `render` looks at all objects or processes: it runs beside those who answer requests */
     bool unlisted; /* waits: found by name only */
+    enum control_events events; /* it has no text, but is a log (fs/events.h) */
     /* Writes the file's text; `kind` is NULL where the file is not of one. Acts as the caller. NULL: it has none. */
     int (*render)(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                   struct text *out);

@@ -157,7 +157,7 @@ void wait_line_unlock(struct wait_line *line);
 /*
  * Watching, for poll(2). wait_watch_arm() has `ready` called, once, in the engine's thread and without any lock, when the
  * descriptor of `wait` shows one of `events`, or, where there is nothing to poll or no descriptor to be had, when `look`
- * says so, which is asked every now and then in the same thread. Armed again, it forgets what it was armed for before. After
+ * says so, which is asked every now and then in the same thread; or never, where others tell (IPCFS_WAIT_TOLD). Armed again, it forgets what it was armed for before. After
  * wait_watch_free() has returned neither is called any more; not to be called from `ready`.
  */
 struct wait_watch;

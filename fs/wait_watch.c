@@ -109,7 +109,7 @@ int wait_watch_new(struct wait_engine *engine, const struct wait_watch_ops *ops,
 void wait_watch_arm(struct wait_watch *watch, const struct ipcfs_wait *wait, short events)
 {
     struct wait_engine *engine = watch->engine;
-    bool looking = wait->source != IPCFS_WAIT_POLL;
+    bool looking = wait->source != IPCFS_WAIT_POLL && wait->source != IPCFS_WAIT_TOLD;
     lock_take(&engine->lock);
     watch->armed = true;
     stop_looking(engine, watch);

@@ -257,6 +257,26 @@ struct ipcfs_traces {
     bool out_of_reach; /* nobody can use it ever again: the node of a socket that is closed */
 };
 
+/* How full a queue is. */
+enum ipcfs_fill { IPCFS_FILL_UNKNOWN, IPCFS_FILL_EMPTY, IPCFS_FILL_SOME, IPCFS_FILL_FULL };
+
+/* An object as look() sees it. Strings are borrowed for the call. */
+struct ipcfs_seen {
+    const char *name; /* in the first of the kind's directories */
+    const char *key;  /* in the second; NULL: it has none there */
+    enum ipcfs_fill fill;
+    /* The rest only of a kind without a directory to watch. */
+    uint64_t number; /* `id.number` */
+    bool sized;
+    uint64_t size;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    pid_t creator; /* 0: it is not recorded, or not visible from here */
+};
+/* Called by look() with each; anything but 0 ends the walk, which returns it. */
+typedef int ipcfs_seen_row(void *data, const struct ipcfs_seen *seen);
+
 /* Called by survey() with each thing there is to show; anything but 0 ends the walk, which returns it. */
 typedef int ipcfs_survey_row(void *data, const struct ipcfs_value *values);
 
@@ -342,6 +362,20 @@ struct ipcfs_backend {
     /* What it tells of its past, as the calling thread may know it; it changes nothing, no times either. −EOPNOTSUPP of
      * what is no object of its own to be left behind: a file beside sockets, a socket that the daemon itself listens on. */
     int (*traces)(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+    /*
+     * For ctl/events, which learns in two ways of what is done natively.
+     *
+     * watched(): a descriptor, borrowed, of the directory in which objects are files, for inotify(7) and fanotify(7);
+     * −EOPNOTSUPP: there is none, and look() tells all. watched_name() gives the name of the object that a file of that
+     * name there is, if it is of the right type; NULL: it is none. `*passing`: it may be a name that the C library gives
+     * a file only until it is ready.
+     *
+     * look(): a walk over all objects, with what changes without notice. It asks no other process and leaves no trace.
+     * −EOPNOTSUPP: nothing does. Both are called with the daemon's own credentials.
+     */
+    int (*watched)(void);
+    const char *(*watched_name)(const char *file, bool *passing);
+    int (*look)(ipcfs_seen_row *row, void *data);
     /* Fills the values of `limit_fields`, as they are for the caller. */
     int (*limits)(const struct caller *caller, struct ipcfs_value *values);
 
