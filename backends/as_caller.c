@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -118,6 +119,23 @@ static _Noreturn void be_the_child(const struct as_caller_task *task, int socket
 
 /* ---- the parent ---- */
 
+enum { CHILDREN_KEPT = 64 };
+static atomic_int children[CHILDREN_KEPT];
+static atomic_uint children_count;
+
+static void keep_child(pid_t pid)
+{
+    atomic_store(&children[atomic_fetch_add(&children_count, 1) % CHILDREN_KEPT], pid);
+}
+
+bool as_caller_was_child(pid_t pid)
+{
+    bool was = false;
+    for (int i = 0; i < CHILDREN_KEPT && !was; i++)
+        was = atomic_load(&children[i]) == pid;
+    return was;
+}
+
 /* The child closes an end first of all, so that there is a number free for a descriptor that the task opens. */
 static pid_t start_child(const struct as_caller_task *task, int *parent_end, int *child_end)
 {
@@ -201,6 +219,7 @@ int as_caller(const struct as_caller_task *task, struct as_caller_answer *answer
     pid_t pid = start_child(task, &parent_end, &ends[1]);
     if (pid < 0)
         return pid;
+    keep_child(pid);
     int error = await_answer(pid, parent_end) ? receive_answer(parent_end, answer) : -EAGAIN;
     end_child(pid);
     return error;

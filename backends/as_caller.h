@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 /* What the child tells. */
 struct as_caller_answer {
@@ -43,5 +44,9 @@ struct as_caller_task {
  * caller's; on error there is none, and `judged` and `number` are what the child told, if it told anything.
  */
 int as_caller(const struct as_caller_task *task, struct as_caller_answer *answer);
+
+/* Whether a process, which may have ended, is or was one of the last children, as far as they are kept: 64. For what is
+ * shown: it decides about nothing. */
+bool as_caller_was_child(pid_t pid);
 
 #endif

@@ -319,8 +319,9 @@ int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out)
     return 0;
 }
 
-int sysv_look(const struct sysv_table *table, void (*show)(const union sysv_state *state, struct ipcfs_seen *seen),
-              ipcfs_seen_row *row, void *data)
+int sysv_look(const struct sysv_table *table,
+              void (*show)(const union sysv_state *state, struct ipcfs_seen *seen), ipcfs_seen_row *row,
+              void *data)
 {
     struct sysv_walk walk;
     struct ipcfs_entry entry;

@@ -111,8 +111,9 @@ int sysv_walk_seek(struct sysv_walk *walk, uint64_t position);
 int sysv_walk_next(struct sysv_walk *walk, struct ipcfs_entry *out);
 
 /* As the slot look(): of every object `show` adds what is the kind's own. */
-int sysv_look(const struct sysv_table *table, void (*show)(const union sysv_state *state, struct ipcfs_seen *seen),
-              ipcfs_seen_row *row, void *data);
+int sysv_look(const struct sysv_table *table,
+              void (*show)(const union sysv_state *state, struct ipcfs_seen *seen), ipcfs_seen_row *row,
+              void *data);
 
 /* As the slots of the backend, of a walk that keeps nothing. */
 int sysv_list_open(const struct sysv_table *table, unsigned directory, struct ipcfs_lister **out);

@@ -126,7 +126,7 @@ static void settle_rename(struct watch_change *change)
     if (*change->name) {
         change->bits |= WATCH_REMOVED;
     } else {
-        change->bits |= WATCH_CREATED;
+        change->bits |= WATCH_CREATED | WATCH_MOVED;
         memcpy(change->name, change->to, sizeof change->name);
     }
 }
@@ -170,8 +170,8 @@ static unsigned bits_of_inotify(uint32_t mask)
 {
     return (mask & (IN_CREATE | IN_MOVED_TO) ? WATCH_CREATED : 0U) |
            (mask & (IN_DELETE | IN_MOVED_FROM) ? WATCH_REMOVED : 0U) |
-           (mask & IN_MODIFY ? WATCH_WRITTEN : 0U) | (mask & IN_ATTRIB ? WATCH_CHANGED : 0U) |
-           (mask & IN_Q_OVERFLOW ? WATCH_LOST : 0U);
+           (mask & IN_MOVED_TO ? WATCH_MOVED : 0U) | (mask & IN_MODIFY ? WATCH_WRITTEN : 0U) |
+           (mask & IN_ATTRIB ? WATCH_CHANGED : 0U) | (mask & IN_Q_OVERFLOW ? WATCH_LOST : 0U);
 }
 
 static const struct inotify_event *inotify_at(const char *buffer, size_t size, size_t at)

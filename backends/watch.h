@@ -15,12 +15,13 @@
 #include <sys/types.h>
 
 enum watch_bit {
-    WATCH_CREATED = 1 << 0, /* made, linked, or moved in from elsewhere */
+    WATCH_CREATED = 1 << 0, /* made, linked, or moved in */
     WATCH_REMOVED = 1 << 1, /* unlinked, or moved out */
     WATCH_RENAMED = 1 << 2, /* from `name` to `to` */
     WATCH_WRITTEN = 1 << 3, /* written to or truncated: it may have another size */
     WATCH_CHANGED = 1 << 4, /* mode, owner, times, number of links */
-    WATCH_LOST = 1 << 5,    /* the kernel's queue was full: anything may have happened */
+    WATCH_MOVED = 1 << 5,   /* with WATCH_CREATED: from elsewhere */
+    WATCH_LOST = 1 << 6,    /* the kernel's queue was full: anything may have happened */
 };
 
 struct watch_change {

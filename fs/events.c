@@ -128,10 +128,18 @@ static int start_thread(struct events *events)
     return events->alive ? 0 : -EAGAIN;
 }
 
-void events_ready(struct events *events)
+void events_round_begin(struct events *events)
+{
+    lock_take(&events->lock);
+    events->rounds++;
+    lock_release(&events->lock);
+}
+
+void events_round_end(struct events *events)
 {
     lock_take(&events->lock);
     events->ready = true;
+    events->done = events->rounds;
     struct wait_line *openers = events->openers;
     lock_release(&events->lock);
     wait_told(openers);
@@ -311,13 +319,13 @@ static int enter(struct event_use *use, uint64_t number, const struct event_view
         error = -ENOMEM;
     if (!error) {
         use->order = use->number = events->next_number++;
+        use->round = events->rounds + 1;
         DL_APPEND(events->uses, use);
         events->users++;
         atomic_store(&events->notes.wanted, true);
     }
     lock_release(&events->lock);
-    if (error)
-        wake(events); /* a thread that was started for nobody */
+    wake(events);
     return error;
 }
 
@@ -358,9 +366,10 @@ void event_use_free(struct event_use *use)
 /* ---- open ---- */
 
 /* With the lock held. */
-static int begin(const struct events *events, struct event_reader *reader)
+static int begin(const struct events *events, const struct event_use *use)
 {
-    if (!events->ready)
+    struct event_reader *reader = use->reader;
+    if (!events->ready || events->done < use->round)
         return events->alive ? -EAGAIN : events->error ? events->error : -ENOTCONN;
     if (!reader->begun) {
         struct timespec now;
@@ -376,7 +385,7 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
     struct event_use *use = ((struct opening *)waiter)->handle->events;
     wait->source = IPCFS_WAIT_TOLD;
     lock_take(&use->events->lock);
-    int error = begin(use->events, use->reader);
+    int error = begin(use->events, use);
     lock_release(&use->events->lock);
     if (error != -EAGAIN)
         wait->source = IPCFS_WAIT_NONE;

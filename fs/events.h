@@ -49,6 +49,7 @@ struct event_use {
     uint64_t number;   /* 0: in no list */
     uint64_t order;    /* its number, also after it has left the list */
     uint64_t position; /* behind what was read last */
+    uint64_t round;    /* what happened before the open is told to others in an earlier one */
 };
 
 struct events {
@@ -66,6 +67,8 @@ struct events {
     bool has_thread; /* it has to be joined */
     bool alive;      /* it has not yet decided to end */
     bool ready;      /* nothing is missed */
+    uint64_t rounds; /* how often the thread began to look for what is new */
+    uint64_t done;   /* and the last that it has ended */
     bool quit;
     int error; /* why it ended */
 };
@@ -91,16 +94,17 @@ void events_end(struct handle *handle);
 void event_use_free(struct event_use *use);
 
 /* Whoever is about to make, remove or change an object that bears the name, for the process of that caller. */
-void events_note(struct events *events, const struct ipcfs_backend *kind, unsigned directory, const char *name,
-                 const struct caller *caller);
+void events_note(struct events *events, const struct ipcfs_backend *kind, unsigned directory,
+                 const char *name, const struct caller *caller);
 
 /* ---- for the thread (fs/events_watch.c) ---- */
 
 void events_add(struct events *events, const struct event *event);
 /* Has those who wait look at what was added. Without locks. */
 void events_tell(struct events *events);
-/* Nothing is missed from now on. */
-void events_ready(struct events *events);
+/* It begins to look for what is new; and it has told all that was there then: nothing is missed from the first on. */
+void events_round_begin(struct events *events);
+void events_round_end(struct events *events);
 /* Whether anybody reads. Where nobody does, nothing is ready from now on. */
 bool events_wanted(struct events *events);
 

@@ -55,16 +55,16 @@ static bool is_another_file(const struct about *about)
     return fstatat(about->directory, about->change->name, &stat, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* A file is empty when it is made, whatever it is by now; but what is linked was there before. */
+/* A file is empty when it is made, whatever it is by now; but what is linked or moved (`moved`) was there before. */
 static void tell_created(struct event_watch *watch, const struct about *about, const char *name,
-                         const struct object_state *now)
+                         const struct object_state *now, bool moved)
 {
     struct known unknown = {.kind = about->kind, .name = name};
     struct known *known = known_get(&watch->known, about->kind, name);
     if (!known)
         known = &unknown;
     struct object_state made = now ? *now : (struct object_state){0};
-    if (!made.linked && !watch->silent)
+    if (!made.linked && !moved)
         made.size = 0;
     watch_set(known, &made);
     known->fill = IPCFS_FILL_EMPTY;
@@ -84,7 +84,7 @@ static void tell_removed(struct event_watch *watch, const struct about *about, c
 
 /* The name means `now`; whatever it meant before is known, or was not there. */
 static void on_created(struct event_watch *watch, const struct about *about, const char *name,
-                       const struct object_state *now)
+                       const struct object_state *now, bool moved)
 {
     struct known *known = known_find(&watch->known, about->kind, name);
     if (known && is_none(known->id))
@@ -93,7 +93,7 @@ static void on_created(struct event_watch *watch, const struct about *about, con
         return; /* it has been told */
     if (known)
         tell_removed(watch, about, name);
-    tell_created(watch, about, name, now);
+    tell_created(watch, about, name, now, moved);
 }
 
 /* ---- changes ---- */
@@ -108,21 +108,21 @@ static void on_both(struct event_watch *watch, const struct about *about)
         return;
     if (before)
         tell_removed(watch, about, about->name);
-    tell_created(watch, about, about->name, there && before ? &now : NULL);
+    tell_created(watch, about, about->name, there && before ? &now : NULL, false);
     if (before && there)
         return;
     tell_removed(watch, about, about->name);
     if (there)
-        tell_created(watch, about, about->name, &now);
+        tell_created(watch, about, about->name, &now, false);
 }
 
 static void on_made(struct event_watch *watch, const struct about *about)
 {
     struct object_state now;
     if (watch_find(about->kind, about->name, &now))
-        on_created(watch, about, about->name, &now);
+        on_created(watch, about, about->name, &now, about->change->bits & WATCH_MOVED);
     else if (!known_find(&watch->known, about->kind, about->name) && !is_another_file(about))
-        tell_created(watch, about, about->name, NULL); /* it is gone by now */
+        tell_created(watch, about, about->name, NULL, false); /* it is gone by now */
 }
 
 static void on_lost(struct event_watch *watch, const struct about *about)
@@ -143,7 +143,7 @@ static void on_content(struct event_watch *watch, const struct about *about)
     else if (known && ipcfs_same_object(known->id, now.id))
         watch_differences(watch, known, &now, &about->who);
     else if (!known && !watch->known.full)
-        tell_created(watch, about, about->name, &now);
+        tell_created(watch, about, about->name, &now, true);
 }
 
 /* ---- renames ---- */
@@ -180,7 +180,7 @@ static void on_renamed(struct event_watch *watch, const struct about *about)
     bool there = watch_find(about->kind, about->to, &now);
     if (!from && !watch->known.full) {
         if (there)
-            on_created(watch, about, about->to, &now);
+            on_created(watch, about, about->to, &now, true);
         return;
     }
     watch_tell_name(watch, about->kind, about->name, EVENT_RENAMED, about->to, &about->who);
@@ -202,7 +202,7 @@ static void settle(struct event_watch *watch, const struct about *about)
     struct object_state now;
     if (about->name && !watch->known.full && !known_find(&watch->known, about->kind, about->name) &&
         watch_find(about->kind, about->name, &now))
-        tell_created(watch, about, about->name, &now);
+        tell_created(watch, about, about->name, &now, false);
 }
 
 /* ---- batches ---- */
@@ -232,7 +232,7 @@ static void apply(struct event_watch *watch, const struct about *about)
         on_lost(watch, about);
     } else if (bits & WATCH_RENAMED) {
         if (watch_find(about->kind, about->to, &now))
-            on_created(watch, about, about->to, &now);
+            on_created(watch, about, about->to, &now, true);
     } else if (names == (WATCH_CREATED | WATCH_REMOVED)) {
         on_both(watch, about);
     } else if (names == WATCH_CREATED) {
@@ -347,7 +347,7 @@ static void scan_one(struct event_watch *watch, const struct watched_kind *kind,
     if (known && (is_none(known->id) || ipcfs_same_object(known->id, now.id)))
         watch_differences(watch, known, &now, &about.who);
     else
-        on_created(watch, &about, name, &now);
+        on_created(watch, &about, name, &now, true);
     known = known_find(&watch->known, kind->kind, name);
     if (known)
         known->look = watch->look;

@@ -2,6 +2,8 @@
 /* From what was seen to events. */
 #include "events_watch.h"
 
+#include "as_caller.h"
+
 #include "ipcfs/cleanup.h"
 
 #include <stdio.h>
@@ -114,7 +116,7 @@ struct who watch_who(struct event_watch *watch, const struct ipcfs_backend *kind
     struct event_notes *notes = &watch->events->notes;
     if (!pid)
         return (struct who){0};
-    if (pid == watch->self) {
+    if (pid == watch->self || as_caller_was_child(pid)) {
         bool noted = event_notes_find(notes, kind, 0, name, &note) ||
                      (key && event_notes_find(notes, kind, 1, key, &note));
         return noted ? (struct who){.pid = process_of(note.thread), .uid = note.uid} : (struct who){0};

@@ -174,6 +174,7 @@ static int step(struct event_watch *watch, struct agenda *agenda)
         agenda->soon = true;
         ready--;
     }
+    events_round_begin(watch->events); /* who comes from here on wakes it again */
     if (ready)
         pause_ms(WATCH_BATCH_MS);
     for (size_t i = 0; i < watch->directory_count; i++)
@@ -184,6 +185,7 @@ static int step(struct event_watch *watch, struct agenda *agenda)
     if (watch->told)
         events_tell(watch->events);
     watch->told = false;
+    events_round_end(watch->events);
     return 0;
 }
 
@@ -194,9 +196,10 @@ int events_watch(struct events *events)
         return -ENOMEM;
     watch->events = events;
     watch->self = getpid();
+    events_round_begin(events);
     int error = begin(watch);
     if (!error)
-        events_ready(events);
+        events_round_end(events);
     struct agenda agenda = {.last = wait_now()};
     while (!error && events_wanted(events))
         error = step(watch, &agenda);

@@ -26,7 +26,7 @@
 
 #include "watch.h"
 
-enum { WATCH_BATCH_MS = 10, WATCH_PASSING_TRIES = 5, LOOK_MS = 100, LOOK_SHARE = 50, WATCH_KINDS_MAX = 32 };
+enum { WATCH_BATCH_MS = 10, WATCH_PASSING_TRIES = 5, LOOK_MS = 100, LOOK_SHARE = 64, WATCH_KINDS_MAX = 32 };
 
 /* What a kind is to the watch. */
 struct watched_kind {

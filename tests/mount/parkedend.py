@@ -21,7 +21,8 @@ def waiters():
     keys, ctl = f'{MSG}/by-key', f'{MNT}/ctl'
     found = [shell(line) for line in (
         f'exec cat {MQ}/empty', f'exec cat {ctl}/mq/empty/lines', f'echo x > {MQ}/full', f'exec seq 9 > {ctl}/mq/full/lines',
-        f'exec cat {keys}/0x00000066', f'exec cat {ctl}/sysv/msg/by-key/0x00000066/type/-4', f'echo x > {keys}/0x00000067')]
+        f'exec cat {keys}/0x00000066', f'exec cat {ctl}/sysv/msg/by-key/0x00000066/type/-4', f'echo x > {keys}/0x00000067',
+        f'exec cat {ctl}/events > /dev/null')]
     for p in found:
         wait_blocked(p.pid)
     selecting = shell(f'exec python3 -c "import select; select.select([open(\'{MQ}/empty\')], [], [])"')
