@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipe_ends.h"
 
-#include "proc_fds.h"
+#include "inspect/process.h"
 
 #include "ipcfs/cleanup.h"
 #include "ipcfs/place.h"
@@ -27,6 +27,8 @@ struct search {
     struct pipe_ends *ends;
     dev_t anonymous; /* the device of pipes without a name */
     uint64_t number; /* of the one FIFO that is looked for */
+    /* Adds that end, if the descriptor is one. */
+    int (*add)(struct search *search, const struct process_descriptor *descriptor, struct pipe_end *end);
 };
 
 static int add(struct pipe_ends *ends, const struct pipe_end *end)
@@ -43,46 +45,44 @@ static int add(struct pipe_ends *ends, const struct pipe_end *end)
     return 0;
 }
 
-/* Whether it is of a FIFO. Only what has a path can be; the others need not be looked at. */
-static bool look_at_fifo(const struct proc_fd *fd, struct pipe_end *end)
+static int add_any(struct search *search, const struct process_descriptor *descriptor, struct pipe_end *end)
 {
-    struct statx stat;
-    if ((*fd->target && *fd->target != '/') || proc_fd_stat(fd, &stat) || !S_ISFIFO(stat.stx_mode))
-        return false;
-    end->device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
-    end->ino = stat.stx_ino;
-    return true;
-}
-
-/* False also where it is closed by now, and where it only marks a place (O_PATH). */
-static bool look_at_access(const struct proc_fd *fd, struct pipe_end *end)
-{
-    return proc_fd_access(fd, &end->reads, &end->writes) && (end->reads || end->writes);
-}
-
-static int visit_all(void *data, const struct proc_fd *fd)
-{
-    struct search *search = data;
-    struct pipe_end end = {.device = search->anonymous, .pid = fd->pid, .fd = fd->fd};
-    bool anonymous = proc_fd_number(fd, "pipe", &end.ino);
-    if ((!anonymous && !look_at_fifo(fd, &end)) || !look_at_access(fd, &end))
+    bool anonymous = process_descriptor_number(descriptor, "pipe", &end->ino);
+    if (anonymous)
+        end->device = search->anonymous;
+    else if (!S_ISFIFO(descriptor->type))
         return 0;
-    if (!anonymous && !(end.path = strdup(fd->target)))
+    if (!anonymous && !(end->path = strdup(descriptor->target)))
         return -ENOMEM;
-    int error = add(search->ends, &end);
+    int error = add(search->ends, end);
     if (error)
-        free(end.path);
+        free(end->path);
     return error;
 }
 
-static int visit_own(void *data, const struct proc_fd *fd)
+static int add_own(struct search *search, const struct process_descriptor *descriptor, struct pipe_end *end)
+{
+    if (!S_ISFIFO(descriptor->type) || !pipe_end_is_own(end) || pipe_end_number(end) != search->number)
+        return 0;
+    return add(search->ends, end);
+}
+
+static int visit(void *data, struct process *process)
 {
     struct search *search = data;
-    struct pipe_end end = {.pid = fd->pid, .fd = fd->fd};
-    if (!look_at_fifo(fd, &end) || !pipe_end_is_own(&end) || pipe_end_number(&end) != search->number ||
-        !look_at_access(fd, &end))
-        return 0;
-    return add(search->ends, &end);
+    int error = 0;
+    for (size_t i = 0; !error && i < process->descriptor_count; i++) {
+        const struct process_descriptor *descriptor = &process->descriptors[i];
+        struct pipe_end end = {.device = descriptor->device,
+                               .ino = descriptor->ino,
+                               .pid = process->pid,
+                               .fd = descriptor->fd,
+                               .reads = descriptor->reads,
+                               .writes = descriptor->writes};
+        if (end.reads || end.writes) /* not what only marks a place (O_PATH) */
+            error = search->add(search, descriptor, &end);
+    }
+    return error;
 }
 
 static int compare(const void *left, const void *right)
@@ -98,9 +98,9 @@ static int compare(const void *left, const void *right)
     return a->fd < b->fd ? -1 : a->fd > b->fd;
 }
 
-static int collect(proc_fd_visit *visit, struct search *search)
+static int collect(struct search *search)
 {
-    int error = proc_fds_walk(visit, search);
+    int error = processes_read(0, PROCESS_DESCRIPTORS | PROCESS_UNNAMED, visit, search);
     if (error)
         pipe_ends_free(search->ends);
     else if (search->ends->count)
@@ -126,17 +126,17 @@ static int find_anonymous_device(dev_t *out)
 
 int pipe_ends_of_all(struct pipe_ends *out)
 {
-    struct search search = {.ends = out};
+    struct search search = {.ends = out, .add = add_any};
     *out = (struct pipe_ends){0};
     int error = find_anonymous_device(&search.anonymous);
-    return error ? error : collect(visit_all, &search);
+    return error ? error : collect(&search);
 }
 
 int pipe_ends_of(uint64_t number, struct pipe_ends *out)
 {
-    struct search search = {.ends = out, .number = number};
+    struct search search = {.ends = out, .number = number, .add = add_own};
     *out = (struct pipe_ends){0};
-    return collect(visit_own, &search);
+    return collect(&search);
 }
 
 /* ---- what they tell ---- */

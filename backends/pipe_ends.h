@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has which pipe open, as /proc tells the calling thread (proc_fds.h). */
+/* Who has which pipe open, as /proc tells the calling thread (inspect/process.h). */
 #ifndef IPCFS_BACKENDS_PIPE_ENDS_H
 #define IPCFS_BACKENDS_PIPE_ENDS_H
 

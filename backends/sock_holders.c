@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sock_holders.h"
 
-#include "proc_fds.h"
+#include "inspect/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,13 +28,17 @@ static int add(struct sock_holders *holders, const struct sock_holder *holder)
     return 0;
 }
 
-static int visit(void *data, const struct proc_fd *fd)
+static int visit(void *data, struct process *process)
 {
     const struct reading *reading = data;
-    struct sock_holder holder = {.pid = fd->pid, .fd = fd->fd};
-    if (!proc_fd_number(fd, "socket", &holder.inode) || (reading->wanted && reading->wanted != holder.inode))
-        return 0;
-    return add(reading->holders, &holder);
+    int error = 0;
+    for (size_t i = 0; !error && i < process->descriptor_count; i++) {
+        struct sock_holder holder = {.pid = process->pid, .fd = process->descriptors[i].fd};
+        if (process_descriptor_number(&process->descriptors[i], "socket", &holder.inode) &&
+            (!reading->wanted || reading->wanted == holder.inode))
+            error = add(reading->holders, &holder);
+    }
+    return error;
 }
 
 static int compare(const void *left, const void *right)
@@ -52,7 +56,7 @@ int sock_holders_read(ino_t inode, struct sock_holders *out)
 {
     *out = (struct sock_holders){0};
     struct reading reading = {.wanted = inode, .holders = out};
-    int error = proc_fds_walk(visit, &reading);
+    int error = processes_read(0, PROCESS_LINKS | PROCESS_UNNAMED, visit, &reading);
     if (error)
         sock_holders_free(out);
     if (out->count)

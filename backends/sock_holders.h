@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has sockets open, of those processes that the calling thread may look into (proc_fds.h). */
+/* Who has sockets open, of those processes that the calling thread may look into and that answer (inspect/process.h). */
 #ifndef IPCFS_BACKENDS_SOCK_HOLDERS_H
 #define IPCFS_BACKENDS_SOCK_HOLDERS_H
 

@@ -5,6 +5,7 @@
 #include "small_file.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,6 +127,8 @@ static int open_living_thread(int process, pid_t pid)
 /* The one of these files that tells without waiting, whatever the process does. */
 static int tell_command(struct process_reader *reader, struct process *out)
 {
+    if (reader->what & PROCESS_UNNAMED)
+        return 0;
     int error = small_file_read(reader->directory, "comm", out->command, sizeof out->command);
     size_t length = error ? 0 : strlen(out->command);
     if (length && out->command[length - 1] == '\n')
@@ -137,6 +140,8 @@ static int tell_state(struct process_reader *reader, struct process *out)
 {
     char text[2048];
     char state = 0;
+    if (reader->what & PROCESS_UNNAMED)
+        return 0;
     int error = small_file_read(reader->directory, "stat", text, sizeof text);
     if (!error)
         error = parse_stat(text, out, &state);
@@ -189,13 +194,15 @@ static int read_calls_if_told(struct process_reader *reader, struct process *out
 static int gather(struct process_reader *reader, struct process *out)
 {
     int error = 0;
-    if (reader->what & PROCESS_DESCRIPTORS)
-        error = read_descriptors(reader, out->pid);
+    if (reader->what & (PROCESS_DESCRIPTORS | PROCESS_LINKS))
+        error = read_descriptors(reader);
     if (!error && reader->what & PROCESS_MAPPINGS)
         error = read_mappings(reader);
     if (!error && reader->what & PROCESS_CALLS)
         error = read_calls_if_told(reader, out);
-    return error ? error : read_same_ipc(reader, out);
+    if (!error && !(reader->what & PROCESS_UNNAMED))
+        error = read_same_ipc(reader, out);
+    return error;
 }
 
 static int hand_over(struct process_reader *reader, struct process *out)
@@ -229,6 +236,23 @@ static int look(struct process_reader *reader, struct process *out)
 }
 
 process_stage *const process_stages[PROCESS_STAGES] = {tell_command, tell_state, look};
+
+/* ---- descriptors ---- */
+
+bool process_descriptor_number(const struct process_descriptor *descriptor, const char *kind, ino_t *number)
+{
+    const char *target = descriptor->target;
+    size_t length = strlen(kind);
+    if (strncmp(target, kind, length) != 0 || strncmp(target + length, ":[", 2) != 0)
+        return false;
+    const char *digits = target + length + 2;
+    size_t count = strspn(digits, "0123456789");
+    uint64_t parsed = 0;
+    if (strcmp(digits + count, "]") != 0 || parse_digits(digits, count, 10, UINT64_MAX, &parsed))
+        return false;
+    *number = parsed;
+    return true;
+}
 
 /* ---- one ---- */
 

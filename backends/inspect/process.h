@@ -28,6 +28,9 @@ enum {
     PROCESS_DESCRIPTORS = 1 << 0, /* /proc/PID/fd */
     PROCESS_MAPPINGS = 1 << 1,    /* /proc/PID/maps */
     PROCESS_CALLS = 1 << 2,       /* /proc/PID/task/TID/syscall */
+    PROCESS_LINKS = 1 << 3,       /* /proc/PID/fd, but only `fd` and `target` of each */
+    /* Only what is asked for above, pid and uid. Kernel threads are there, too, and have nothing. */
+    PROCESS_UNNAMED = 1 << 4,
 };
 
 struct process_descriptor {
@@ -40,6 +43,9 @@ struct process_descriptor {
     mode_t type;        /* S_IFMT */
     const char *target; /* the link's text; "" where it is too long to be told */
 };
+
+/* The number in "KIND:[NUMBER]" (its inode); false for any other target. */
+bool process_descriptor_number(const struct process_descriptor *descriptor, const char *kind, ino_t *number);
 
 /* Of a file, or of memory that is shared. */
 struct process_mapping {

@@ -1,27 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "process_reader.h"
 
-#include "proc_fds.h"
+#include "proc_numbers.h"
 
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+/* One link in /proc/PID/fd. */
+struct link {
+    int directory; /* borrowed, as all here */
+    int fd;
+    const char *name;
+    const char *target;
+};
 
 struct gathering {
     struct process_reader *reader;
     const char *before; /* the last target */
 };
 
-/* What has a path is asked what it is, as its file system remembers it. It may be closed by now: then it is left out. */
-static bool look(const struct proc_fd *fd, struct process_descriptor *out)
+/* The owner's permission bits of the link (proc_fd_instantiate(), Linux fs/proc/fd.c). False where it is closed by now. */
+static bool look_at_access(const struct link *link, struct process_descriptor *out)
 {
-    struct statx stat;
-    bool has_path = fd->target[0] == '/' || !fd->target[0];
-    if (!proc_fd_access(fd, &out->reads, &out->writes))
+    struct stat stat;
+    if (fstatat(link->directory, link->name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
-    if (!has_path || proc_fd_stat(fd, &stat))
+    out->reads = stat.st_mode & S_IRUSR;
+    out->writes = stat.st_mode & S_IWUSR;
+    return true;
+}
+
+/* What has a path is asked what it is, as its file system remembers it. False as above. */
+static bool look(const struct link *link, struct process_descriptor *out)
+{
+    const unsigned wanted = STATX_TYPE | STATX_INO;
+    const int flags = AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+    struct statx stat;
+    bool has_path = link->target[0] == '/' || !link->target[0];
+    if (!look_at_access(link, out))
+        return false;
+    if (!has_path || statx(link->directory, link->name, flags, wanted, &stat) < 0)
         return true;
     out->device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
     out->ino = stat.stx_ino;
@@ -29,15 +52,14 @@ static bool look(const struct proc_fd *fd, struct process_descriptor *out)
     return true;
 }
 
-static int visit(void *data, const struct proc_fd *fd)
+static int add(struct gathering *gathering, const struct link *link)
 {
-    struct gathering *gathering = data;
     struct process_reader *reader = gathering->reader;
-    struct process_descriptor descriptor = {.fd = fd->fd};
+    struct process_descriptor descriptor = {.fd = link->fd};
     int error = reader_move(reader);
-    if (error || !look(fd, &descriptor))
+    if (error || (reader->what & PROCESS_DESCRIPTORS && !look(link, &descriptor)))
         return error;
-    descriptor.target = arena_string(&reader->arena, fd->target, gathering->before);
+    descriptor.target = arena_string(&reader->arena, link->target, gathering->before);
     if (!descriptor.target)
         return -errno;
     gathering->before = descriptor.target;
@@ -48,9 +70,30 @@ static int visit(void *data, const struct proc_fd *fd)
     return 0;
 }
 
-int read_descriptors(struct process_reader *reader, pid_t pid)
+static int visit(struct gathering *gathering, struct link *link)
 {
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(link->directory, link->name, target, sizeof target - 1);
+    if (length < 0 && errno != ENAMETOOLONG)
+        return unless_out_of_reach(-errno);
+    target[length < 0 ? 0 : length] = '\0';
+    link->target = target;
+    return add(gathering, link);
+}
+
+int read_descriptors(struct process_reader *reader)
+{
+    struct proc_numbers fds;
     struct gathering gathering = {.reader = reader};
     AUTO_FD directory = openat(reader_source(reader), "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return directory < 0 ? -errno : proc_fds_of(directory, pid, visit, &gathering);
+    if (directory < 0)
+        return -errno;
+    proc_numbers_begin(&fds, directory);
+    int error = 0;
+    int more = 0;
+    while (!error && (more = proc_numbers_next(&fds)) == 1) {
+        struct link link = {.directory = directory, .fd = fds.number, .name = fds.name};
+        error = visit(&gathering, &link);
+    }
+    return error ? error : more;
 }

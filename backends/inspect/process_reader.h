@@ -55,7 +55,7 @@ static inline int reader_source(const struct process_reader *reader)
 }
 /* 0, or −ECANCELED. */
 int reader_move(const struct process_reader *reader);
-int read_descriptors(struct process_reader *reader, pid_t pid);
+int read_descriptors(struct process_reader *reader);
 int read_mappings(struct process_reader *reader);
 int read_calls(struct process_reader *reader, const struct process *process);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -201,6 +202,85 @@ static void test_descriptors(void **state)
     kill_and_wait(pid);
 }
 
+static void test_numbers_of_targets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target;
+        long number; /* −1: none */
+    } cases[] = {{"pipe:[0]", 0},   {"pipe:[4294967299]", 4294967299},
+                 {"pipe:[12", -1},  {"pipe:[]", -1},
+                 {"pipe:12", -1},   {"/pipe:[12]", -1},
+                 {"pipe:[1]2", -1}, {"pipes:[12]", -1},
+                 {"pipe:[-1]", -1}, {"socket:[12]", -1},
+                 {"", -1}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const struct process_descriptor descriptor = {.target = cases[i].target};
+        ino_t number = 77;
+        assert_int_equal(process_descriptor_number(&descriptor, "pipe", &number), cases[i].number >= 0);
+        assert_int_equal(number, cases[i].number >= 0 ? cases[i].number : 77);
+    }
+}
+
+/* A path longer than the kernel tells. */
+static void hold_deep_file(const void *data)
+{
+    enum { DEPTH = 20 };
+    (void)data;
+    char name[NAME_MAX + 1] = {0};
+    memset(name, 'd', NAME_MAX);
+    if (chdir("/dev/shm"))
+        _exit(97);
+    for (int i = 0; i < DEPTH; i++)
+        if (mkdir(name, 0700) || chdir(name))
+            _exit(97);
+    told->fds[0] = mkfifo("fifo", 0600) ? -1 : open("fifo", O_RDWR);
+    if (fstat(told->fds[0], &told->stats[0]))
+        _exit(97);
+    peer_ready();
+    (void)unlink("fifo");
+    for (int i = 0; i < DEPTH; i++)
+        if (chdir("..") || rmdir(name))
+            _exit(97);
+}
+
+static void test_too_long_a_path(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t pid = start_peer(0, hold_deep_file, NULL);
+    struct process process = look_at(pid, PROCESS_DESCRIPTORS);
+    let_peer_run(pid);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    const struct process_descriptor *fifo = descriptor_of(&process, told->fds[0]);
+    assert_non_null(fifo);
+    assert_string_equal(fifo->target, "");
+    assert_true(S_ISFIFO(fifo->type) && fifo->reads && fifo->writes);
+    assert_int_equal(fifo->ino, told->stats[0].st_ino);
+    process_free(&process);
+}
+
+/* The same without what costs more. */
+static void test_links(void **state)
+{
+    (void)state;
+    pid_t pid = start_peer(0, open_things, NULL);
+    struct process process = look_at(pid, PROCESS_LINKS | PROCESS_UNNAMED);
+    assert_true(process.readable);
+    assert_int_equal(process.start, 0);
+    assert_string_equal(process.command, "");
+    const struct process_descriptor *reader = descriptor_of(&process, told->fds[PIPE_READER]);
+    const struct process_descriptor *memfd = descriptor_of(&process, told->fds[MEMFD]);
+    assert_non_null(reader);
+    assert_non_null(memfd);
+    assert_string_equal(reader->target, numbered("pipe", PIPE_READER));
+    assert_string_equal(memfd->target, "/memfd:na me (deleted)");
+    assert_false(reader->reads || reader->writes || memfd->ino || memfd->type);
+    process_free(&process);
+    kill_and_wait(pid);
+}
+
 /* ---- mappings ---- */
 
 enum {
@@ -379,10 +459,17 @@ static void test_out_of_memory(void **state)
 }
 
 const struct CMUnitTest inspect_process_tests[] = {
-    TOLD_TEST(test_names),         TOLD_TEST(test_uid),
-    TOLD_TEST(test_start),         TOLD_TEST(test_nobody),
-    TOLD_TEST(test_descriptors),   TOLD_TEST(test_mappings),
-    TOLD_TEST(test_many_mappings), TOLD_TEST(test_first_thread_ended),
+    TOLD_TEST(test_names),
+    TOLD_TEST(test_uid),
+    TOLD_TEST(test_start),
+    TOLD_TEST(test_nobody),
+    TOLD_TEST(test_descriptors),
+    TOLD_TEST(test_mappings),
+    TOLD_TEST(test_numbers_of_targets),
+    TOLD_TEST(test_too_long_a_path),
+    TOLD_TEST(test_links),
+    TOLD_TEST(test_many_mappings),
+    TOLD_TEST(test_first_thread_ended),
     TOLD_TEST(test_out_of_memory),
 };
 const size_t inspect_process_count = ARRAY_LENGTH(inspect_process_tests);

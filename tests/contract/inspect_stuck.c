@@ -4,6 +4,8 @@
 #include "inspect_silent.h"
 
 #include "failing.h"
+#include "pipe_ends.h"
+#include "sock_holders.h"
 
 #include <errno.h>
 #include <string.h>
@@ -97,6 +99,26 @@ static void test_stuck_alone(void **state)
     kill_and_wait(pid);
 }
 
+/* Who has which pipe and socket open is told by the same walk. */
+static void test_pipes_and_sockets(void **state)
+{
+    (void)state;
+    struct silent silent = start_silent();
+    pid_t pid = start_stuck(&silent, USER, "stuck");
+    long live = failing_live();
+    int64_t start = now_in_ms();
+    struct sock_holders holders;
+    struct pipe_ends ends;
+    assert_int_equal(sock_holders_read(0, &holders), 0);
+    sock_holders_free(&holders);
+    assert_int_equal(pipe_ends_of_all(&ends), 0);
+    pipe_ends_free(&ends);
+    assert_true(now_in_ms() - start < PATIENCE_MS + SOON_MS);
+    end_silent(&silent);
+    await_allocations(live);
+    kill_and_wait(pid);
+}
+
 /* One user's processes, however many, cost so much time once, and leave the others' to be told. */
 static void test_many_stuck(void **state)
 {
@@ -128,6 +150,7 @@ static void test_many_stuck(void **state)
 const struct CMUnitTest inspect_stuck_tests[] = {
     INSPECT_TEST(test_stuck),
     INSPECT_TEST(test_stuck_alone),
+    INSPECT_TEST(test_pipes_and_sockets),
     INSPECT_TEST(test_many_stuck),
 };
 const size_t inspect_stuck_count = ARRAY_LENGTH(inspect_stuck_tests);
