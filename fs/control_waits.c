@@ -122,7 +122,8 @@ static void fill_what(const struct waits *waits, const struct wait *wait, struct
     const struct inspected_object *object = &waits->inspection->objects[waited->object];
     bool is_word = waited->purpose == WAITS_FOR_FUTEX || waited->purpose == WAITS_FOR_MUTEX;
     row->values[KIND] = known_string(inspected_kind_word(object));
-    row->values[OBJECT] = known_string(object->name);
+    if (waited->purpose != WAITS_FOR_CHILD)
+        row->values[OBJECT] = known_string(object->name);
     if (waited->member >= 0)
         row->values[MEMBER] = ipcfs_number((uint64_t)waited->member);
     if (is_word) {

@@ -12,6 +12,10 @@ enum { HOLDERS_MAX = 16, WAITS_MAX = 64 };
 void wait_thing_words(struct text *out, const struct inspection *inspection, const struct waited *waited)
 {
     const struct inspected_object *object = &inspection->objects[waited->object];
+    if (waited->purpose == WAITS_FOR_CHILD) {
+        text_string(out, object->number ? "end of a child" : "end of any child");
+        return;
+    }
     const char *kind = inspected_kind_word(object);
     const char *name = object->name ? object->name : "";
     /* Labels as "pipe:[12]" have it in them. */
@@ -75,13 +79,15 @@ static const char *relation(enum wait_evidence evidence)
 static void holder_words(struct text *out, const struct waits *waits, const struct waited *waited)
 {
     const struct wait_holder *holders = waits->holders + waited->first;
-    const char *between = waited->every ? " and " : " or ";
-    for (size_t i = 0; i < waited->count && i < HOLDERS_MAX; i++) {
+    const char *last = waited->every ? " and " : " or ";
+    size_t count = waited->count < HOLDERS_MAX ? waited->count : HOLDERS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const char *between = i + 1 < waited->count ? ", " : last;
         text_string(out, i ? between : " ");
         wait_who_words(out, waits->inspection, holders[i].process, holders[i].tid);
     }
-    if (waited->count > HOLDERS_MAX)
-        text_printf(out, "%s%zu more", between, waited->count - HOLDERS_MAX);
+    if (waited->count > count)
+        text_printf(out, "%s%zu more", last, waited->count - count);
 }
 
 /* "waits for shm:locks+0x40 (mutex) held by worker (12)". */
@@ -144,7 +150,7 @@ static void chain_words(struct text *out, const struct waits *waits, const size_
 static void doubt_words(struct text *out, unsigned doubts)
 {
     if (doubts & DOUBT_PRESUMED)
-        text_string(out, "; who used it last is presumed to have it");
+        text_string(out, "; who has it is not recorded, but presumed");
     if (doubts & DOUBT_OPEN)
         text_string(out, "; somebody else could still come and end it");
     if (doubts & DOUBT_UNSEEN)

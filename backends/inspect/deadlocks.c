@@ -101,20 +101,29 @@ static bool is_by_use(enum wait_evidence evidence)
 
 /* What a part is made of. */
 struct make_up {
-    size_t things; /* that are waited for, but ends of children */
-    bool closed;   /* it is stuck by itself */
-    bool open;     /* somebody else can come */
-    bool idle;     /* and that is what some wait for */
-    bool taken;    /* something that somebody has and others want */
+    const struct waited *first; /* that is not the end of a child */
+    bool several;               /* there are others, of other things */
+    bool closed;                /* it is stuck by itself */
+    bool idle;                  /* some wait for somebody else to come */
+    bool taken;                 /* something that somebody has and others want */
     unsigned doubts;
 };
+
+/* What is waited for is told for each who waits, where it is a lock. */
+static bool is_same_thing(const struct waited *a, const struct waited *b)
+{
+    return a->object == b->object && a->member == b->member && a->offset == b->offset &&
+           a->purpose == b->purpose;
+}
 
 static void add_waited(const struct graph *graph, const struct waited *waited, struct make_up *sum)
 {
     const struct inspection *inspection = graph->waits->inspection;
-    sum->things += waited->purpose != WAITS_FOR_CHILD;
-    sum->taken |= waited->purpose != WAITS_FOR_CHILD && waited->purpose != WAITS_FOR_DATA;
-    sum->open |= waited->open;
+    if (waited->purpose != WAITS_FOR_CHILD) {
+        sum->taken |= waited->purpose != WAITS_FOR_DATA;
+        sum->several |= sum->first && !is_same_thing(sum->first, waited);
+        sum->first = waited;
+    }
     sum->doubts |= waited->open ? DOUBT_OPEN : 0U;
     sum->doubts |= waited->presumed ? DOUBT_PRESUMED : 0U;
     if (is_by_use(waited->evidence) && inspection->unreadable + inspection->stuck > 0)
@@ -150,7 +159,8 @@ static bool is_deadlock(const struct make_up *sum)
 {
     if (!sum->closed)
         return false;
-    return !sum->open || (sum->things > 1 && (sum->taken || !sum->idle));
+    bool firm = !(sum->doubts & (DOUBT_OPEN | DOUBT_PRESUMED));
+    return firm || (sum->several && (sum->taken || !sum->idle));
 }
 
 static int compare_indices(const void *one, const void *two)

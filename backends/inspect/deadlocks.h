@@ -8,7 +8,7 @@
  * stuck by each other alone; those who merely wait for one of them are not part of it.
  *
  * Others can always come by name to most objects: two readers of one queue, or of two, are idle and not stuck, though nobody
- * else has it open. So where objects that have names are part of it, it is one only if at least two things are waited for, and
+ * else has it open. So where objects that have names are part of it, or holders that are presumed, it is one only if at least two things are waited for, and
  * not all of these are data that those who wait could write themselves, or messages. And even then it is only possible.
  */
 #ifndef IPCFS_BACKENDS_INSPECT_DEADLOCKS_H

@@ -51,9 +51,9 @@ pid_t lock_word_owner(const unsigned char bytes[LOCK_WORD_BYTES])
         return 0;
     if (!(mutex.kind & (KIND_ROBUST | KIND_INHERIT)))
         return mutex.word == CONTENDED && mutex.owner > 0 ? mutex.owner : 0;
+    /* 0 of one that died: the kernel leaves FUTEX_OWNER_DIED in his place. */
     pid_t owner = (pid_t)(mutex.word & FUTEX_TID_MASK);
-    bool has_owner = mutex.word & FUTEX_WAITERS && !(mutex.word & FUTEX_OWNER_DIED);
-    return has_owner && owner == mutex.owner ? owner : 0;
+    return mutex.word & FUTEX_WAITERS && owner == mutex.owner ? owner : 0;
 }
 
 #else

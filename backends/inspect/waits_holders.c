@@ -135,33 +135,42 @@ static ptrdiff_t process_of_lock(const struct inspection *inspection, const stru
     return NO_PROCESS;
 }
 
-/* What a lock is of that a process took which has ended, or an open file description has, is told of nobody: whoever has
- * the file open may have inherited it. */
+/* Those who are told to have it. `*known`: and nobody else has it. */
+static int add_lock_holders(struct waits_build *build, struct waited *waited, pid_t waiter, bool *known)
+{
+    const struct inspection *inspection = build->inspection;
+    const struct inspected_lock *lock = find_locks(build, waited->object, waiter);
+    const struct inspected_lock *end = build->locks + inspection->lock_count;
+    int error = 0;
+    *known = lock < end && lock->object == waited->object && lock->waiter == waiter;
+    for (; !error && *known && lock < end && lock->object == waited->object && lock->waiter == waiter;
+         lock++) {
+        ptrdiff_t process = process_of_lock(inspection, lock);
+        *known = process != NO_PROCESS;
+        if (*known)
+            error = waits_add_holder(build, waited, (size_t)process, 0);
+    }
+    return error;
+}
+
+/* A lock that a process took which has ended, or that an open file description has, is told of nobody, or not at all: whoever
+ * has the file open may have inherited it, or it is somebody's out of this process name space. */
 static int find_of_lock(struct waits_build *build, struct waited *waited, const struct wait *wait)
 {
     const struct inspection *inspection = build->inspection;
-    const struct inspected_lock *lock =
-        find_locks(build, waited->object, inspection->processes[wait->process].pid);
-    const struct inspected_lock *end = build->locks + inspection->lock_count;
-    int error = 0;
-    bool known = true;
+    bool known = false;
     waited->open = false;
-    waited->every = true;
-    for (; !error && known && lock < end && lock->object == waited->object &&
-           lock->waiter == inspection->processes[wait->process].pid;
-         lock++) {
-        ptrdiff_t process = process_of_lock(inspection, lock);
-        known = process != NO_PROCESS;
-        waited->evidence = EVIDENCE_LOCK_TABLE;
-        if (known)
-            error = waits_add_holder(build, waited, (size_t)process, 0);
-    }
-    if (error || known)
+    int error = add_lock_holders(build, waited, inspection->processes[wait->process].pid, &known);
+    if (error)
         return error;
+    if (known) {
+        waited->every = true;
+        waited->evidence = EVIDENCE_LOCK_TABLE;
+        return 0;
+    }
     build->out->holder_count -= waited->count;
     waited->count = 0;
-    waited->every = false;
-    waited->evidence = EVIDENCE_NONE;
+    waited->presumed = true;
     return add_users(build, waited, &inspection->objects[waited->object], has_open, EVIDENCE_LOCK_FILE);
 }
 
