@@ -2,11 +2,12 @@
 /*
  * What a process has and does, as /proc tells the calling thread.
  *
- * Nothing of what is read here belongs to the daemon, and much of it is asked under locks that the process itself holds while
- * it waits for others: /proc/PID/maps for mmap_lock, /proc/PID/syscall for exec_update_lock (Linux fs/proc/). A process whose
- * memory lies on a file system that does not answer can keep whoever asks waiting, where no signal ends it. So
- * processes_read() reads in a thread of its own that is given up when it gets no further, and that process is passed over
- * until that thread comes back. process_read() is what that thread does for one.
+ * Nothing of what is read here belongs to the daemon, and most of it is asked under locks that the process itself has while
+ * it waits for others: exec_update_lock for all but the command and the uid, also for stat and for the links in fd/, and for
+ * maps mmap_lock (Linux fs/proc/, fs/exec.c). A process that closes a file in the middle of an execve(2), and whose file system
+ * does not answer, keeps everybody waiting who asks (seen on Linux 6.18). So processes_read() reads in a thread that is given
+ * up when it gets no further (patience.h), and that process is passed over until the thread comes back. process_read() is
+ * what that thread does for one; it is not for threads that must not wait.
  *
  * Rights: those of the calling thread. Who may not look into a process (ptrace(2), PTRACE_MODE_READ_FSCREDS) is told only
  * what everybody is: pid, start, parent, uid, command. The daemon itself is never among them.
@@ -90,7 +91,8 @@ struct process {
     void *memory; /* owned: all of the above */
 };
 
-/* Reads one process. −ESRCH where there is none (any more); −ENOMEM. */
+/* Reads one process. −ESRCH where there is none (any more), or it is a kernel thread; −ENOMEM. On error there is nothing to
+ * free. */
 int process_read(pid_t pid, unsigned what, struct process *out);
 void process_free(struct process *process);
 #define AUTO_PROCESS __attribute__((cleanup(process_free))) struct process
@@ -100,7 +102,11 @@ void process_free(struct process *process);
 typedef int process_visit(void *data, struct process *process);
 /*
  * Reads all processes (kernel threads left out), or that one. Takes at most half a second longer for each process that does
- * not answer. 0 or −errno.
+ * not answer, and five for one that answers slowly; once that is known of it, nothing. 0 or −errno. −ESRCH: that one is not
+ * there, or is the daemon. −EAGAIN: too many do not answer (16, of one user 8), and nothing can be told until they do; some may
+ * have been visited.
+ *
+ * Memory: two batches of 4 MiB, and one process of at most 64 MiB twice. A process that has more is not `readable`.
  */
 int processes_read(pid_t only, unsigned what, process_visit *visit, void *data);
 

@@ -11,12 +11,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* One link in /proc/PID/fd. */
+/* One link in /proc/PID/fd; borrowed. */
 struct link {
-    int directory; /* borrowed, as all here */
+    int directory;
     int fd;
     const char *name;
-    const char *target;
 };
 
 struct gathering {
@@ -36,12 +35,12 @@ static bool look_at_access(const struct link *link, struct process_descriptor *o
 }
 
 /* What has a path is asked what it is, as its file system remembers it. False as above. */
-static bool look(const struct link *link, struct process_descriptor *out)
+static bool look(const struct link *link, const char *target, struct process_descriptor *out)
 {
     const unsigned wanted = STATX_TYPE | STATX_INO;
     const int flags = AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
     struct statx stat;
-    bool has_path = link->target[0] == '/' || !link->target[0];
+    bool has_path = target[0] == '/' || !target[0];
     if (!look_at_access(link, out))
         return false;
     if (!has_path || statx(link->directory, link->name, flags, wanted, &stat) < 0)
@@ -52,14 +51,14 @@ static bool look(const struct link *link, struct process_descriptor *out)
     return true;
 }
 
-static int add(struct gathering *gathering, const struct link *link)
+static int add(struct gathering *gathering, const struct link *link, const char *target)
 {
     struct process_reader *reader = gathering->reader;
     struct process_descriptor descriptor = {.fd = link->fd};
     int error = reader_move(reader);
-    if (error || (reader->what & PROCESS_DESCRIPTORS && !look(link, &descriptor)))
+    if (error || (reader->what & PROCESS_DESCRIPTORS && !look(link, target, &descriptor)))
         return error;
-    descriptor.target = arena_string(&reader->arena, link->target, gathering->before);
+    descriptor.target = arena_string(&reader->arena, target, gathering->before);
     if (!descriptor.target)
         return -errno;
     gathering->before = descriptor.target;
@@ -70,15 +69,14 @@ static int add(struct gathering *gathering, const struct link *link)
     return 0;
 }
 
-static int visit(struct gathering *gathering, struct link *link)
+static int visit(struct gathering *gathering, const struct link *link)
 {
     char target[PATH_MAX];
     ssize_t length = readlinkat(link->directory, link->name, target, sizeof target - 1);
     if (length < 0 && errno != ENAMETOOLONG)
         return unless_out_of_reach(-errno);
     target[length < 0 ? 0 : length] = '\0';
-    link->target = target;
-    return add(gathering, link);
+    return add(gathering, link, target);
 }
 
 int read_descriptors(struct process_reader *reader)
@@ -92,7 +90,7 @@ int read_descriptors(struct process_reader *reader)
     int error = 0;
     int more = 0;
     while (!error && (more = proc_numbers_next(&fds)) == 1) {
-        struct link link = {.directory = directory, .fd = fds.number, .name = fds.name};
+        const struct link link = {.directory = directory, .fd = fds.number, .name = fds.name};
         error = visit(&gathering, &link);
     }
     return error ? error : more;

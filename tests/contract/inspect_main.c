@@ -59,7 +59,7 @@ int main(void)
         return EXIT_FAILURE;
     (void)umask(0);
     (void)alarm(200); /* nothing here may block for ever */
-    int failed = RUN(inspect_process) + RUN(inspect_calls) + RUN(inspect_rights) + RUN(inspect_walk) +
-                 RUN(inspect_stuck);
+    int failed = RUN(inspect_process) + RUN(inspect_descriptors) + RUN(inspect_calls) + RUN(inspect_rights) +
+                 RUN(inspect_walk) + RUN(inspect_stuck);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -49,6 +50,24 @@ int end_inspect_test(void **state)
     (void)fprintf(stderr, "left behind: %d descriptors, %ld allocations%s\n", descriptors, allocations,
                   children ? ", a child" : "");
     return -1;
+}
+
+/* ---- what peers tell ---- */
+
+struct told *told;
+const char unlinked[] = "/dev/shm/two\nlines \\012 \\ end";
+
+int begin_told_test(void **state)
+{
+    int failed = begin_inspect_test(state);
+    told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return failed || told == MAP_FAILED ? -1 : 0;
+}
+
+int end_told_test(void **state)
+{
+    (void)munmap(told, sizeof *told);
+    return end_inspect_test(state);
 }
 
 /* ---- peers ---- */

@@ -8,6 +8,7 @@
 #include "inspect/process.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum { USER = 1234, OTHER_USER = 1235 };
 
@@ -15,6 +16,21 @@ enum { USER = 1234, OTHER_USER = 1235 };
 int begin_inspect_test(void **state);
 int end_inspect_test(void **state);
 #define INSPECT_TEST(function) cmocka_unit_test_setup_teardown(function, begin_inspect_test, end_inspect_test)
+
+/* What peers and the test tell each other, in shared memory: of TOLD_TEST(). */
+struct told {
+    int fds[8];
+    void *addresses[8];
+    struct stat stats[8];
+    int id;
+};
+extern struct told *told;
+int begin_told_test(void **state);
+int end_told_test(void **state);
+#define TOLD_TEST(function) cmocka_unit_test_setup_teardown(function, begin_told_test, end_told_test)
+
+/* A name that is hard to tell, of a file that tests unlink; where it lies. */
+extern const char unlinked[];
 
 /* A process of that user altogether that calls `run`, and stops when that calls peer_ready(): then this returns. */
 pid_t start_peer(uid_t uid, void (*run)(const void *data), const void *data);
@@ -47,6 +63,7 @@ int64_t now_in_ms(void);
     extern const struct CMUnitTest name##_tests[];                                                           \
     extern const size_t name##_count
 TESTS_OF(inspect_process);
+TESTS_OF(inspect_descriptors);
 TESTS_OF(inspect_calls);
 TESTS_OF(inspect_rights);
 TESTS_OF(inspect_walk);

@@ -147,10 +147,35 @@ static void test_many_stuck(void **state)
         kill_and_wait(pids[i]);
 }
 
+/* Several users can: then everybody is refused at once, until they answer. */
+static void test_too_many_stuck(void **state)
+{
+    (void)state;
+    enum { GIVEN_UP_MAX = 16 };
+    pid_t pids[GIVEN_UP_MAX];
+    size_t stuck = 0;
+    struct silent silent = start_silent();
+    for (int i = 0; i < GIVEN_UP_MAX; i++)
+        pids[i] = start_stuck(&silent, i % 2 ? USER : OTHER_USER, "stuck");
+    long live = failing_live();
+    int64_t start = now_in_ms();
+    assert_int_equal(processes_read(0, WHAT, count, &stuck), -EAGAIN);
+    assert_int_equal(stuck, GIVEN_UP_MAX);
+    assert_true(now_in_ms() - start < GIVEN_UP_MAX * PATIENCE_MS + 2000);
+    start = now_in_ms();
+    assert_int_equal(processes_read(0, WHAT, count, &stuck), -EAGAIN);
+    assert_int_equal(processes_read(1, WHAT, count, &stuck), -EAGAIN);
+    assert_true(now_in_ms() - start < SOON_MS);
+    end_silent(&silent);
+    await_allocations(live);
+    assert_int_equal(processes_read(0, WHAT, count, &stuck), 0);
+    assert_int_equal(stuck, GIVEN_UP_MAX);
+    for (int i = 0; i < GIVEN_UP_MAX; i++)
+        kill_and_wait(pids[i]);
+}
+
 const struct CMUnitTest inspect_stuck_tests[] = {
-    INSPECT_TEST(test_stuck),
-    INSPECT_TEST(test_stuck_alone),
-    INSPECT_TEST(test_pipes_and_sockets),
-    INSPECT_TEST(test_many_stuck),
+    INSPECT_TEST(test_stuck),      INSPECT_TEST(test_stuck_alone),    INSPECT_TEST(test_pipes_and_sockets),
+    INSPECT_TEST(test_many_stuck), INSPECT_TEST(test_too_many_stuck),
 };
 const size_t inspect_stuck_count = ARRAY_LENGTH(inspect_stuck_tests);
