@@ -7,6 +7,7 @@
 
 #include "creds.h"
 #include "failing.h"
+#include "inspect_host.h"
 #include "private_shm.h"
 #include "session.h"
 
@@ -204,6 +205,13 @@ static void test_others(void **state)
     await_handles(0);
 }
 
+static int refuse(void *context, const struct inspection_parked *parked)
+{
+    (void)context;
+    (void)parked;
+    return -EIO;
+}
+
 /* Nobody else waits for it. */
 static void test_beside(void **state)
 {
@@ -219,6 +227,8 @@ static void test_beside(void **state)
     other = must_open("ctl/fake/one/slow", O_RDONLY);
     uint64_t others = read_later(&other);
     await_count(&native.inside, 2);
+    const struct inspection_host host = inspect_host(&wire.fs);
+    assert_int_equal(host.each_parked(host.data, refuse, NULL), 0); /* they wait for no object */
     native.shut = false;
     assert_true(late_bytes(waiting, NULL, 0) > 0 && late_bytes(others, NULL, 0) > 0);
     must_close(&file);
