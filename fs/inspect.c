@@ -85,7 +85,9 @@ static int look(struct ipcfs *fs, unsigned what, struct inspected **out)
         return error;
     }
     atomic_init(&new->users, 1);
-    new->what = what & INSPECT_WAITERS ? what | INSPECT_HOLDERS : what; /* it includes them */
+    new->what = what;
+    if (what & INSPECT_WAITERS)
+        new->what |= INSPECT_HOLDERS; /* it includes them */
     new->made = wait_now();
     *out = new;
     return 0;

@@ -202,11 +202,10 @@ static int start_thread(struct jobs *jobs)
     return -error;
 }
 
-/* Sees to it that somebody looks at the queue. */
+/* Sees to it that there is somebody for one more job. */
 static int want_thread(struct jobs *jobs)
 {
-    pthread_cond_signal(&jobs->wanted);
-    if (jobs->idle >= jobs->stats.queued || jobs->stats.threads >= JOBS_THREADS_MAX)
+    if (jobs->idle > jobs->stats.queued || jobs->stats.threads >= JOBS_THREADS_MAX)
         return 0;
     int error = start_thread(jobs);
     return jobs->stats.threads ? 0 : error;
@@ -217,13 +216,10 @@ static int want_thread(struct jobs *jobs)
 int jobs_submit(struct jobs *jobs, struct job *job)
 {
     lock_take(&jobs->lock);
-    int error = enqueue(jobs, job);
-    if (!error && want_thread(jobs)) {
-        struct job_user *user = job->user;
-        dequeue(jobs, job);
-        forget_idle(jobs, user);
-        error = -EAGAIN;
-    }
+    int error = want_thread(jobs);
+    if (!error)
+        error = enqueue(jobs, job);
+    pthread_cond_signal(&jobs->wanted);
     lock_release(&jobs->lock);
     return error;
 }

@@ -173,7 +173,8 @@ bool is_process(const struct target *target, enum node_type type)
 void lookup_process_link(struct ipcfs *fs, fuse_req_t req, struct target *directory, const char *name,
                          struct reply *reply)
 {
-    if (strlen(name) > NAME_MAX) {
+    size_t length = strlen(name);
+    if (length > NAME_MAX) {
         reply_error(reply, -ENAMETOOLONG);
         return;
     }
@@ -181,7 +182,7 @@ void lookup_process_link(struct ipcfs *fs, fuse_req_t req, struct target *direct
     if (!look)
         return;
     move_target(directory, &look->target);
-    (void)strcpy(look->name, name);
+    memcpy(look->name, name, length + 1);
     slow_run(&look->slow, fs, req, reply);
 }
 

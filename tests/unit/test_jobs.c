@@ -187,13 +187,13 @@ static void test_no_memory(void **state)
 {
     (void)state;
     struct job job = {.run = run, .uid = ALICE};
-    failing_arm(1);
-    assert_int_equal(jobs_submit(test.jobs, &job), -ENOMEM);
-    assert_true(failing_disarm());
     no_threads = true;
     assert_int_equal(jobs_submit(test.jobs, &job), -EAGAIN);
     assert_true(!jobs_cancel(test.jobs, &job) && stats().queued == 0);
     no_threads = false;
+    failing_arm(1);
+    assert_int_equal(jobs_submit(test.jobs, &job), -ENOMEM);
+    assert_true(failing_disarm() && !jobs_cancel(test.jobs, &job) && stats().queued == 0);
     submit(&job, 1, ALICE);
     await(&test.ran, 1);
     struct jobs *jobs = NULL;
