@@ -208,7 +208,7 @@ static int take_inotify(const char *buffer, size_t size, watch_row *row, void *d
 
 int watch_read(struct watch *watch, watch_row *row, void *data)
 {
-    enum { BUFFER = 32 * 1024, BUFFERS = 16 };
+    enum { BUFFER = 32 * 1024, BUFFERS = 4 };
     AUTO_FREE char *buffer = malloc(BUFFER);
     if (!buffer)
         return -ENOMEM;

@@ -38,7 +38,7 @@ struct watch;
 int watch_open(int directory, struct watch **out);
 /* Readable when there is something to read. */
 int watch_fd(const struct watch *watch);
-/* Tells of what there is by now, without waiting, and of no more than half a megabyte at a time; anything but 0 of `row` ends it, and is returned. Otherwise 0 or −errno. */
+/* Tells of what there is by now, without waiting, and of no more than some thousand changes at a time; anything but 0 of `row` ends it, and is returned. Otherwise 0 or −errno. */
 typedef int watch_row(void *data, const struct watch_change *change);
 int watch_read(struct watch *watch, watch_row *row, void *data);
 /* NULL is harmless. */

@@ -85,6 +85,7 @@ static int line_of(const struct event_cursor *cursor, const struct event_log *lo
     return event_show(event, &cursor->view, out);
 }
 
+/* 0: without memory it is not known. */
 static uint64_t length_of(const struct event_cursor *cursor, struct event_log *log)
 {
     struct event_entry *entry = cursor->in_head ? NULL : log->ring[cursor->next % EVENTS_KEPT];
@@ -128,9 +129,9 @@ static bool at_end(const struct event_cursor *cursor, const struct event_log *lo
 }
 
 /* To the next line. */
-static void advance(struct event_cursor *cursor, struct event_log *log)
+static void advance(struct event_cursor *cursor, const struct event_log *log, uint64_t length)
 {
-    cursor->at += length_of(cursor, log);
+    cursor->at += length;
     if (cursor->in_head) {
         cursor->in_head = false;
         cursor->next = cursor->first;
@@ -141,69 +142,98 @@ static void advance(struct event_cursor *cursor, struct event_log *log)
         lose(cursor, log);
 }
 
-/* To a line at or before `offset`, or to what stands in its place. */
-static void step_back(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
+/* To the line before. 0 or −ENOMEM. */
+static int retreat(struct event_cursor *cursor, struct event_log *log)
+{
+    cursor->next--;
+    uint64_t length = length_of(cursor, log);
+    if (!length) {
+        cursor->next++;
+        return -ENOMEM;
+    }
+    cursor->at -= length;
+    return 0;
+}
+
+/* To a line at or before `offset`, or to what stands in its place. 0 or −ENOMEM. */
+static int step_back(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
 {
     uint64_t oldest = cursor->first > log->begin ? cursor->first : log->begin;
-    while (cursor->at > offset && !cursor->in_head && cursor->next > oldest) {
-        cursor->next--;
-        cursor->at -= length_of(cursor, log);
-    }
-    if (cursor->at <= offset)
-        return;
+    int error = 0;
+    while (!error && cursor->at > offset && !cursor->in_head && cursor->next > oldest)
+        error = retreat(cursor, log);
+    if (error || cursor->at <= offset)
+        return error;
     if (cursor->first < log->begin) {
         cursor->next = cursor->first;
         cursor->at = offset;
         lose(cursor, log);
-        return;
+        return 0;
     }
     /* What was before the head is gone. */
     if (cursor->head_at > offset)
         cursor->head_at = offset;
     cursor->in_head = true;
     cursor->at = cursor->head_at;
+    return 0;
 }
 
-static void locate(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
+/* To the line that `offset` is in, or to the end. 0 or −ENOMEM. */
+static int locate(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
 {
     if (!cursor->in_head && cursor->next < log->begin)
         lose(cursor, log);
-    if (cursor->at > offset)
-        step_back(cursor, log, offset);
-    while (!at_end(cursor, log) && cursor->at + length_of(cursor, log) <= offset)
-        advance(cursor, log);
+    int error = cursor->at > offset ? step_back(cursor, log, offset) : 0;
+    while (!error && !at_end(cursor, log)) {
+        uint64_t length = length_of(cursor, log);
+        if (!length)
+            return -ENOMEM;
+        if (cursor->at + length > offset)
+            return 0;
+        advance(cursor, log, length);
+    }
+    return error;
 }
 
 /* ---- reading ---- */
+
+/* What is left of the cursor's line from `offset` on, to `buffer`: all or, if it is the first, as much as fits. How much that
+ * was, 0 where it does not fit; then the cursor stays. −ENOMEM. */
+static ssize_t take_line(struct event_cursor *cursor, const struct event_log *log, uint64_t offset,
+                         char *buffer, size_t size, bool first)
+{
+    AUTO_TEXT line = {0};
+    int error = line_of(cursor, log, &line);
+    if (error)
+        return error;
+    size_t skip = offset > cursor->at ? offset - cursor->at : 0;
+    size_t left = line.length - skip;
+    if (left > size && !first)
+        return 0;
+    size_t count = left < size ? left : size;
+    memcpy(buffer, line.data + skip, count);
+    if (count == left)
+        advance(cursor, log, line.length);
+    return (ssize_t)count;
+}
 
 ssize_t event_cursor_read(struct event_cursor *cursor, struct event_log *log, uint64_t offset, char *buffer,
                           size_t size)
 {
     size_t used = 0;
-    locate(cursor, log, offset);
-    while (!at_end(cursor, log) && used < size) {
-        AUTO_TEXT line = {0};
-        int error = line_of(cursor, log, &line);
-        size_t skip = offset > cursor->at ? offset - cursor->at : 0;
-        if (error || skip >= line.length)
-            return used ? (ssize_t)used : error;
-        size_t left = line.length - skip;
-        if (left > size - used && used)
+    ssize_t count = locate(cursor, log, offset);
+    while (count >= 0 && used < size && !at_end(cursor, log)) {
+        count = take_line(cursor, log, offset, buffer + used, size - used, used == 0);
+        if (count <= 0)
             break;
-        size_t count = left < size ? left : size;
-        memcpy(buffer + used, line.data + skip, count);
-        used += count;
-        if (count < left)
-            break;
-        advance(cursor, log);
+        used += (size_t)count;
     }
-    return (ssize_t)used;
+    return used ? (ssize_t)used : count;
 }
 
 bool event_cursor_has(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
 {
-    locate(cursor, log, offset);
-    return !at_end(cursor, log);
+    return locate(cursor, log, offset) < 0 || !at_end(cursor, log);
 }
 
 uint64_t event_cursor_size(struct event_cursor *cursor, struct event_log *log)
@@ -211,8 +241,7 @@ uint64_t event_cursor_size(struct event_cursor *cursor, struct event_log *log)
     if (!cursor->in_head && cursor->next < log->begin)
         lose(cursor, log);
     struct event_cursor end = *cursor;
-    while (!at_end(&end, log))
-        advance(&end, log);
+    (void)locate(&end, log, UINT64_MAX);
     if (end.at > cursor->told)
         cursor->told = end.at;
     return cursor->told;

@@ -6,6 +6,7 @@
  * `lost`, which stands in place of what was overwritten before he read it. A line is shown as he may see it, so that every
  * reader's file has offsets of its own: a cursor knows one line and where it is, and any other is found by walking from
  * there. Programs read forwards, and step back a few lines at most (a shell's `read` gives back what it read too much).
+ * What was read counts as read, and not as lost, also if it was given back.
  */
 #ifndef IPCFS_FS_EVENTS_LOG_H
 #define IPCFS_FS_EVENTS_LOG_H

@@ -2,7 +2,6 @@
 """ctl/events: what native and mount peers do to objects of all kinds, exactly that, in order, to every reader."""
 import calendar
 import ctypes
-import errno
 import json
 import mmap
 import os
@@ -13,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from mounttest import ASAN, CTL, MNT, SHM, User, attempt, eq, main, metrics, ok, refused
+from mounttest import ASAN, CTL, MNT, SHM, User, eq, in_child, main, metrics, ok, refused
 from queues import MQ, clean_queues, make_mq, mount_mqfs, unlink_mq, wait_until
 
 LOG, LOG_JSON = CTL + '/events', CTL + '/events.json'
@@ -343,7 +342,11 @@ def test_as_a_file():
     eq(os.pread(fd, len(whole) - 3, 0), begin, 'whole lines, as many as fit')
     refused(('EPERM', 'EACCES'), os.open, LOG, os.O_RDWR)
     refused('EBADF', os.write, fd, b'x')
-    refused('ENODEV', mmap.mmap, fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+    refused('ENODEV', mmap.mmap, fd, 1, mmap.MAP_SHARED, mmap.PROT_READ)
+    private = mmap.mmap(fd, 1, mmap.MAP_PRIVATE, mmap.PROT_READ)
+    pid = in_child(lambda: private[0])
+    eq(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), -signal.SIGBUS, 'a page of it')
+    private.close()
     other = os.open(f'/proc/self/fd/{fd}', os.O_RDONLY)
     eq(os.read(other, 1000), whole, 'another handle of the same file')
     os.close(other)
@@ -488,6 +491,37 @@ def test_many_at_once():
         os.unlink(f'{SHM}/storm{i}')
     eq([reader.next()['name'] for _ in range(count)], [f'storm{i}' for i in range(count)], 'removed')
     reader.nothing()
+    reader.close()
+
+
+def test_kernel_overflow():
+    """Where the kernel could not keep it all for the daemon, it is looked what there is: told once, or counted as lost."""
+    daemon = int(os.environ['IPCFS_PID'])
+    with open('/proc/sys/fs/fanotify/max_queued_events') as f:
+        wanted = int(f.read()) + 500
+    if wanted > 50000:
+        return
+    reader, seen = Reader(), []
+    touch('before')
+    reader.expect('created shm before')
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        os.unlink(SHM + '/before')
+        for i in range(wanted):
+            touch(f'kept{i}')
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    lost = 0
+    while len(seen) + lost < wanted + 1:
+        got = reader.next()
+        ok(got, f'{len(seen)} told and {lost} lost of {wanted + 1}')
+        if got['event'] == 'lost':
+            lost += int(got['count'])
+        else:
+            seen.append((got['event'], got['name']))
+    reader.nothing()
+    eq(len(seen), len(set(seen)), 'each is told once')
+    ok(all(s == ('removed', 'before') or s[0] == 'created' and s[1].startswith('kept') for s in seen), 'the others')
     reader.close()
 
 
