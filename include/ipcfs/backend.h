@@ -444,6 +444,9 @@ struct ipcfs_backend {
      */
     bool fixed_size;
 
+    /* render() looks at all processes: it runs beside the threads that answer requests. */
+    bool slow_render;
+
     /* There are fcntl(2) locks, not only those of flock(2): the FUSE side then has to hear of every close(2). */
     bool range_locks;
 

@@ -2,6 +2,7 @@
 #include "subject.h"
 
 #include "failing.h"
+#include "fields.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -191,6 +192,33 @@ struct ipcfs_ref ref_by_hold(const struct ipcfs_created *object, const char *nam
     return (struct ipcfs_ref){.id = object->found.id, .name = name, .hold = object->hold};
 }
 
+static void check_number(const struct ipcfs_field *fields, size_t index)
+{
+    assert_true(index < fields_count(fields));
+    assert_int_equal(fields[index].type, IPCFS_UNSIGNED);
+}
+
+/* What ctl/limits and ctl/metrics are made of: numbers all, each limit once, and how many objects there are. */
+void check_limit_tables(void)
+{
+    bool counts = false;
+    for (const struct ipcfs_limit *row = kind->limit_rows; row->where; row++) {
+        check_number(kind->limit_fields, row->limit);
+        if (row->used != IPCFS_NO_USE)
+            check_number(kind->limit_fields, (size_t)row->used);
+        assert_true(row->used == IPCFS_NO_USE || row->scope != IPCFS_LIMITS_OBJECT);
+        for (const struct ipcfs_limit *other = kind->limit_rows; other < row; other++)
+            assert_int_not_equal(other->limit, row->limit);
+    }
+    for (const struct ipcfs_total *total = kind->totals; total->of != IPCFS_TOTAL_END; total++) {
+        check_number(kind->limit_fields, total->field);
+        counts = counts || total->of == IPCFS_TOTAL_OBJECTS;
+        for (const struct ipcfs_total *other = kind->totals; other < total; other++)
+            assert_int_not_equal(other->of, total->of);
+    }
+    assert_true(counts);
+}
+
 void check_slots(void)
 {
     static const char none[sizeof(void *)];
@@ -198,6 +226,7 @@ void check_slots(void)
     for (size_t i = 0; i + sizeof none <= offsetof(struct ipcfs_backend, messages); i += sizeof none)
         if (memcmp(slots + i, none, sizeof none) == 0)
             fail_msg("slot %zu is empty", i / sizeof none);
+    check_limit_tables();
 }
 
 const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const struct ipcfs_value *values,

@@ -70,6 +70,8 @@ struct ipcfs_ref ref_by_hold(const struct ipcfs_created *object, const char *nam
 
 /* Of the table of the kind: up to `messages` it has nothing but pointers, to data and to functions, and none is empty. */
 void check_slots(void);
+/* Its part: the tables of limits and totals. */
+void check_limit_tables(void);
 
 /* The value of that name in an array parallel to `fields`; and it is known, and that number. */
 const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const struct ipcfs_value *values,
