@@ -211,28 +211,30 @@ static void write_processor_time(struct text *out)
     struct timespec time;
     if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time))
         return;
-    openmetrics_family(out, "process_cpu_seconds", "counter", "seconds",
+    openmetrics_family(out, "ipcfs_process_cpu_seconds", "counter", "seconds",
                        "Processor time, of the user and the system.");
-    text_string(out, "process_cpu_seconds_total ");
+    text_string(out, "ipcfs_process_cpu_seconds_total ");
     openmetrics_seconds(out, (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec);
 }
 
-/* The names are those that client libraries of Prometheus give to any process. */
+/* What client libraries of Prometheus tell of any process, under a name of its own: whoever hands the file on (the textfile
+ * collector, for one) has the same of itself. */
 static void write_process(struct text *out, const struct ipcfs *fs)
 {
     struct stat descriptors;
     struct rlimit limit;
     write_processor_time(out);
-    openmetrics_gauge(out, "process_start_time_seconds", "seconds",
+    openmetrics_gauge(out, "ipcfs_process_start_time_seconds", "seconds",
                       "When the daemon started, since the epoch.", (uint64_t)fs->started.tv_sec);
     uint64_t resident = resident_bytes();
     if (resident)
-        openmetrics_gauge(out, "process_resident_memory_bytes", "bytes", "Memory of the daemon.", resident);
+        openmetrics_gauge(out, "ipcfs_process_resident_memory_bytes", "bytes", "Memory of the daemon.",
+                          resident);
     if (stat("/proc/self/fd", &descriptors) == 0 && descriptors.st_size) /* Linux 6.2 */
-        openmetrics_gauge(out, "process_open_fds", "", "Descriptors that the daemon has.",
+        openmetrics_gauge(out, "ipcfs_process_open_fds", "", "Descriptors that the daemon has.",
                           (uint64_t)descriptors.st_size);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        openmetrics_gauge(out, "process_max_fds", "", "Descriptors that it may have.", limit.rlim_cur);
+        openmetrics_gauge(out, "ipcfs_process_max_fds", "", "Descriptors that it may have.", limit.rlim_cur);
 }
 
 int control_metrics(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,

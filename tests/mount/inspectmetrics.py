@@ -219,13 +219,13 @@ def test_waiting_takes_no_time():
 def test_the_process():
     pid = os.environ['IPCFS_PID']
     now, _ = parse()
-    eq(value(now, 'process_open_fds'), len(os.listdir(f'/proc/{pid}/fd')), 'descriptors')
+    eq(value(now, 'ipcfs_process_open_fds'), len(os.listdir(f'/proc/{pid}/fd')), 'descriptors')
     with open(f'/proc/{pid}/status') as f:
         rss = next(int(l.split()[1]) * 1024 for l in f if l.startswith('VmRSS:'))
-    ok(rss / 2 < value(now, 'process_resident_memory_bytes') < rss * 2, 'memory')
-    eq(value(now, 'process_max_fds'), resource.prlimit(int(pid), resource.RLIMIT_NOFILE)[0], 'limit of descriptors')
-    ok(abs(value(now, 'process_start_time_seconds') - os.stat(f'/proc/{pid}').st_mtime) < 60, 'start')
-    ok(0 < value(now, 'process_cpu_seconds_total') < 600, 'processor time')
+    ok(rss / 2 < value(now, 'ipcfs_process_resident_memory_bytes') < rss * 2, 'memory')
+    eq(value(now, 'ipcfs_process_max_fds'), resource.prlimit(int(pid), resource.RLIMIT_NOFILE)[0], 'limit of descriptors')
+    ok(abs(value(now, 'ipcfs_process_start_time_seconds') - os.stat(f'/proc/{pid}').st_mtime) < 60, 'start')
+    ok(0 < value(now, 'ipcfs_process_cpu_seconds_total') < 600, 'processor time')
     with open(f'{CTL}/version') as f:
         eq(value(now, 'ipcfs_threads'), int(dict(l.split(': ') for l in f)['threads']), 'threads')
 
@@ -419,7 +419,7 @@ def test_what_others_may_see():
             eq(value(samples, 'ipcfs_messages', kind='mq'), 0, 'messages that are not his to see')
             eq(value(samples, 'ipcfs_messages', kind='sysv/msg'), Made.MESSAGES['sysv/msg'], 'MSG_INFO tells everybody')
             eq(limits['mq', 'msgqueue_limit']['used'], 0, 'charged to him')
-            ok(value(samples, 'process_open_fds') > 5 and value(samples, 'process_resident_memory_bytes') > 1e5, 'the daemon itself')
+            ok(value(samples, 'ipcfs_process_open_fds') > 5 and value(samples, 'ipcfs_process_resident_memory_bytes') > 1e5, 'the daemon itself')
             eq(limits['files', 'nofile_limit']['value'], resource.getrlimit(resource.RLIMIT_NOFILE)[0], 'his limit')
             eq([r['bytes'] for r in everything['mq']], [None, None], 'fields of queues that are not his to see')
             os.chmod(SHM, 0o700)
