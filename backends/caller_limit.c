@@ -94,7 +94,7 @@ static int limit_of_process(const struct caller *caller, int resource, struct rl
     return error ? error : parse_limits(buffer, resource, out);
 }
 
-/* stat(2) of /proc/PID/fd tells how many since Linux 6.2, and 0 before; it takes the right to trace the process. */
+/* stat(2) of /proc/PID/fd tells anybody how many since Linux 6.2, and 0 before (proc_fd_getattr(), Linux fs/proc/fd.c). */
 struct ipcfs_value caller_descriptors(const struct caller *caller)
 {
     struct stat stat;

@@ -13,7 +13,7 @@
  */
 int caller_limit(const struct caller *caller, int resource, struct rlimit *out);
 
-/* How many descriptors the caller's process has, where the calling thread may know. */
+/* How many descriptors the caller's process has, where the kernel tells. */
 struct ipcfs_value caller_descriptors(const struct caller *caller);
 
 #endif
