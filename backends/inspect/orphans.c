@@ -13,23 +13,18 @@
 
 /* Times of objects are cut to whole seconds, clocks are read at ticks and set by a little: who began within so long after
  * may have been there. */
-enum { SLACK_S = 2 };
+enum { SLACK_S = 3 };
 
-/* Between the clock that processes are started by (CLOCK_BOOTTIME) and that of objects, in nanoseconds. */
-static int64_t clocks_apart(void)
+/* Those of a larger `start` (struct process) are younger than that time. Processes are started by CLOCK_BOOTTIME. No object is
+ * older than that, so where one seems to be the clock has been set, and tells nothing. */
+static uint64_t younger_than(const struct timespec *time)
 {
     struct timespec wall;
     struct timespec boot;
     (void)clock_gettime(CLOCK_REALTIME, &wall);
     (void)clock_gettime(CLOCK_BOOTTIME, &boot);
-    return (wall.tv_sec - boot.tv_sec) * INT64_C(1000000000) + wall.tv_nsec - boot.tv_nsec;
-}
-
-static bool is_younger(const struct process *process, const struct timespec *than)
-{
-    int64_t tick = INT64_C(1000000000) / sysconf(_SC_CLK_TCK);
-    int64_t start = clocks_apart() + (int64_t)process->start * tick;
-    return start > (than->tv_sec + SLACK_S) * INT64_C(1000000000) + than->tv_nsec;
+    int64_t seconds = time->tv_sec - wall.tv_sec + boot.tv_sec + SLACK_S;
+    return seconds > SLACK_S ? (uint64_t)seconds * (uint64_t)sysconf(_SC_CLK_TCK) : UINT64_MAX;
 }
 
 /* It has ended, all of its threads have, and its parent has not noticed yet. */
@@ -60,7 +55,7 @@ static enum orphan_past past_of(const struct inspection *inspection, pid_t pid, 
     if ((kill(pid, 0) < 0 && errno == ESRCH) || is_zombie(pid))
         return PAST_DEAD;
     const struct process *process = inspection_process(inspection, pid);
-    return process && is_younger(process, latest) ? PAST_REUSED : PAST_ALIVE;
+    return process && process->start > younger_than(latest) ? PAST_REUSED : PAST_ALIVE;
 }
 
 static enum orphan_past past_of_users(const struct inspection *inspection, const struct ipcfs_traces *traces)
@@ -83,9 +78,10 @@ static enum orphan_past past_of_creator(const struct inspection *inspection,
 
 static bool is_owner_gone(const struct inspection *inspection, const struct orphan *orphan)
 {
+    uint64_t younger = younger_than(&orphan->traces.created);
     for (size_t i = 0; i < inspection->process_count; i++) {
         const struct process *process = &inspection->processes[i];
-        if (process->uid == orphan->uid && !is_younger(process, &orphan->traces.created))
+        if (process->uid == orphan->uid && process->start <= younger)
             return false;
     }
     return true;

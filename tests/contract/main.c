@@ -86,6 +86,12 @@ static const struct suite *const suites[] = {
     &pipe_show_suite,
     &pipe_survey_suite,
     &pipe_busy_suite,
+    &traces_suite,
+    &traces_bytes_suite,
+    &traces_messages_suite,
+    &traces_segment_suite,
+    &traces_queue_suite,
+    &traces_set_suite,
 };
 
 /* What is for one kind alone runs once, with the first that is said of it. */

@@ -138,5 +138,11 @@ extern const struct suite proc_fds_suite;
 extern const struct suite pipe_show_suite;
 extern const struct suite pipe_survey_suite;
 extern const struct suite pipe_busy_suite;
+extern const struct suite traces_suite;
+extern const struct suite traces_bytes_suite;
+extern const struct suite traces_messages_suite;
+extern const struct suite traces_segment_suite;
+extern const struct suite traces_queue_suite;
+extern const struct suite traces_set_suite;
 
 #endif

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""ctl/graph.dot, as dot(1) reads it, beside what a known system does (scene.py).  usage: graph.py [PICTURE.svg]"""
+"""ctl/graph.dot, as dot(1) reads it, beside what a known system does (scene.py).  usage: graph.py [PICTURE]
+
+    ONLY=scene tests/mount/run build/ipcfs graph.py "$PWD/doc/graph.svg"    makes the picture of the README
+"""
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
+import xml.etree.ElementTree
 
 import scene
-from mounttest import CTL, MNT, attempt, eq, get, main, ok
+from mounttest import CTL, SHM, eq, get, in_child, main, ok
 from queues import wait_until
 
 
@@ -90,10 +94,49 @@ def test_scene():
         for label in ('frames\\n8 MiB', 'tiles\\n1.5 MiB', 'statistics\\n16 KiB', 'alerts\\n3 messages', 'jobs\\nempty'):
             ok(label in labels, f'no {label!r} in {sorted(labels)}')
         if len(sys.argv) > 1:
-            open(sys.argv[1], 'wb').write(subprocess.run(['dot', '-T' + sys.argv[1].split('.')[-1]], input=text, capture_output=True, check=True).stdout)
-            open(sys.argv[1] + '.dot', 'wb').write(text)
+            subprocess.run(['dot', '-Tsvg', '-o', sys.argv[1]], input=text, check=True)
     finally:
         scene.end_all(commands)
+
+
+NAMES = ['"]; x [label="b', 'a\\nb', 'new\nline', '{a|<b>}', '&amp;', '&', '<b>bold</b>', "it's", 'tab\t', 'ä', '$(touch BAD)', '\\']
+
+
+def shown(name):
+    """As in the lists, but that blanks stay."""
+    return ''.join(f'\\{ord(c):03o}' if ord(c) < 32 or c == '\\' else c for c in name)
+
+
+def hold_named(name, told):
+    scene.libc.prctl(scene.PR_SET_NAME, name.encode(), 0, 0, 0)
+    kept = os.open(f'{SHM}/{name}'.replace('</b>', '<b>'), os.O_CREAT | os.O_WRONLY)
+    os.write(told, b'x')
+    os.close(told)
+    while kept:
+        signal.pause()
+
+
+def test_names():
+    """Whatever objects and processes are called, dot(1) shows that and nothing else."""
+    pids = []
+    for name in NAMES:
+        ready, told = os.pipe()
+        pids.append(in_child(hold_named, name, told))
+        os.close(told)
+        eq(os.read(ready, 1), b'x', 'ready')
+        os.close(ready)
+    try:
+        out = subprocess.run(['dot', '-Tsvg'], input=graph_text(), capture_output=True, check=True)
+        texts = [t.text for t in xml.etree.ElementTree.fromstring(out.stdout).iter('{http://www.w3.org/2000/svg}text')]
+        texts = [t.replace('\u00a0', ' ') for t in texts]
+        for name in NAMES:
+            ok(shown(name.replace('</b>', '<b>')) in texts, f'no {shown(name)!r} in {texts}')
+            ok(shown(name)[:15] in [t[:15] for t in texts], f'no command {shown(name)!r} in {texts}')
+        eq(len(texts), 2 + 4 * len(NAMES), 'lines')
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 if __name__ == '__main__':
