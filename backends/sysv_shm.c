@@ -11,7 +11,6 @@
 #include "sysv_shm_pending.h"
 #include "sysv_shm_rss.h"
 #include "sysv_shm_show.h"
-#include "sysv_show.h"
 
 #include <errno.h>
 #include <string.h>
@@ -310,24 +309,6 @@ static int shm_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return 0;
 }
 
-static int shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
-{
-    struct shmid_ds state;
-    int id = sysv_shm_of_ref(ref, &state);
-    if (id < 0)
-        return id;
-    sysv_traces(state.shm_ctime, state.shm_atime, state.shm_dtime, out);
-    sysv_traces_user(state.shm_lpid, out->used.tv_sec, out);
-    out->creator_recorded = true;
-    out->creator = state.shm_cpid;
-    out->memory = true;
-    out->bytes_known = true;
-    out->bytes = state.shm_segsz;
-    out->holds_counted = true;
-    out->holds = state.shm_nattch;
-    return 0;
-}
-
 static int shm_limits(const struct caller *caller, struct ipcfs_value *values)
 {
     struct shminfo limits;
@@ -402,7 +383,7 @@ const struct ipcfs_backend ipcfs_sysv_shm_backend = {
     .members = refuse_members,
     .render = shm_render,
     .recognize = shm_recognize,
-    .traces = shm_traces,
+    .traces = sysv_shm_traces,
     .watched = refuse_watched,
     .watched_name = refuse_watched_name,
     .look = shm_look,

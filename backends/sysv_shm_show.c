@@ -69,6 +69,26 @@ void sysv_shm_show_state(int id, const struct shmid_ds *state, const struct sysv
     values[FIELD_CTIME] = sysv_time_value(state->shm_ctime);
 }
 
+/* ---- traces ---- */
+
+int sysv_shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+{
+    struct shmid_ds state;
+    int id = sysv_shm_of_ref(ref, &state);
+    if (id < 0)
+        return id;
+    sysv_traces(state.shm_ctime, state.shm_atime, state.shm_dtime, out);
+    sysv_traces_user(state.shm_lpid, out->used.tv_sec, out);
+    out->creator_recorded = true;
+    out->creator = state.shm_cpid;
+    out->memory = true;
+    out->bytes_known = true;
+    out->bytes = state.shm_segsz;
+    out->holds_counted = true;
+    out->holds = state.shm_nattch;
+    return 0;
+}
+
 /* ---- limits ---- */
 
 enum {

@@ -25,4 +25,7 @@ void sysv_shm_show_limits(const struct shminfo *limits, const struct shm_info *u
 /* Bytes of so many pages; the largest number there is where that is too large. */
 uint64_t sysv_shm_bytes(uint64_t pages);
 
+/* Slot of the table. */
+int sysv_shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+
 #endif

@@ -95,10 +95,10 @@ static void append_content(struct text *out, const struct inspected_object *obje
 static void append_object(struct text *out, const struct graph *graph, size_t index)
 {
     const struct inspected_object *object = &graph->inspection->objects[index];
-    bool is_id = object->type == INSPECTED_OBJECT && object->kind->directories[1];
+    bool is_id = object->kind && object->kind->directories[1];
     text_printf(out, "    o%zu [label=\"%s", index, is_id ? "id " : "");
     append_name(out, object->name ? object->name : "?");
-    if (object->type == INSPECTED_OBJECT)
+    if (object->kind)
         append_content(out, object);
     text_string(out, "\"]\n");
 }

@@ -27,24 +27,33 @@ static uint64_t younger_than(const struct timespec *time)
     return seconds > SLACK_S ? (uint64_t)seconds * (uint64_t)sysconf(_SC_CLK_TCK) : UINT64_MAX;
 }
 
+enum { FIELD_STATE = 3, FIELD_THREADS = 20 };
+
+/* Field `number` of proc_pid_stat(5), from the third on; NULL. The command before them may have any byte in it. */
+static const char *stat_field(const char *text, int number)
+{
+    const char *field = strrchr(text, ')');
+    for (int i = FIELD_STATE; field && i <= number; i++) {
+        field = strchr(field, ' ');
+        field = field ? field + 1 : NULL;
+    }
+    return field;
+}
+
 /* It has ended, all of its threads have, and its parent has not noticed yet. */
 static bool is_zombie(pid_t pid)
 {
     char path[32];
     char text[512];
-    char state = 0;
-    long threads = 0;
     (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t count = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (count <= 0)
         return false;
     text[count] = '\0';
-    const char *rest = strrchr(text, ')'); /* the command before it may have any byte in it */
-    return rest &&
-           sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld", &state,
-                  &threads) == 2 &&
-           state == 'Z' && threads <= 1;
+    const char *state = stat_field(text, FIELD_STATE);
+    const char *threads = stat_field(text, FIELD_THREADS);
+    return state && *state == 'Z' && threads && strtol(threads, NULL, 10) <= 1;
 }
 
 /* kill(2) knows also those that /proc hides (hidepid). `latest`: when he can have used it at the latest. */

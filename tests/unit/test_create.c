@@ -4,6 +4,8 @@
 #include "failing.h"
 
 #include "control.h"
+#include "events.h"
+#include "ipcfs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -92,8 +94,10 @@ static int set_up(void **state)
 
 static int write_create(const char *line, struct text *answer)
 {
+    struct events events = {0}; /* nobody reads */
+    struct ipcfs fs = {.events = &events};
     const struct caller caller = {.uid = 1234};
-    int error = control_create(NULL, &kind, &caller, line, strlen(line), answer);
+    int error = control_create(&fs, &kind, &caller, line, strlen(line), answer);
     assert_int_equal(native.files, 0);
     assert_int_equal(native.holds, 0);
     return error;
@@ -236,7 +240,7 @@ static void test_out_of_memory(void **state)
             struct text answer = {0};
             const struct caller caller = {0};
             failing_arm(number);
-            int error = control_create(NULL, &kind, &caller, lines[i], strlen(lines[i]), &answer);
+            int error = control_create(&fs, &kind, &caller, lines[i], strlen(lines[i]), &answer);
             failed = failing_disarm();
             text_reset(&answer);
             assert_true(failed ? error == -ENOMEM || error == -EINVAL : error == (i ? -EINVAL : 0));

@@ -5,6 +5,7 @@
 
 #include "inspect/orphans.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,13 +151,22 @@ static void check_shell(const char *shell, const char *word, const char *expecte
 {
     char command[2048];
     char got[1024];
-    (void)snprintf(command, sizeof command, "exec %s -c \"$(cat <<'the end'\nprintf %%s %s\nthe end\n)\"",
-                   shell, word);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    size_t count = fread(got, 1, sizeof got - 1, pipe);
+    int fds[2];
+    int status = 0;
+    (void)snprintf(command, sizeof command, "printf %%s %s", word);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)dup2(fds[1], STDOUT_FILENO);
+        (void)execlp(shell, shell, "-c", command, NULL);
+        _exit(127);
+    }
+    close(fds[1]);
+    ssize_t count = read(fds[0], got, sizeof got - 1);
+    close(fds[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(status == 0 && count >= 0);
     got[count] = '\0';
-    assert_int_equal(pclose(pipe), 0);
     assert_string_equal(got, expected);
 }
 
