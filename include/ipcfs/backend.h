@@ -453,9 +453,6 @@ struct ipcfs_backend {
     /* Objects may be executed: where what carries them is mounted noexec, the mount has to be as well. */
     bool programs;
 
-    /* render() looks at all processes: it runs beside the threads that answer requests. */
-    bool slow_render;
-
     unsigned makes; /* IPCFS_MAKES_ */
 };
 
