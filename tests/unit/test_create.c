@@ -92,10 +92,11 @@ static int set_up(void **state)
     return 0;
 }
 
+static struct events events; /* nobody reads */
+static struct ipcfs fs = {.events = &events};
+
 static int write_create(const char *line, struct text *answer)
 {
-    struct events events = {0}; /* nobody reads */
-    struct ipcfs fs = {.events = &events};
     const struct caller caller = {.uid = 1234};
     int error = control_create(&fs, &kind, &caller, line, strlen(line), answer);
     assert_int_equal(native.files, 0);
