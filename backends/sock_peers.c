@@ -4,15 +4,11 @@
 
 #include "sock_datagram.h"
 #include "sock_diag.h"
-#include "small_file.h"
+#include "thread_process.h"
 
 #include "ipcfs/cleanup.h"
-#include "ipcfs/number.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
 
 enum { PEER_ACCEPTED_BY, PEER_PID, PEER_UID, PEER_GID, PEER_VIA };
 
@@ -27,24 +23,11 @@ const struct ipcfs_field listener_peer_fields[] = {
 
 /* ---- processes ---- */
 
-/* The process of a thread; the thread's own number where it is out of sight, or has ended. */
-static pid_t process_of(pid_t thread)
-{
-    char path[32];
-    char status[1024];
-    uint64_t process = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", thread);
-    if (small_file_read(AT_FDCWD, path, status, sizeof status))
-        return thread;
-    static const char key[] = "\nTgid:\t";
-    const char *line = strstr(status, key);
-    const char *digits = line ? line + strlen(key) : "";
-    return parse_digits(digits, strcspn(digits, "\n"), 10, INT_MAX, &process) ? thread : (pid_t)process;
-}
-
+/* A thread that has ended, or is out of sight, is shown by its own number. */
 static struct ipcfs_value shown_process(pid_t thread)
 {
-    return thread > 0 ? ipcfs_number((uint64_t)process_of(thread)) : (struct ipcfs_value){0};
+    pid_t process = process_of_thread(thread);
+    return thread > 0 ? ipcfs_number((uint64_t)(process ? process : thread)) : (struct ipcfs_value){0};
 }
 
 /* ---- peers ---- */

@@ -15,7 +15,8 @@
  * - open(2) of a FIFO that has no other end yet: the path is there, and /proc says no more than that it is some FIFO;
  * - splice(2), tee(2): for either of two;
  * - connect(2), but as a wait for the socket itself: the address is there;
- * - system calls of another architecture.
+ * - system calls of another architecture; and one that ends at some time and goes on after the process was stopped
+ *   (restart_syscall(2)).
  * A thread that is held up in such a call by something else, as by a page of its buffer, is told as if it waited for the object.
  *
  * A System V semaphore that a thread waits for natively is told where the set has but one that is waited for. Segments of other
@@ -130,7 +131,7 @@ struct inspection_parked {
 struct inspection_mount_lock {
     const struct ipcfs_backend *kind;
     uint64_t number;
-    pid_t holder;
+    pid_t holder; /* a thread, or its process */
 };
 
 /* What only the FUSE side knows. Each function may be called from any thread. */

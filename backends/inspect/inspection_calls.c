@@ -349,7 +349,7 @@ static int add_parked(const struct waiting *waiting, const struct inspection_par
 {
     struct build *build = waiting->build;
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = parked->kind, .number = parked->number};
-    bool is_lock = strcmp(parked->call, "flock") == 0 || strcmp(parked->call, "fcntl") == 0;
+    bool is_lock = waiting->how && (waiting->how->sort == CALL_LOCK || waiting->how->sort == CALL_FCNTL);
     size_t object = NO_OBJECT;
     int error = objects_add(&build->objects, &key, &object);
     if (error)

@@ -12,6 +12,7 @@
 #include "inspection_build.h"
 
 #include "rows.h"
+#include "thread_process.h"
 
 #include "ipcfs/cleanup.h"
 
@@ -183,7 +184,8 @@ static int keep_holder(void *data, const struct inspection_mount_lock *lock)
         return 0;
     if (!ROWS_MAKE_ROOM(parties->holders, parties->holder_count, parties->holder_room))
         return -ENOMEM;
-    parties->holders[parties->holder_count++] = (struct party){.object = object, .pid = lock->holder};
+    parties->holders[parties->holder_count++] =
+        (struct party){.object = object, .pid = process_of_thread(lock->holder)};
     return 0;
 }
 

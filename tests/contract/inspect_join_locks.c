@@ -3,6 +3,7 @@
 #include "inspect_join_subject.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,21 @@ static void test_nobody_waits(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+static void *read_in_thread(void *ends)
+{
+    char byte = 0;
+    (void)!read(*(int *)ends, &byte, 1);
+    return ends;
+}
+
+static void run_thread(void)
+{
+    static int ends[2];
+    pthread_t thread;
+    must(pipe(ends) == 0 && pthread_create(&thread, NULL, read_in_thread, ends) == 0);
+    ready();
+}
+
 /* The daemon has a lock for one who took it through the mount. */
 static void test_held_through_mount(void **state)
 {
@@ -122,12 +138,13 @@ static void test_held_through_mount(void **state)
     int fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_int_equal(flock(fd, LOCK_EX), 0);
     int elsewhere = shm_open("/other", O_RDWR | O_CREAT, 0600);
-    pid_t there = start_child(ready);
+    pid_t there = start_child(run_thread);
+    await_call(there, SYS_read);
     pid_t other = start_child(ready);
     pid_t waiter = start_child(wait_for_flock);
     await_call(waiter, SYS_flock);
-    made_up.locks[0] =
-        (struct inspection_mount_lock){.kind = kind_of("shm"), .number = ino_of(path), .holder = there};
+    made_up.locks[0] = (struct inspection_mount_lock){
+        .kind = kind_of("shm"), .number = ino_of(path), .holder = thread_in(there, SYS_read)};
     made_up.locks[1] =
         (struct inspection_mount_lock){.kind = kind_of("shm"), .number = ino_of(path) + 1, .holder = waiter};
     made_up.locks[2] = (struct inspection_mount_lock){
@@ -162,7 +179,7 @@ static void test_waited_for_through_mount(void **state)
     pid_t waiter = start_child(wait_in_daemon);
     await_call(waiter, SYS_flock);
     made_up.parked[0] = (struct inspection_parked){
-        .tid = waiter, .kind = kind_of("shm"), .number = ino_of(path), .member = -1, .call = "flock"};
+        .tid = waiter, .kind = kind_of("shm"), .number = ino_of(path), .member = -1, .call = "lock"};
     made_up.locks[0] =
         (struct inspection_mount_lock){.kind = kind_of("shm"), .number = ino_of(path), .holder = there};
     made_up.locks[1] = made_up.locks[0];

@@ -305,6 +305,50 @@ static void test_deceptive(void **state)
     assert_int_equal(rmdir("/dev/shm/directory"), 0);
 }
 
+/* ---- files of equal numbers ---- */
+
+/* A tmpfs numbers its files one after another. */
+static void make_fifo_numbered(const char *path, uint64_t number)
+{
+    enum { TRIES = 100000 };
+    for (int i = 0; i < TRIES; i++) {
+        assert_int_equal(mkfifo(path, 0600), 0);
+        if (ino_of(path) == number)
+            return;
+        assert_int_equal(unlink(path), 0);
+    }
+    fail_msg("no inode %llu", (unsigned long long)number);
+}
+
+static void use_fifos(void)
+{
+    must(open("/dev/shm/fifo", O_RDWR) >= 0 && open("/mnt/fifo", O_RDWR) >= 0);
+    ready();
+}
+
+static void test_equal_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo("/dev/shm/fifo", 0600), 0);
+    assert_int_equal(mkfifo("/mnt/fifo", 0600), 0);
+    uint64_t here = ino_of("/dev/shm/fifo");
+    uint64_t there = ino_of("/mnt/fifo");
+    const char *lower = here < there ? "/dev/shm/fifo" : "/mnt/fifo";
+    if (here != there) {
+        assert_int_equal(unlink(lower), 0);
+        make_fifo_numbered(lower, here < there ? there : here);
+    }
+    pid_t pid = start_child(use_fifos);
+    (void)look(INSPECT_HOLDERS);
+    const struct inspected_object *one = object_named("pipe", "/dev/shm/fifo");
+    const struct inspected_object *other = object_named("pipe", "/mnt/fifo");
+    assert_int_equal(one->number, other->number);
+    (void)use_of(one, pid, USE_DESCRIPTOR);
+    (void)use_of(other, pid, USE_DESCRIPTOR);
+    assert_int_equal(unlink("/dev/shm/fifo"), 0);
+    assert_int_equal(unlink("/mnt/fifo"), 0);
+}
+
 /* ---- through the mount ---- */
 
 static void use_mount(void)
@@ -366,5 +410,5 @@ const struct CMUnitTest join_use_tests[] = {
     JOIN_TEST(test_shm),      JOIN_TEST(test_name_used_again), JOIN_TEST(test_two_names),
     JOIN_TEST(test_segment),  JOIN_TEST(test_sem_and_queue),   JOIN_TEST(test_removed_sem),
     JOIN_TEST(test_mount),    JOIN_TEST(test_nameless),        JOIN_TEST(test_deceptive),
-    JOIN_TEST(test_only_one), JOIN_TEST(test_pieces)};
+    JOIN_TEST(test_only_one), JOIN_TEST(test_pieces),          JOIN_TEST(test_equal_numbers)};
 const size_t join_use_count = sizeof join_use_tests / sizeof *join_use_tests;

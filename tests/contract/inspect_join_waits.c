@@ -420,6 +420,15 @@ static void test_messages(void **state)
 
 static bool wait_for_any;
 
+static void wait_for_child_of_own(void)
+{
+    pid_t child = fork();
+    if (child == 0)
+        stay();
+    (void)waitpid(child, NULL, 0);
+    _exit(0);
+}
+
 static void wait_for_child(void)
 {
     pid_t child = fork();
@@ -437,6 +446,31 @@ static void wait_by_id(void)
         stay();
     ready();
     (void)waitid(P_PID, (id_t)child, &info, WEXITED);
+}
+
+/* What waits is the first process of a name space of its own, and its child is 2 there. */
+static void wait_in_name_space(void)
+{
+    must(unshare(CLONE_NEWPID) == 0);
+    if (fork() == 0)
+        wait_for_child_of_own();
+    ready();
+}
+
+static void test_child_in_name_space(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(wait_in_name_space);
+    const struct inspection *seen = look(INSPECT_WAITERS);
+    pid_t waiter = 0;
+    for (size_t i = 0; i < seen->process_count; i++)
+        if (seen->processes[i].parent == pid)
+            waiter = seen->processes[i].pid;
+    await_call(waiter, SYS_wait4);
+    seen = look(INSPECT_WAITERS);
+    const struct inspected_object *object = &seen->objects[wait_of(waiter)->object];
+    assert_int_equal(object->type, INSPECTED_EXIT);
+    assert_int_equal(object->number, 0);
 }
 
 static void check_child(void (*run)(void), long number, bool any)
@@ -540,8 +574,10 @@ static void test_parked(void **state)
 }
 
 const struct CMUnitTest join_wait_tests[] = {
-    JOIN_TEST(test_pipes),  JOIN_TEST(test_sockets),      JOIN_TEST(test_queue),
-    JOIN_TEST(test_words),  JOIN_TEST(test_word_in_file), JOIN_TEST(test_named_semaphore),
-    JOIN_TEST(test_set),    JOIN_TEST(test_messages),     JOIN_TEST(test_children),
-    JOIN_TEST(test_thread), JOIN_TEST(test_parked)};
+    JOIN_TEST(test_pipes),        JOIN_TEST(test_sockets),
+    JOIN_TEST(test_queue),        JOIN_TEST(test_words),
+    JOIN_TEST(test_word_in_file), JOIN_TEST(test_named_semaphore),
+    JOIN_TEST(test_set),          JOIN_TEST(test_messages),
+    JOIN_TEST(test_children),     JOIN_TEST(test_child_in_name_space),
+    JOIN_TEST(test_thread),       JOIN_TEST(test_parked)};
 const size_t join_wait_count = sizeof join_wait_tests / sizeof *join_wait_tests;
