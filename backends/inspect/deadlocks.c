@@ -39,6 +39,7 @@ struct graph {
     size_t open_count;
     size_t visited, parts;
     struct deadlocks *out;
+    size_t told; /* how many waits are in it */
 };
 
 /* ---- edges ---- */
@@ -53,31 +54,37 @@ static bool is_wait(const struct graph *graph, size_t node)
     return node < graph->waits->count;
 }
 
+static bool is_waited(const struct graph *graph, size_t node)
+{
+    return node >= graph->waits->count && node < graph->first_process;
+}
+
 static const struct waited *waited_of(const struct graph *graph, size_t node)
 {
-    return node < graph->first_process && !is_wait(graph, node)
-               ? &graph->waits->waited[node - graph->waits->count]
-               : NULL;
+    return &graph->waits->waited[node - graph->waits->count];
+}
+
+static bool edge_of_waited(const struct graph *graph, const struct waited *waited, size_t edge, ptrdiff_t *to)
+{
+    if (edge == waited->count)
+        return false;
+    const struct wait_holder *holder = &graph->waits->holders[waited->first + edge];
+    *to = stuck_holder(&graph->stuck, holder) ? (ptrdiff_t)node_of_holder(graph, holder) : NO_NODE;
+    return true;
 }
 
 /* The edge of that number, from 0 on. False: there are no more. NO_NODE: it leads to somebody who is not stuck. */
 static bool edge_of(const struct graph *graph, size_t node, size_t edge, ptrdiff_t *to)
 {
     const struct waits *waits = graph->waits;
-    const struct waited *waited = waited_of(graph, node);
     if (is_wait(graph, node)) {
         *to = (ptrdiff_t)(waits->count + waits->waits[node].waited);
         return edge == 0;
     }
-    if (waited && edge < waited->count) {
-        const struct wait_holder *holder = &waits->holders[waited->first + edge];
-        *to = stuck_holder(&graph->stuck, holder) ? (ptrdiff_t)node_of_holder(graph, holder) : NO_NODE;
-        return true;
-    }
-    if (waited)
-        return false;
+    if (is_waited(graph, node))
+        return edge_of_waited(graph, waited_of(graph, node), edge, to);
     size_t count = 0;
-    *to = (ptrdiff_t)waits_of_process(waits, node - graph->first_process, &count) + (ptrdiff_t)edge;
+    *to = (ptrdiff_t)(waits_of_process(waits, node - graph->first_process, &count) + edge);
     return edge < count;
 }
 
@@ -133,10 +140,11 @@ static void add_waited(const struct graph *graph, const struct waited *waited, s
 /* Whether all its edges stay in the part; one is enough where each holder has to let go. */
 static bool stays(const struct graph *graph, size_t node)
 {
-    const struct waited *waited = waited_of(graph, node);
     ptrdiff_t to = NO_NODE;
+    if (is_waited(graph, node) && waited_of(graph, node)->every)
+        return true;
     for (size_t edge = 0; edge_of(graph, node, edge, &to); edge++)
-        if (!(waited && waited->every) && (to == NO_NODE || graph->nodes[to].part != graph->nodes[node].part))
+        if (to == NO_NODE || graph->nodes[to].part != graph->nodes[node].part)
             return false;
     return true;
 }
@@ -145,10 +153,9 @@ static struct make_up look_at(const struct graph *graph, const size_t *nodes, si
 {
     struct make_up sum = {.closed = count > 1};
     for (size_t i = 0; i < count; i++) {
-        const struct waited *waited = waited_of(graph, nodes[i]);
         sum.closed &= stays(graph, nodes[i]);
-        if (waited)
-            add_waited(graph, waited, &sum);
+        if (is_waited(graph, nodes[i]))
+            add_waited(graph, waited_of(graph, nodes[i]), &sum);
         else if (is_wait(graph, nodes[i]))
             sum.idle |= is_idle_wait(graph, &graph->waits->waits[nodes[i]]);
     }
@@ -174,13 +181,13 @@ static int compare_indices(const void *one, const void *two)
 static void add_deadlock(struct graph *graph, const size_t *nodes, size_t count, unsigned doubts)
 {
     struct deadlocks *out = graph->out;
-    const struct deadlock *last = out->count ? &out->all[out->count - 1] : NULL;
-    struct deadlock *deadlock = &out->all[out->count++];
-    *deadlock = (struct deadlock){.first = last ? last->first + last->count : 0, .doubts = doubts};
+    struct deadlock deadlock = {.first = graph->told, .doubts = doubts};
     for (size_t i = 0; i < count; i++)
         if (is_wait(graph, nodes[i]))
-            out->waits[deadlock->first + deadlock->count++] = nodes[i];
-    qsort(out->waits + deadlock->first, deadlock->count, sizeof *out->waits, compare_indices);
+            out->waits[deadlock.first + deadlock.count++] = nodes[i];
+    qsort(out->waits + deadlock.first, deadlock.count, sizeof *out->waits, compare_indices);
+    graph->told += deadlock.count;
+    out->all[out->count++] = deadlock;
 }
 
 /* ---- the walk ---- */

@@ -4,6 +4,7 @@
 #include "mq.h"
 #include "pipe.h"
 #include "posix_sem.h"
+#include "rows.h"
 #include "sock.h"
 #include "sysv_msg.h"
 #include "sysv_sem.h"
@@ -201,22 +202,20 @@ ptrdiff_t waits_process(const struct inspection *inspection, pid_t pid)
     return process ? process - inspection->processes : NO_PROCESS;
 }
 
+static bool is_holder(const struct wait_holder *holder, size_t process, pid_t tid)
+{
+    return holder->process == process && holder->tid == tid;
+}
+
 int waits_add_holder(struct waits_build *build, struct waited *waited, size_t process, pid_t tid)
 {
     struct waits *out = build->out;
     if (waited->count == 0)
         waited->first = out->holder_count;
-    const struct wait_holder *last = waited->count ? &out->holders[out->holder_count - 1] : NULL;
-    if (last && last->process == process && last->tid == tid)
+    else if (is_holder(&out->holders[out->holder_count - 1], process, tid))
         return 0;
-    if (out->holder_count == build->holder_room) {
-        size_t room = build->holder_room ? 2 * build->holder_room : 64;
-        struct wait_holder *holders = reallocarray(out->holders, room, sizeof *holders);
-        if (!holders)
-            return -ENOMEM;
-        out->holders = holders;
-        build->holder_room = room;
-    }
+    if (out->holder_count == build->holder_room && !ROWS_GROW(out->holders, build->holder_room))
+        return -ENOMEM;
     out->holders[out->holder_count++] = (struct wait_holder){.process = process, .tid = tid, .wait = NO_WAIT};
     waited->count++;
     return 0;

@@ -7,9 +7,6 @@
 
 #include <unistd.h>
 
-/* Sets of more are not searched for the one semaphore that matters. */
-enum { SEARCHED_MAX = 256 };
-
 /* Whether it may have been that process: it had started by then. Times are in whole seconds. */
 static bool was_there(const struct waits_build *build, const struct process *process, time_t when)
 {
@@ -33,30 +30,12 @@ static int add_last(struct waits_build *build, struct waited *waited, pid_t pid,
     return waits_add_holder(build, waited, (size_t)process, 0);
 }
 
-/* The only semaphore of the set that is 0 and that somebody waits for; −1: there is none, or there are several. */
-static int contended_member(int id, size_t count)
-{
-    int found = -1;
-    for (int i = 0; i < (int)count; i++) {
-        if (semctl(id, i, GETNCNT) <= 0 || semctl(id, i, GETVAL) != 0)
-            continue;
-        if (found >= 0)
-            return -1;
-        found = i;
-    }
-    return found;
-}
-
 /* Asked as the calling thread: without the right to read the set nothing is known. */
 int waits_last_of_sem(struct waits_build *build, struct waited *waited)
 {
     struct semid_ds state;
     int id = (int)build->inspection->objects[waited->object].number;
-    if (sysv_sem_state(id, &state))
-        return 0;
-    if (waited->member < 0 && state.sem_nsems <= SEARCHED_MAX)
-        waited->member = contended_member(id, state.sem_nsems);
-    if (waited->member < 0 || semctl(id, waited->member, GETVAL) != 0)
+    if (waited->member < 0 || sysv_sem_state(id, &state) || semctl(id, waited->member, GETVAL) != 0)
         return 0;
     return add_last(build, waited, semctl(id, waited->member, GETPID), state.sem_otime,
                     EVIDENCE_CHANGED_LAST);

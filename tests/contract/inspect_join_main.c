@@ -76,6 +76,7 @@ int main(void)
     failed += _cmocka_run_group_tests("locks", join_lock_tests, join_lock_count, NULL, NULL);
     failed += _cmocka_run_group_tests("sockets", join_socket_tests, join_socket_count, NULL, NULL);
     failed += _cmocka_run_group_tests("limits", join_limit_tests, join_limit_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("deadlocks", join_deadlock_tests, join_deadlock_count, NULL, NULL);
     for (size_t i = 0; ipcfs_backends[i]; i++)
         ipcfs_backends[i]->stop();
     place_end();

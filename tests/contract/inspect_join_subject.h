@@ -77,8 +77,8 @@ struct made_processes {
 extern const struct made_processes *made_processes;
 
 extern const struct CMUnitTest join_recognize_tests[], join_use_tests[], join_wait_tests[], join_lock_tests[],
-    join_socket_tests[], join_limit_tests[];
+    join_socket_tests[], join_limit_tests[], join_deadlock_tests[];
 extern const size_t join_recognize_count, join_use_count, join_wait_count, join_lock_count, join_socket_count,
-    join_limit_count;
+    join_limit_count, join_deadlock_count;
 
 #endif
