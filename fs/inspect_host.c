@@ -5,6 +5,7 @@
 #include "inode.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
+#include "processes.h"
 
 /* ---- whose a file is ---- */
 
@@ -71,13 +72,20 @@ static int each_parked(void *data, int (*visit)(void *context, const struct insp
 
 /* ---- who has locks ---- */
 
+/* What the kernel told is the thread that took it (flock(2)); its process, where the thread is still there. */
+static pid_t process_of(pid_t tid)
+{
+    pid_t pid = 0;
+    return process_of_thread(tid, &pid) ? tid : pid;
+}
+
 static int visit_locks(const struct lock_seen *seen, size_t count,
                        int (*visit)(void *context, const struct inspection_mount_lock *lock), void *context)
 {
     int error = 0;
     for (size_t i = 0; !error && i < count; i++) {
         const struct inspection_mount_lock lock = {
-            .kind = seen[i].kind, .number = seen[i].number, .holder = seen[i].pid};
+            .kind = seen[i].kind, .number = seen[i].number, .holder = process_of(seen[i].pid)};
         error = visit(context, &lock);
     }
     return error;

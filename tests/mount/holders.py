@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from mounttest import CTL, MNT, SHM, TREE, User, eq, get, in_child, main, ok, put, refused
@@ -222,6 +223,30 @@ def test_locks():
     await_rows('shm/a', [(pid, 'flock', 'yes')], 'pid', 'call', 'parked', view='waiters')
     check(libc.flock(fd, 8), 'flock')
     await_rows('shm/a', [], 'pid', view='waiters')
+    os.close(fd)
+
+
+def test_lock_of_a_thread():
+    """The holder is told by his process, also where another thread of it took the lock."""
+    put(f'{SHM}/a')
+    fd = os.open(f'{TREE}/a', os.O_RDWR)
+    taken, done = threading.Event(), threading.Event()
+
+    def take():
+        check(libc.flock(fd, 2), 'flock')
+        taken.set()
+        done.wait()
+    thread = threading.Thread(target=take)
+    thread.start()
+    try:
+        taken.wait()
+        pid = start(lambda: libc.flock(os.open(f'{TREE}/a', os.O_RDWR), 2))
+        await_rows('shm/a', [(pid, 'flock')], 'pid', 'call', view='waiters')
+        waits = json.loads(get(f'{CTL}/waits.json'))
+        ok(any(str(os.getpid()) in json.dumps(w) and str(pid) in json.dumps(w) for w in waits), f'waits: {waits}')
+    finally:
+        done.set()
+        thread.join()
     os.close(fd)
 
 
