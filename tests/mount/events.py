@@ -356,6 +356,19 @@ def test_as_a_file():
     os.close(fd)
 
 
+def test_begins_at_open():
+    """What was done before an open is told to those who were there; what is done after it is told to all."""
+    first = Reader()
+    for i in range(50):
+        touch(f'before{i}')
+        second = Reader()
+        touch(f'after{i}')
+        first.expect(f'created shm before{i}', f'created shm after{i}')
+        second.expect(f'created shm after{i}')
+        second.close()
+    first.close()
+
+
 def run(line, **kwargs):
     return subprocess.Popen(['bash', '-c', line], stdout=subprocess.PIPE, text=True, **kwargs)
 
