@@ -20,6 +20,7 @@ from twins import PIPE, SOCK, clean_directory
 REAP = os.path.abspath(sys.argv[1])
 NOBODY = 4321  # nobody else has this uid
 PRIVATE = 0
+kept = []
 
 
 def rows():
@@ -185,6 +186,7 @@ def test_of_root():
     """Root's processes are always older than something."""
     shm('root')
     os.mkfifo(f'{PIPE}/fifo')
+    time.sleep(1.1)
     eq(verdicts(), {('shm', 'root'): 'unknown'}, 'verdicts')
 
 
@@ -344,10 +346,12 @@ def look_as(uid):
 
 def test_unprivileged():
     ids = left_by(make_natively)
-    pid, _ = living(lambda: os.open(f'{SHM}/shm', os.O_RDONLY))
+    attached = left_by(segment)
+    pid, _ = living(lambda: os.open(f'{SHM}/shm', os.O_RDONLY) and kept.extend((bound('bound'), attach(attached))) or 0)
     a_while()
     eq(('shm', 'shm') in orphans(), False, 'held, as root sees it')
     found = look_as(1234)
+    ok(('sysv/shm', str(attached)) not in found and ('sock', 'bound') not in found, 'what the kernel counts as held')
     unused, used = map(str, ids['sysv/shm'])
     eq({k for k, r in found.items() if r['verdict'] != 'unknown'}, {('sysv/shm', unused), ('sysv/shm', used), ('sock', 'sock')},
        'what the kernel counts for everybody')
