@@ -214,7 +214,7 @@ int waits_add_holder(struct waits_build *build, struct waited *waited, size_t pr
         waited->first = out->holder_count;
     else if (is_holder(&out->holders[out->holder_count - 1], process, tid))
         return 0;
-    if (out->holder_count == build->holder_room && !ROWS_GROW(out->holders, build->holder_room))
+    if (!ROWS_MAKE_ROOM(out->holders, out->holder_count, build->holder_room))
         return -ENOMEM;
     out->holders[out->holder_count++] = (struct wait_holder){.process = process, .tid = tid, .wait = NO_WAIT};
     waited->count++;
