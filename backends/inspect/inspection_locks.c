@@ -150,8 +150,6 @@ struct locked_file *build_locked_file(const struct build *build, dev_t device, i
 static int add(struct build *build, size_t object, pid_t holder, pid_t waiter)
 {
     struct inspection *out = build->out;
-    if (holder == waiter)
-        return 0;
     if (!ROWS_MAKE_ROOM(out->locks, out->lock_count, build->lock_room))
         return -ENOMEM;
     out->locks[out->lock_count++] =
@@ -212,6 +210,8 @@ static int add_mount_holders(struct parties *parties, size_t object, pid_t waite
         if (parties->holders[i].object != object)
             continue;
         *any = true;
+        if (parties->holders[i].pid == waiter)
+            continue; /* a lock of his own, which he wants to change */
         parties->pairs++;
         error = add(parties->build, object, parties->holders[i].pid, waiter);
     }
