@@ -107,7 +107,8 @@ def check_object(name):
     ok(data.endswith(b'\n'), 'state.json ends with a newline')
     eq(os.readlink(where + b'/native'), path, 'native')
     eq(os.path.samestat(os.stat(where + b'/native'), os.stat(path)), True, 'what native leads to')
-    eq(sorted(os.listdir(where))[:3], [b'native', b'state', b'state.json'], f'listing of ctl/shm/{name!r}')
+    eq(sorted(os.listdir(where)), [b'holders', b'holders.json', b'native', b'state', b'state.json', b'waiters',
+                                   b'waiters.json'], f'listing of ctl/shm/{name!r}')
 
 
 def make_odd():
@@ -224,9 +225,12 @@ def test_metrics_grammar():
 
 def test_root_and_readme():
     eq(sorted(os.listdir(MNT)), ['ctl', 'mq', 'pipe', 'proc', 'sem', 'shm', 'sock', 'sysv'], 'the root')
-    eq(sorted(os.listdir(CTL)), ['README', 'last-error', 'metrics', 'mq', 'pipe', 'sem', 'shm', 'sock', 'sysv', 'version'], 'ctl')
+    eq(sorted(os.listdir(CTL)), ['README', 'deadlocks', 'graph.dot', 'last-error', 'limits', 'limits.json', 'list.json',
+                                 'metrics', 'mq', 'orphans', 'orphans.json', 'pipe', 'sem', 'shm', 'sock', 'sysv', 'version',
+                                 'waits', 'waits.dot', 'waits.json'], 'ctl')
     readme = get(f'{CTL}/README').decode()
-    for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README', 'last-error', 'ftok'):
+    for word in ('version', 'metrics', 'list', 'list.json', 'limits', 'state', 'state.json', 'native', 'README', 'last-error', 'ftok',
+                 'holders', 'holders.json', 'waiters', 'waiters.json'):
         line = [l for l in readme.splitlines() if re.search(rf'(^|[\s/]){re.escape(word)}\b', l)]
         ok(line and any(len(l.split()) > 2 for l in line), f'ctl/README has no line about {word}')
     v = dict(l.split(': ', 1) for l in get(f'{CTL}/version').decode().splitlines())
