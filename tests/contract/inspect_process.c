@@ -125,9 +125,8 @@ static void *map(int which, size_t pages, int protection, int flags, int fd, off
     return told->addresses[which];
 }
 
-static void map_things(const void *data)
+static void map_things(void)
 {
-    (void)data;
     int fd = open(unlinked, O_RDWR | O_CREAT, 0600);
     int memfd = memfd_create("na me", 0);
     if (ftruncate(fd, 8 * PAGE) || ftruncate(memfd, PAGE) || fstat(fd, &told->stats[MAP_OBJECT]) ||
@@ -144,6 +143,12 @@ static void map_things(const void *data)
     (void)shmctl(told->id, IPC_RMID, NULL);
     (void)unlink(unlinked);
     close(fd);
+}
+
+static void show_mappings(const void *data)
+{
+    (void)data;
+    map_things();
     peer_ready();
 }
 
@@ -171,7 +176,7 @@ static void test_mappings(void **state)
 {
     (void)state;
     static const char path[] = "/dev/shm/two\nlines \n \\ end (deleted)";
-    pid_t pid = start_peer(0, map_things, NULL);
+    pid_t pid = start_peer(0, show_mappings, NULL);
     struct process process = look_at(pid, PROCESS_MAPPINGS);
     assert_true(process.readable);
     assert_int_equal(process.descriptor_count + process.call_count, 0);
@@ -243,8 +248,9 @@ static void *go_on(void *data)
 
 static void end_first_thread(const void *data)
 {
+    (void)data;
     pthread_t thread;
-    map_things(data);
+    map_things();
     if (pthread_create(&thread, NULL, go_on, NULL))
         _exit(97);
     pthread_exit(NULL);
@@ -267,7 +273,7 @@ static void test_first_thread_ended(void **state)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    pid_t pid = start_peer(0, map_things, NULL);
+    pid_t pid = start_peer(0, show_mappings, NULL);
     long live = failing_live();
     unsigned number = 1;
     for (bool failed = true; failed; number++) {
