@@ -104,6 +104,25 @@ static void test_locks(void **state)
     check(hold_description, wait_as_description, SYS_fcntl, false);
 }
 
+/* Two descriptions of one file: it waits for itself. */
+static void lock_out_itself(void)
+{
+    must(flock(open(path, O_RDWR | O_CREAT, 0600), LOCK_EX) == 0);
+    wait_for_flock();
+}
+
+static void test_waits_for_itself(void **state)
+{
+    (void)state;
+    path = "/mnt/data";
+    pid_t pid = start_child(lock_out_itself);
+    await_call(pid, SYS_flock);
+    const struct inspection *seen = look(INSPECT_WAITERS);
+    assert_true(has_lock(object_named("file", path), pid, pid));
+    assert_int_equal(seen->lock_count, 1);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_nobody_waits(void **state)
 {
     (void)state;
@@ -198,7 +217,7 @@ static void test_waited_for_through_mount(void **state)
     assert_int_equal(unlink(path_in("pipe", "p")), 0);
 }
 
-const struct CMUnitTest join_lock_tests[] = {JOIN_TEST(test_locks), JOIN_TEST(test_nobody_waits),
-                                             JOIN_TEST(test_held_through_mount),
-                                             JOIN_TEST(test_waited_for_through_mount)};
+const struct CMUnitTest join_lock_tests[] = {
+    JOIN_TEST(test_locks), JOIN_TEST(test_nobody_waits), JOIN_TEST(test_waits_for_itself),
+    JOIN_TEST(test_held_through_mount), JOIN_TEST(test_waited_for_through_mount)};
 const size_t join_lock_count = sizeof join_lock_tests / sizeof *join_lock_tests;

@@ -86,18 +86,21 @@ static void test_name_used_again(void **state)
     assert_int_equal(shm_unlink("/plain"), 0);
 }
 
+/* Listed are the names in an order that the kernel chooses: there is one before and one behind that by which it is opened. */
 static void use_renamed(void)
 {
-    int fd = shm_open("/before", O_RDONLY | O_CREAT, 0600);
-    must(fd >= 0 && ftruncate(fd, PAGE) != 0);
+    int made = shm_open("/first", O_RDONLY | O_CREAT, 0600);
+    must(made >= 0 && link("/dev/shm/first", "/dev/shm/before") == 0);
+    int fd = shm_open("/before", O_RDONLY, 0);
     (void)map(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     must(link("/dev/shm/before", "/dev/shm/after") == 0);
+    must(close(made) == 0 && close(fd) == 0);
     ready();
 }
 
-/* Of two names it is the one that it was opened by, and when that is gone the other. Who maps it for himself alone writes
+/* Of several names it is the one that it was opened by, and when that is gone another. Who maps it for himself alone writes
  * nothing into it. */
-static void test_two_names(void **state)
+static void test_names(void **state)
 {
     (void)state;
     pid_t pid = start_child(use_renamed);
@@ -105,6 +108,8 @@ static void test_two_names(void **state)
     const struct inspected_use *use = use_of(object_named("shm", "before"), pid, USE_MAPPING);
     assert_true(use->reads && !use->writes);
     assert_null(find_object("shm", "after"));
+    assert_null(find_object("shm", "first"));
+    assert_int_equal(shm_unlink("/first"), 0);
     assert_int_equal(shm_unlink("/before"), 0);
     (void)look(INSPECT_HOLDERS);
     assert_false(object_named("shm", "after")->removed);
@@ -407,7 +412,7 @@ static void test_only_one(void **state)
 }
 
 const struct CMUnitTest join_use_tests[] = {
-    JOIN_TEST(test_shm),      JOIN_TEST(test_name_used_again), JOIN_TEST(test_two_names),
+    JOIN_TEST(test_shm),      JOIN_TEST(test_name_used_again), JOIN_TEST(test_names),
     JOIN_TEST(test_segment),  JOIN_TEST(test_sem_and_queue),   JOIN_TEST(test_removed_sem),
     JOIN_TEST(test_mount),    JOIN_TEST(test_nameless),        JOIN_TEST(test_deceptive),
     JOIN_TEST(test_only_one), JOIN_TEST(test_pieces),          JOIN_TEST(test_equal_numbers)};

@@ -420,12 +420,18 @@ static void test_messages(void **state)
 
 static bool wait_for_any;
 
+static pid_t stranger;
+
+/* Its number there is that of somebody else here. */
 static void wait_for_child_of_own(void)
 {
-    pid_t child = fork();
+    pid_t child = 0;
+    while ((child = fork()) > 0 && child != stranger)
+        must(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
     if (child == 0)
         stay();
-    (void)waitpid(child, NULL, 0);
+    siginfo_t info;
+    (void)waitid(P_PID, (id_t)child, &info, WEXITED);
     _exit(0);
 }
 
@@ -448,7 +454,7 @@ static void wait_by_id(void)
     (void)waitid(P_PID, (id_t)child, &info, WEXITED);
 }
 
-/* What waits is the first process of a name space of its own, and its child is 2 there. */
+/* What waits is the first process of a name space of its own. */
 static void wait_in_name_space(void)
 {
     must(unshare(CLONE_NEWPID) == 0);
@@ -460,13 +466,14 @@ static void wait_in_name_space(void)
 static void test_child_in_name_space(void **state)
 {
     (void)state;
+    stranger = start_child(ready);
     pid_t pid = start_child(wait_in_name_space);
     const struct inspection *seen = look(INSPECT_WAITERS);
     pid_t waiter = 0;
     for (size_t i = 0; i < seen->process_count; i++)
         if (seen->processes[i].parent == pid)
             waiter = seen->processes[i].pid;
-    await_call(waiter, SYS_wait4);
+    await_call(waiter, SYS_waitid);
     seen = look(INSPECT_WAITERS);
     const struct inspected_object *object = &seen->objects[wait_of(waiter)->object];
     assert_int_equal(object->type, INSPECTED_EXIT);
