@@ -242,7 +242,7 @@ static int add_line(struct parties *parties, const struct lock_line *line)
         return add_holder(parties, object, line->holder, line->waiter);
     for (size_t i = 0; !error && i < parties->waiter_count && parties->pairs < PAIRS_MAX; i++) {
         const struct party *waiter = &parties->waiters[i];
-        if (waiter->object != object || (is_daemon && !waiter->parked))
+        if (waiter->object != object || waiter->pid == line->holder || (is_daemon && !waiter->parked))
             continue;
         parties->pairs++;
         error = add_holder(parties, object, line->holder, waiter->pid);

@@ -2,6 +2,7 @@
 #include "lock_word.h"
 
 #include "small_file.h"
+#include "thread_process.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -66,24 +67,22 @@ pid_t lock_word_owner(const unsigned char bytes[LOCK_WORD_BYTES])
 
 #endif
 
-/* The only number after `label`; 0 where there is none, or there are several. */
-static pid_t only_number(const char *text, const char *label)
+/* Whether the thread that has that number here calls itself so: it is in no pid name space below. The command in the first line
+ * is escaped, so that the label is not met in it (proc_pid_status(5)). */
+static bool is_own_name(pid_t tid)
 {
-    const char *line = strstr(text, label);
-    if (!line)
-        return 0;
-    char *end = NULL;
-    long number = strtol(line + strlen(label), &end, 10);
-    return *end == '\n' ? (pid_t)number : 0;
-}
-
-/* The command in the first line is escaped, so no label is met in it (proc_pid_status(5)). */
-pid_t lock_word_process(pid_t tid)
-{
+    static const char label[] = "\nNSpid:\t";
     char path[32];
     char text[1024];
     (void)snprintf(path, sizeof path, "/proc/%d/status", tid);
     if (small_file_read(AT_FDCWD, path, text, sizeof text))
-        return 0;
-    return only_number(text, "\nNSpid:\t") == tid ? only_number(text, "\nTgid:\t") : 0;
+        return false;
+    const char *line = strstr(text, label);
+    char *end = NULL;
+    return line && strtol(line + sizeof label - 1, &end, 10) == tid && *end == '\n';
+}
+
+pid_t lock_word_process(pid_t tid)
+{
+    return is_own_name(tid) ? process_of_thread(tid) : 0;
 }
