@@ -360,9 +360,10 @@ static void drop_unseen(struct event_watch *watch, const struct watched_kind *ki
     const struct about about = {.kind = kind->kind};
     struct known *known = NULL;
     struct known *next = NULL;
-    HASH_ITER(hh, watch->known.by_name, known, next)
+    HASH_ITER(hh, watch->known.by_name, known, next) {
         if (known->kind == kind->kind && known->look != watch->look)
             tell_removed(watch, &about, known->name);
+    }
 }
 
 int watch_scan(struct event_watch *watch, const struct watched_kind *kind)

@@ -77,7 +77,8 @@ void known_clear(struct known_table *table)
 {
     struct known *known = NULL;
     struct known *next = NULL;
-    HASH_ITER(hh, table->by_name, known, next)
+    HASH_ITER(hh, table->by_name, known, next) {
         known_drop(table, known);
+    }
     *table = (struct known_table){0};
 }

@@ -86,18 +86,15 @@ static int line_of(const struct event_cursor *cursor, const struct event_log *lo
 }
 
 /* 0: without memory it is not known. */
-static uint64_t length_of(const struct event_cursor *cursor, struct event_log *log)
+static uint64_t length_of(const struct event_cursor *cursor, const struct event_log *log)
 {
     struct event_entry *entry = cursor->in_head ? NULL : log->ring[cursor->next % EVENTS_KEPT];
-    unsigned *kept = entry ? &entry->lengths[way_of(&entry->event, &cursor->view)] : NULL;
-    if (kept && *kept)
-        return *kept;
+    unsigned unkept = 0;
+    unsigned *length = entry ? &entry->lengths[way_of(&entry->event, &cursor->view)] : &unkept;
     AUTO_TEXT line = {0};
-    if (line_of(cursor, log, &line))
-        return 0;
-    if (kept)
-        *kept = (unsigned)line.length;
-    return line.length;
+    if (!*length && !line_of(cursor, log, &line))
+        *length = (unsigned)line.length;
+    return *length;
 }
 
 /* ---- places ---- */
@@ -143,7 +140,7 @@ static void advance(struct event_cursor *cursor, const struct event_log *log, ui
 }
 
 /* To the line before. 0 or −ENOMEM. */
-static int retreat(struct event_cursor *cursor, struct event_log *log)
+static int retreat(struct event_cursor *cursor, const struct event_log *log)
 {
     cursor->next--;
     uint64_t length = length_of(cursor, log);
@@ -156,7 +153,7 @@ static int retreat(struct event_cursor *cursor, struct event_log *log)
 }
 
 /* To a line at or before `offset`, or to what stands in its place. 0 or −ENOMEM. */
-static int step_back(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
+static int step_back(struct event_cursor *cursor, const struct event_log *log, uint64_t offset)
 {
     uint64_t oldest = cursor->first > log->begin ? cursor->first : log->begin;
     int error = 0;
@@ -179,7 +176,7 @@ static int step_back(struct event_cursor *cursor, struct event_log *log, uint64_
 }
 
 /* To the line that `offset` is in, or to the end. 0 or −ENOMEM. */
-static int locate(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
+static int locate(struct event_cursor *cursor, const struct event_log *log, uint64_t offset)
 {
     if (!cursor->in_head && cursor->next < log->begin)
         lose(cursor, log);
@@ -217,8 +214,8 @@ static ssize_t take_line(struct event_cursor *cursor, const struct event_log *lo
     return (ssize_t)count;
 }
 
-ssize_t event_cursor_read(struct event_cursor *cursor, struct event_log *log, uint64_t offset, char *buffer,
-                          size_t size)
+ssize_t event_cursor_read(struct event_cursor *cursor, const struct event_log *log, uint64_t offset,
+                          char *buffer, size_t size)
 {
     size_t used = 0;
     ssize_t count = locate(cursor, log, offset);
@@ -231,12 +228,12 @@ ssize_t event_cursor_read(struct event_cursor *cursor, struct event_log *log, ui
     return used ? (ssize_t)used : count;
 }
 
-bool event_cursor_has(struct event_cursor *cursor, struct event_log *log, uint64_t offset)
+bool event_cursor_has(struct event_cursor *cursor, const struct event_log *log, uint64_t offset)
 {
     return locate(cursor, log, offset) < 0 || !at_end(cursor, log);
 }
 
-uint64_t event_cursor_size(struct event_cursor *cursor, struct event_log *log)
+uint64_t event_cursor_size(struct event_cursor *cursor, const struct event_log *log)
 {
     if (!cursor->in_head && cursor->next < log->begin)
         lose(cursor, log);

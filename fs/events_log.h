@@ -97,11 +97,11 @@ struct event_cursor {
 void event_cursor_begin(struct event_cursor *cursor, const struct event_log *log,
                         const struct event_view *view, const struct timespec *now);
 /* Whole lines, as many as fit, or as much as fits of one that is longer. 0 where there is nothing yet; −ENOMEM. */
-ssize_t event_cursor_read(struct event_cursor *cursor, struct event_log *log, uint64_t offset, char *buffer,
-                          size_t size);
+ssize_t event_cursor_read(struct event_cursor *cursor, const struct event_log *log, uint64_t offset,
+                          char *buffer, size_t size);
 /* Whether there is something to read there. */
-bool event_cursor_has(struct event_cursor *cursor, struct event_log *log, uint64_t offset);
+bool event_cursor_has(struct event_cursor *cursor, const struct event_log *log, uint64_t offset);
 /* The size of the reader's file by now. */
-uint64_t event_cursor_size(struct event_cursor *cursor, struct event_log *log);
+uint64_t event_cursor_size(struct event_cursor *cursor, const struct event_log *log);
 
 #endif

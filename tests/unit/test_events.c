@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct timespec moment = {.tv_sec = 1795395723, .tv_nsec = 123456789};
+#define AT_MOMENT                                                                                            \
+    {                                                                                                        \
+        .tv_sec = 1795395723, .tv_nsec = 123456789                                                           \
+    }
+static const struct timespec moment = AT_MOMENT;
 #define MOMENT "2026-11-23T01:02:03.123456789Z"
 
 static const struct event_view root_text;
@@ -51,7 +55,7 @@ static void assert_shown(const struct event *event, const struct event_view *vie
 }
 
 static const struct event full_event = {.what = EVENT_CHANGED,
-                                        .time = moment,
+                                        .time = AT_MOMENT,
                                         .kind = "sysv/shm",
                                         .name = "a b\n\xff",
                                         .key = "0x0000002a",
