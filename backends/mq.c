@@ -263,8 +263,9 @@ static int mq_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry 
     return mq_render(&ref, values);
 }
 
-static int mq_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+static int mq_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct statx stat;
     int access = O_PATH;
     AUTO_FD own_path = ref->hold ? -1 : mq_resolve(ref, mq_for_nothing, &access, &stat);

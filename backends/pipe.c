@@ -144,8 +144,9 @@ static int list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *en
 }
 
 /* What was in it is gone with the last who had it open. */
-static int traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+static int traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct statx stat;
     int error = nodes_stat(&nodes, ref, &stat);
     if (error)

@@ -137,8 +137,9 @@ const struct ipcfs_total posix_sem_totals[] = {
 };
 
 /* Who waits has it mapped. The word counts also those who were killed while they waited, so it proves nothing. */
-int posix_sem_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+int posix_sem_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct statx stat;
     int error = posix_sem_stat(ref, &stat);
     if (error)

@@ -14,7 +14,7 @@ extern const struct ipcfs_total posix_sem_totals[];
 int posix_sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values);
 int posix_sem_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry *entry,
                           struct ipcfs_value *values);
-int posix_sem_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+int posix_sem_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out);
 int posix_sem_limits(const struct caller *caller, struct ipcfs_value *values);
 
 #endif

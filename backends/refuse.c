@@ -22,8 +22,9 @@ bool refuse_recognize(const struct ipcfs_thing *thing, uint64_t *number)
     return false;
 }
 
-int refuse_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+int refuse_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     (void)ref;
     (void)out;
     return -EOPNOTSUPP;

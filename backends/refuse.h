@@ -18,7 +18,7 @@ int refuse_survey(ipcfs_survey_row *row, void *data);
 
 /* Of a kind whose objects nobody has open or mapped: false. Of one that tells nothing of the past: −EOPNOTSUPP. */
 bool refuse_recognize(const struct ipcfs_thing *thing, uint64_t *number);
-int refuse_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+int refuse_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out);
 
 /* Of a kind that has no directory to watch, or nothing that changes without notice: −EOPNOTSUPP. */
 int refuse_watched(void);

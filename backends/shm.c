@@ -222,8 +222,9 @@ static bool shm_recognize(const struct ipcfs_thing *thing, uint64_t *number)
     return tmpfs_has(&nodes, thing, false, number);
 }
 
-static int shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+static int shm_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct statx stat;
     int error = shm_stat(ref, &stat);
     if (error)

@@ -263,6 +263,13 @@ int diag_walk_elsewhere(diag_visit *visit, void *data)
     return net_spaces_walk(open_socket, walk_there, &elsewhere);
 }
 
+int diag_walk_here(diag_visit *visit, void *data)
+{
+    struct elsewhere here = {.visit = visit, .data = data};
+    AUTO_FD fd = open_socket();
+    return fd < 0 ? fd : walk_unix(fd, visit_if_bound, &here);
+}
+
 struct search {
     dev_t device;
     uint32_t inode;

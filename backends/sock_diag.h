@@ -60,6 +60,8 @@ int diag_find_unix(uint32_t inode, struct diag_socket *out);
  * after it has visited what could be seen.
  */
 int diag_walk_elsewhere(diag_visit *visit, void *data);
+/* The same of the daemon's own network name space. 0 or −errno. */
+int diag_walk_here(diag_visit *visit, void *data);
 
 /*
  * The sockets bound to a node, whose inode has that number (all of it or its low 32 bits): those of the daemon's network name

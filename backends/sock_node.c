@@ -10,14 +10,19 @@
 /* bind(2) makes the node, and ties the socket to it when the file system has answered. */
 enum { NEW_S = 2 };
 
-/* A clock that is set back a little must not make it old. */
-static bool is_new(const struct statx *stat)
+static int64_t age_ns(const struct statx *stat, const struct timespec *then)
+{
+    const struct statx_timestamp *made = stat->stx_mask & STATX_BTIME ? &stat->stx_btime : &stat->stx_ctime;
+    return (then->tv_sec - made->tv_sec) * INT64_C(1000000000) + then->tv_nsec - made->tv_nsec;
+}
+
+/* When it was looked for its socket. A clock that is set back a little must not make it old. */
+static bool is_new(const struct statx *stat, const struct timespec *looked)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    const struct statx_timestamp *made = stat->stx_mask & STATX_BTIME ? &stat->stx_btime : &stat->stx_ctime;
-    int64_t age_ns = (now.tv_sec - made->tv_sec) * INT64_C(1000000000) + now.tv_nsec - made->tv_nsec;
-    return age_ns < NEW_S * INT64_C(1000000000) && age_ns > -NEW_S * INT64_C(1000000000);
+    return age_ns(stat, looked) < NEW_S * INT64_C(1000000000) &&
+           age_ns(stat, &now) > -NEW_S * INT64_C(1000000000);
 }
 
 enum sock_node_state sock_node_state_of(const struct diag_socket *socket)
@@ -25,11 +30,19 @@ enum sock_node_state sock_node_state_of(const struct diag_socket *socket)
     return strcmp(socket->state, "listen") == 0 ? SOCK_NODE_LISTEN : SOCK_NODE_BOUND;
 }
 
-enum sock_node_state sock_node_state_unbound(const struct statx *stat, bool sure)
+enum sock_node_state sock_node_state_unbound_since(const struct statx *stat, const struct timespec *looked,
+                                                   bool sure)
 {
-    if (is_new(stat))
+    if (is_new(stat, looked))
         return SOCK_NODE_NEW;
     return sure ? SOCK_NODE_STALE : SOCK_NODE_UNKNOWN;
+}
+
+enum sock_node_state sock_node_state_unbound(const struct statx *stat, bool sure)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return sock_node_state_unbound_since(stat, &now, sure);
 }
 
 const char *sock_node_state_name(enum sock_node_state state)

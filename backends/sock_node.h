@@ -6,6 +6,7 @@
 #include "sock_diag.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 enum sock_node_state {
     SOCK_NODE_UNKNOWN, /* nothing is mounted, or not every network name space could be looked into */
@@ -36,7 +37,19 @@ bool sock_node_is_blind(int error);
 enum sock_node_state sock_node_state_of(const struct diag_socket *socket);
 /* The state of a node that nothing is bound to. `sure`: everything could be looked into. */
 enum sock_node_state sock_node_state_unbound(const struct statx *stat, bool sure);
+/* The same where it was looked for at that time (CLOCK_REALTIME), or later. */
+enum sock_node_state sock_node_state_unbound_since(const struct statx *stat, const struct timespec *looked,
+                                                   bool sure);
 /* NULL: unknown. */
 const char *sock_node_state_name(enum sock_node_state state);
+
+/*
+ * The nodes of the mount that sockets are bound to, as two walks over all sockets have met them: one may miss a socket
+ * (sock_diag.h). One malloc(3)ed piece. −errno.
+ */
+struct sock_bound_nodes;
+int sock_bound_nodes_read(struct sock_bound_nodes **out);
+/* BOUND stands for LISTEN too. A node that was made later, or just before, is NEW. */
+enum sock_node_state sock_bound_nodes_state(const struct sock_bound_nodes *bound, const struct statx *stat);
 
 #endif

@@ -8,7 +8,6 @@
 #include "sock_holders.h"
 #include "sock_listener.h"
 #include "sock_node.h"
-#include "sock_nodes.h"
 #include "tmpfs_show.h"
 
 #include <errno.h>
@@ -154,33 +153,6 @@ int sock_show_state(const struct ipcfs_ref *ref, const struct statx *stat, struc
     if (S_ISSOCK(stat->stx_mode))
         return show_node(stat, values);
     return S_ISDIR(stat->stx_mode) ? show_listener(nodes_object_id(stat), values) : 0;
-}
-
-/* ---- traces ---- */
-
-/* A look may miss a socket (sock_diag.h), so what it does not see is looked for again. */
-static int look_for_sure(const struct statx *stat, struct sock_node *out)
-{
-    int error = sock_node_look(stat, out);
-    return error || out->state != SOCK_NODE_STALE ? error : sock_node_look(stat, out);
-}
-
-/* Of a node. One that was just made is about to be used. */
-int sock_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
-{
-    struct statx stat;
-    struct sock_node node = {.state = SOCK_NODE_UNKNOWN};
-    int error = sock_stat(ref, &stat);
-    if (!error)
-        error = S_ISSOCK(stat.stx_mode) ? look_for_sure(&stat, &node) : -EOPNOTSUPP;
-    if (error)
-        return error;
-    tmpfs_traces(&stat, out);
-    out->holds_counted = node.state != SOCK_NODE_UNKNOWN;
-    out->holds = node.state != SOCK_NODE_UNKNOWN && node.state != SOCK_NODE_STALE;
-    out->out_of_reach = node.state == SOCK_NODE_STALE;
-    out->content_known = out->holds_counted;
-    return 0;
 }
 
 /* ---- limits ---- */

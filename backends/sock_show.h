@@ -20,7 +20,7 @@ extern const struct ipcfs_verb sock_verbs[];
  * the values are the caller's, also on error. A survey's `row` may be called with the daemon's own identity. */
 int sock_show_state(const struct ipcfs_ref *ref, const struct statx *stat, struct ipcfs_value *values);
 int sock_survey(ipcfs_survey_row *row, void *data);
-int sock_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+int sock_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out);
 int sock_show_limits(struct ipcfs_value *values);
 
 #endif

@@ -251,8 +251,9 @@ static int msg_list_render(struct ipcfs_lister *lister, const struct ipcfs_entry
 }
 
 /* Nobody counts those who wait to receive. */
-static int msg_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+static int msg_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct msqid_ds state;
     int id = sysv_msg_of_ref(ref, &state);
     if (id < 0)

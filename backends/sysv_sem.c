@@ -237,8 +237,9 @@ static int sem_render(const struct ipcfs_ref *ref, struct ipcfs_value *values)
     return sysv_sem_show_semaphores(id, &state, values);
 }
 
-static int sem_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+static int sem_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct semid_ds state;
     int id = sysv_sem_of_ref(ref, &state);
     return id < 0 ? id : sysv_sem_show_traces(id, &state, out);

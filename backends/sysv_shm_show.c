@@ -71,8 +71,9 @@ void sysv_shm_show_state(int id, const struct shmid_ds *state, const struct sysv
 
 /* ---- traces ---- */
 
-int sysv_shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out)
+int sysv_shm_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out)
 {
+    (void)kept;
     struct shmid_ds state;
     int id = sysv_shm_of_ref(ref, &state);
     if (id < 0)

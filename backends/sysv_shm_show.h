@@ -26,6 +26,6 @@ void sysv_shm_show_limits(const struct shminfo *limits, const struct shm_info *u
 uint64_t sysv_shm_bytes(uint64_t pages);
 
 /* Slot of the table. */
-int sysv_shm_traces(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+int sysv_shm_traces(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out);
 
 #endif

@@ -69,7 +69,7 @@ static void append_size(struct text *out, uint64_t bytes)
     text_printf(out, " %s", units[i]);
 }
 
-/* What can be seen of an object is shown. */
+/* What can be seen of it. Sockets have no size, and to ask for theirs is to walk through all. */
 static void append_content(struct text *out, const struct inspected_object *object)
 {
     struct ipcfs_traces traces;
@@ -82,7 +82,7 @@ static void append_content(struct text *out, const struct inspected_object *obje
     if (object->kind->find(0, object->name, &found, NULL) || found.id.number != object->number)
         return;
     ref.id = found.id;
-    if (object->kind->traces(&ref, &traces))
+    if (object->kind->traces(&ref, NULL, &traces))
         return;
     if (traces.memory)
         append_size(out, traces.bytes);
@@ -98,7 +98,7 @@ static void append_object(struct text *out, const struct graph *graph, size_t in
     bool is_id = object->kind && object->kind->directories[1];
     text_printf(out, "    o%zu [label=\"%s", index, is_id ? "id " : "");
     append_name(out, object->name ? object->name : "?");
-    if (object->kind)
+    if (object->kind && !ipcfs_makes(object->kind, S_IFSOCK))
         append_content(out, object);
     text_string(out, "\"]\n");
 }

@@ -199,6 +199,7 @@ struct search {
     const struct ipcfs_backend *kind;
     const struct inspection *inspection;
     size_t unseen;
+    void **kept; /* of the kind, for this walk */
     orphan_visit *visit;
     void *data;
 };
@@ -235,7 +236,7 @@ static int look_at(const struct search *search, const char *name)
         return error;
     struct orphan orphan = {.kind = search->kind, .id = found.id, .name = name, .uid = found.stat.stx_uid};
     struct ipcfs_ref ref = {.id = found.id, .name = name};
-    error = search->kind->traces(&ref, &orphan.traces);
+    error = search->kind->traces(&ref, search->kept, &orphan.traces);
     if (error)
         return error;
     fill(search, &orphan);
@@ -272,7 +273,9 @@ int orphans_find(const struct ipcfs_backend *const *kinds, const struct inspecti
         .inspection = inspection, .unseen = count_unseen(inspection), .visit = visit, .data = data};
     int error = 0;
     for (size_t i = 0; !error && kinds[i]; i++) {
+        AUTO_FREE void *kept = NULL;
         search.kind = kinds[i];
+        search.kept = &kept;
         error = search_kind(&search);
     }
     return error;

@@ -360,8 +360,10 @@ struct ipcfs_backend {
      */
     bool (*recognize)(const struct ipcfs_thing *thing, uint64_t *number);
     /* What it tells of its past, as the calling thread may know it; it changes nothing, no times either. −EOPNOTSUPP of
-     * what is no object of its own to be left behind: a file beside sockets, a socket that the daemon itself listens on. */
-    int (*traces)(const struct ipcfs_ref *ref, struct ipcfs_traces *out);
+     * what is no object of its own to be left behind: a file beside sockets, a socket that the daemon itself listens on.
+     * `kept` is NULL; or of one walk over many objects, whose first call finds a NULL pointer there. Then the kind may look
+     * once for all of them, and not at each moment; what it leaves there the caller gives to free(3). */
+    int (*traces)(const struct ipcfs_ref *ref, void **kept, struct ipcfs_traces *out);
     /*
      * For ctl/events, which learns in two ways of what is done natively.
      *

@@ -13,7 +13,7 @@ static struct ipcfs_traces traces_of(const struct ipcfs_ref *ref)
 {
     struct ipcfs_traces traces;
     memset(&traces, 0x7F, sizeof traces); /* all of it is set */
-    assert_int_equal(kind->traces(ref, &traces), 0);
+    assert_int_equal(kind->traces(ref, NULL, &traces), 0);
     return traces;
 }
 
@@ -39,7 +39,7 @@ static void test_of_a_new_object(void **state)
     struct ipcfs_ref ref = ref_by_name(&found, "a");
     if (!is_traced()) {
         struct ipcfs_traces traces;
-        assert_int_equal(kind->traces(&ref, &traces), -EOPNOTSUPP);
+        assert_int_equal(kind->traces(&ref, NULL, &traces), -EOPNOTSUPP);
         return;
     }
     struct ipcfs_traces traces = traces_of(&ref);
@@ -52,7 +52,7 @@ static void test_of_a_new_object(void **state)
     assert_int_equal(traces.content_known, !traits->bytes && traits->type != S_IFSOCK);
     assert_int_equal(traces.content, 0);
     remove_object("a");
-    assert_int_equal(kind->traces(&ref, &traces), -ESTALE);
+    assert_int_equal(kind->traces(&ref, NULL, &traces), -ESTALE);
 }
 
 static void test_of_another(void **state)
@@ -64,7 +64,7 @@ static void test_of_another(void **state)
     remove_object("a");
     found = make_object("b");
     ref.name = "b";
-    assert_int_equal(kind->traces(&ref, &traces), -ESTALE);
+    assert_int_equal(kind->traces(&ref, NULL, &traces), -ESTALE);
 }
 
 static void test_of_bytes(void **state)
@@ -166,7 +166,7 @@ static void test_segment(void **state)
     assert_int_equal(traces_of(&ref).holds, 1);
     native_detach(address);
     remove_segment(id);
-    assert_int_equal(kind->traces(&ref, &traces), -ESTALE);
+    assert_int_equal(kind->traces(&ref, NULL, &traces), -ESTALE);
 }
 
 static void send_one(int id)
