@@ -92,6 +92,7 @@ static const struct suite *const suites[] = {
     &traces_segment_suite,
     &traces_queue_suite,
     &traces_set_suite,
+    &sock_traces_suite,
 };
 
 /* What is for one kind alone runs once, with the first that is said of it. */

@@ -7,12 +7,7 @@
 #include "ipcfs/place.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/netlink.h>
-#include <linux/seccomp.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static int reclaim_ref(const struct ipcfs_ref *ref, const char *line, const char *expected_reason)
@@ -132,21 +127,12 @@ static void test_reclaim_others(void **unused)
 /* Without the kernel's word nothing is called stale. Runs in a process of its own. */
 static int look_without_netlink(void)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {.len = ARRAY_LENGTH(code), .filter = code};
     struct ipcfs_value values[IPCFS_FIELDS_MAX] = {0};
     struct ipcfs_found found;
     const struct ipcfs_ref ref = {.name = "a"};
     AUTO_TEXT reason = {0};
     const struct ipcfs_written written = {.data = "1", .size = 1, .caller = &self, .reason = &reason};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+    if (give_up_netlink())
         return 1;
     if (kind->find(0, "a", &found, NULL) || sock_show_state(&ref, &found.stat, values))
         return 2;

@@ -50,6 +50,8 @@ int come_and_go(void);
 
 /* A process that has bound such a node in a network name space of its own, and is stopped; killed by kill_and_wait(). */
 pid_t start_elsewhere(int type, const char *name);
+/* From here on this process can ask nobody about sockets. 0, or 1. */
+int give_up_netlink(void);
 /* Until nodes made before are not new any more. */
 void let_nodes_age(void);
 

@@ -144,5 +144,6 @@ extern const struct suite traces_messages_suite;
 extern const struct suite traces_segment_suite;
 extern const struct suite traces_queue_suite;
 extern const struct suite traces_set_suite;
+extern const struct suite sock_traces_suite;
 
 #endif
