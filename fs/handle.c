@@ -32,7 +32,7 @@ void handle_free(struct handle *handle)
         handle->node.kin.backend->close(handle->file);
     if (handle->lister)
         handle->entry->lister_of->list_close(handle->lister);
-    process_links_reset(&handle->links);
+    inspected_put(&handle->look);
     snapshot_put(handle->text);
     transaction_free(handle->transaction);
     node_unuse(&handle->node);

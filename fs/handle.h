@@ -10,7 +10,7 @@
 #include "hash.h"
 #include "message.h"
 #include "node.h"
-#include "process_links.h"
+#include "inspect.h"
 #include "share.h"
 #include "snapshot.h"
 #include "stream.h"
@@ -53,8 +53,7 @@ struct handle {
     uint64_t position;           /* in the lister: of the entry that comes next */
     struct ipcfs_entry pending;  /* the entry that comes next, where it has been taken already */
     bool has_pending;
-    struct process_links links; /* HANDLE_DIRECTORY of a process: what is listed */
-    bool has_links;             /* they have been looked for */
+    struct inspected *look; /* HANDLE_DIRECTORY of a process: the links that are listed; NULL until then */
     UT_hash_handle hh;
 };
 

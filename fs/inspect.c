@@ -23,6 +23,7 @@
 
 #include "inspect_host.h"
 #include "ipcfs.h"
+#include "ipcfs/cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@ struct inspected {
     unsigned what;
     int64_t made; /* milliseconds, CLOCK_MONOTONIC: when it was complete */
     struct inspection *inspection;
+    struct ipcfs_objid process; /* zeros: all of them */
+    struct process_links links; /* of one process; and then there is no inspection any more */
 };
 
 /* Numbers, none of them 0: a table with a free place at least. */
@@ -65,6 +68,7 @@ void inspected_put(struct inspected **inspected)
     if (!look || atomic_fetch_sub(&look->users, 1) > 1)
         return;
     inspection_free(look->inspection);
+    process_links_reset(&look->links);
     free(look);
 }
 
@@ -73,21 +77,52 @@ const struct inspection *inspected(const struct inspected *inspected)
     return inspected->inspection;
 }
 
-static int look(struct ipcfs *fs, unsigned what, struct inspected **out)
+const struct process_links *inspected_links(const struct inspected *inspected)
+{
+    return &inspected->links;
+}
+
+static int check_process(const struct inspection *inspection, struct ipcfs_objid process)
+{
+    struct process_identity now;
+    const struct process *seen = inspection_process(inspection, (pid_t)process.number);
+    /* As long as it is there nobody else has its pid: it was the one that was looked at. */
+    if (!seen || process_find(process, &now))
+        return -ENOENT;
+    if (seen->stuck)
+        return -ETIMEDOUT;
+    return seen->readable ? 0 : -EACCES;
+}
+
+static int look_at_process(const struct inspection_host *host, struct inspected *new)
+{
+    pid_t pid = (pid_t) new->process.number;
+    int error = inspection_make(host, new->what, pid, &new->inspection);
+    if (!error)
+        error = check_process(new->inspection, new->process);
+    if (!error)
+        error = process_links_make(new->inspection, inspection_process(new->inspection, pid), &new->links);
+    inspection_free(TAKE_PTR(new->inspection));
+    return error == -ESRCH ? -ENOENT : error;
+}
+
+static int look(struct ipcfs *fs, unsigned what, struct ipcfs_objid process, struct inspected **out)
 {
     struct inspected *new = calloc(1, sizeof *new);
     if (!new)
         return -ENOMEM;
     const struct inspection_host host = inspect_host(fs);
-    int error = inspection_make(&host, what, 0, &new->inspection);
-    if (error) {
-        free(new);
-        return error;
-    }
     atomic_init(&new->users, 1);
     new->what = what;
     if (what & INSPECT_WAITERS)
         new->what |= INSPECT_HOLDERS; /* it includes them */
+    new->process = process;
+    int error =
+        process.number ? look_at_process(&host, new) : inspection_make(&host, what, 0, &new->inspection);
+    if (error) {
+        free(new);
+        return error;
+    }
     new->made = wait_now();
     *out = new;
     return 0;
@@ -241,12 +276,14 @@ void inspect_end(struct ipcfs *fs, const struct caller *caller)
 }
 
 /* The look that the caller is shown, counted; NULL: a new one. */
-static struct inspected *kept_look(struct walks *walks, const struct caller *caller, unsigned what)
+static struct inspected *kept_look(struct walks *walks, const struct caller *caller, unsigned what,
+                                   struct ipcfs_objid process)
 {
     lock_take(&walks->lock);
     const struct walk *walk = find_walk(walks, caller);
     struct inspected *kept = is_walking(walk) ? walk->look : NULL;
-    if (kept && ((kept->what & what) != what || wait_now() - kept->made >= INSPECT_REUSE_MS))
+    if (kept && ((kept->what & what) != what || !ipcfs_same_object(kept->process, process) ||
+                 wait_now() - kept->made >= INSPECT_REUSE_MS))
         kept = NULL;
     if (kept)
         atomic_fetch_add(&kept->users, 1);
@@ -269,19 +306,34 @@ static void keep(struct walks *walks, const struct caller *caller, struct inspec
     inspected_put(&old);
 }
 
-int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct inspected **out)
+static int look_and_keep(struct ipcfs *fs, const struct caller *caller, unsigned what,
+                         struct ipcfs_objid process, struct inspected **out)
 {
-    *out = kept_look(fs->walks, caller, what);
+    *out = kept_look(fs->walks, caller, what, process);
     if (*out)
         return 0;
-    int error = look(fs, what, out);
+    int error = look(fs, what, process, out);
     if (!error)
         keep(fs->walks, caller, *out);
     return error;
 }
 
-int inspect_process(struct ipcfs *fs, pid_t pid, struct inspection **out)
+int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct inspected **out)
 {
-    const struct inspection_host host = inspect_host(fs);
-    return inspection_make(&host, INSPECT_HOLDERS | INSPECT_WAITERS, pid, out);
+    return look_and_keep(fs, caller, what, (struct ipcfs_objid){0}, out);
+}
+
+/* What it waits for is used by it, too: a queue or set of System V by nothing else. */
+enum { OF_PROCESS = INSPECT_HOLDERS | INSPECT_WAITERS };
+
+int inspect_process(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process,
+                    struct inspected **out)
+{
+    return look_and_keep(fs, caller, OF_PROCESS, process, out);
+}
+
+struct inspected *inspect_process_kept(struct ipcfs *fs, const struct caller *caller,
+                                       struct ipcfs_objid process)
+{
+    return kept_look(fs->walks, caller, OF_PROCESS, process);
 }

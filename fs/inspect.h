@@ -11,6 +11,8 @@
 #define IPCFS_FS_INSPECT_H
 
 #include "inspect/inspection.h"
+#include "process_links.h"
+#include "processes.h"
 
 #include "ipcfs/caller.h"
 
@@ -38,7 +40,15 @@ const struct inspection *inspected(const struct inspected *inspected);
 void inspected_put(struct inspected **inspected);
 #define AUTO_INSPECTED __attribute__((cleanup(inspected_put))) struct inspected
 
-/* A look at one process: what it holds and what it waits for. *out is the caller's: inspection_free(). */
-int inspect_process(struct ipcfs *fs, pid_t pid, struct inspection **out);
+/*
+ * A look at one process: the links to what it holds and waits for. −ENOENT where it is gone, or the calling thread, which
+ * has the caller's identity, may not look into it; −EACCES where it may not see all; −ETIMEDOUT where it does not answer.
+ * inspect_process_kept() does not look: it is what one who walks is shown, or NULL.
+ */
+int inspect_process(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process,
+                    struct inspected **out);
+struct inspected *inspect_process_kept(struct ipcfs *fs, const struct caller *caller,
+                                       struct ipcfs_objid process);
+const struct process_links *inspected_links(const struct inspected *inspected);
 
 #endif

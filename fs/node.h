@@ -17,7 +17,7 @@
  *   NODE_CTL_DIR    ctl/<path of an object>/. What is read there is of whatever bears the name at that time.
  *   NODE_CTL_NUMBERS a directory in it, of files with numbers for names (ctl/mq/NAME/prio/).
  *   NODE_CTL_FILE   a file in either.
- *   NODE_PROCESS    proc/PID/. Of no kind: its object is the process, by its pid and the time of its start.
+ *   NODE_PROCESS    proc/PID/. Of no kind: its object is the process, by its pid and its birth (fs/processes.h).
  *   NODE_PROCESS_LINK a symbolic link in it, by its name and the length of its target, which is `number`.
  *   NODE_CTL_EVENTS an open file of ctl/ that is a log for each who opens it (fs/events.h). Its number is that of the entry of
  *                   the tree; it has no kind, and instead of an object's the number of the lookup that made it.

@@ -148,16 +148,14 @@ bool is_process(const struct target *target, enum node_type type);
 /* Whether what it lists is to be looked for before it is read from there. */
 bool is_unread_process(struct handle *handle, off_t offset);
 /* Each answers the request, now or later; the first two take the target over. */
-void lookup_process_link(struct ipcfs *fs, fuse_req_t req, struct target *directory, const char *name,
-                         struct reply *reply);
-void read_process_link(struct ipcfs *fs, fuse_req_t req, struct target *link, struct reply *reply);
-void list_process_links(struct ipcfs *fs, fuse_req_t req, struct handle *handle, size_t size, off_t offset,
+void lookup_process_link(struct ipcfs *fs, struct target *directory, const char *name, struct reply *reply);
+void read_process_link(struct ipcfs *fs, struct target *link, struct reply *reply);
+void list_process_links(struct ipcfs *fs, struct handle *handle, size_t size, off_t offset,
                         struct reply *reply);
 
 /* Directories (ops_dir.c) */
 /* Answers a READDIR. */
-void directory_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
-                    off_t offset);
+void directory_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, off_t offset);
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info);
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);

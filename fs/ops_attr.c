@@ -214,7 +214,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
     char link_target[PATH_MAX];
     int error = target_get(fs, ino, &target);
     if (!error && is_process(&target, NODE_PROCESS_LINK)) {
-        read_process_link(fs, req, &target, &reply);
+        read_process_link(fs, &target, &reply);
         return;
     }
     if (!error)

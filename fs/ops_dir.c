@@ -147,9 +147,10 @@ static bool fill_member(struct handle *handle, struct filler *filler, uint64_t n
 /* A link in the directory of a process. */
 static bool fill_link(const struct handle *handle, struct filler *filler, uint64_t number, bool *full)
 {
-    if (number >= handle->links.count)
+    const struct process_links *links = handle->look ? inspected_links(handle->look) : NULL;
+    if (!links || number >= links->count)
         return false;
-    const char *name = handle->links.links[number].name;
+    const char *name = links->links[number].name;
     pid_t pid = (pid_t)handle->node.kin.object.number;
     *full = !fill(filler, name, process_link_inode(pid, name), S_IFLNK, number + 3);
     return true;
@@ -280,11 +281,10 @@ static int fill_directory(struct ipcfs *fs, struct handle *handle, struct filler
     return fill_objects(fs, handle, filler, position);
 }
 
-void directory_read(struct ipcfs *fs, fuse_req_t req, struct reply *reply, struct handle *handle, size_t size,
-                    off_t offset)
+void directory_read(struct ipcfs *fs, struct reply *reply, struct handle *handle, size_t size, off_t offset)
 {
     AUTO_FREE char *buffer = malloc(size ? size : 1);
-    struct filler filler = {.req = req, .buffer = buffer, .size = size, .members = -1};
+    struct filler filler = {.req = reply->request, .buffer = buffer, .size = size, .members = -1};
     lock_take(&handle->lock);
     int error = buffer ? fill_directory(fs, handle, &filler, (uint64_t)offset) : -ENOMEM;
     lock_release(&handle->lock);
@@ -303,9 +303,9 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
     if (!handle || handle->type != HANDLE_DIRECTORY || offset < 0)
         reply_error(&reply, -EBADF);
     else if (is_unread_process(handle, offset))
-        list_process_links(fs, req, handle, size, offset, &reply);
+        list_process_links(fs, handle, size, offset, &reply);
     else
-        directory_read(fs, req, &reply, handle, size, offset);
+        directory_read(fs, &reply, handle, size, offset);
     if (handle)
         handle_put(&fs->handles, handle);
 }

@@ -216,7 +216,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct fuse_entry_param entry;
     int error = target_get(fs, parent, &target);
     if (!error && is_process(&target, NODE_PROCESS)) {
-        lookup_process_link(fs, req, &target, name, &reply);
+        lookup_process_link(fs, &target, name, &reply);
         return;
     }
     if (!error)

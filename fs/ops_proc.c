@@ -2,8 +2,9 @@
 /*
  * proc/: a directory for each process that the caller may look into, and in it a link to each object that it uses.
  *
- * Which processes there are, and which one it is, is asked in the thread that answers (fs/processes.h). What one uses takes
- * longer, up to half a second where it does not answer (backends/inspect/process.h): a job finds it (fs/slow.h).
+ * Which processes there are, and which one it is, is answered at once (fs/processes.h). What one uses takes longer, up
+ * to half a second where the process does not answer: a job finds it (fs/slow.h). Meanwhile the kernel may have its directory locked, but
+ * never proc/ itself. Who walks through many links is shown one look at the process for a while (fs/inspect.h).
  */
 #include "ops.h"
 
@@ -28,7 +29,7 @@ int lookup_process(struct ipcfs *fs, fuse_req_t req, const char *name, struct fu
     if (error)
         return error;
     const struct node_kin kin = {.type = NODE_PROCESS,
-                                 .object = {.number = (uint64_t)pid, .birth = identity.start}};
+                                 .object = {.number = (uint64_t)pid, .birth = identity.birth}};
     return make_process_entry(fs, &kin, "", &identity, entry);
 }
 
@@ -41,179 +42,193 @@ int read_self(fuse_req_t req, char *out, size_t room)
     return error;
 }
 
-/* ---- links ---- */
-
-/* A request that has to look at what a process uses. */
-struct look {
-    struct slow slow;      /* first */
-    struct target target;  /* LOOKUP: the directory; READLINK: the link */
-    struct handle *handle; /* READDIR; counted */
-    size_t size;
-    off_t offset;
-    char name[NAME_MAX + 1]; /* LOOKUP */
-    /* What work() found. */
-    struct process_identity identity;
-    struct process_links links;
-};
-
-static int check(const struct process *process, const struct node_kin *kin)
-{
-    if (!process || process->start != kin->object.birth)
-        return -ENOENT;
-    if (process->stuck)
-        return -ETIMEDOUT;
-    return process->readable ? 0 : -ENOENT;
-}
-
-/* What the process of the node uses now, as far as the caller may see it. −ENOENT where it is no more. */
-static int work(struct slow *slow)
-{
-    struct look *look = (struct look *)slow;
-    const struct node_kin *kin = look->handle ? &look->handle->node.kin : &look->target.use.kin;
-    struct inspection *inspection = NULL;
-    int error = process_find(kin, &look->identity);
-    if (!error)
-        error = inspect_process(slow->fs, look->identity.pid, &inspection);
-    if (error)
-        return error == -ESRCH ? -ENOENT : error;
-    const struct process *process = inspection_process(inspection, look->identity.pid);
-    error = check(process, kin);
-    if (!error)
-        error = process_links_make(inspection, process, &look->links);
-    inspection_free(inspection);
-    return error;
-}
-
-static int make_link_entry(const struct look *look, struct fuse_entry_param *entry)
-{
-    const struct process_link *link = process_links_find(&look->links, look->name);
-    if (!link)
-        return -ENOENT;
-    struct node_kin kin = look->target.use.kin;
-    kin.type = NODE_PROCESS_LINK;
-    kin.number = (int64_t)strlen(link->target);
-    return make_process_entry(look->slow.fs, &kin, look->name, &look->identity, entry);
-}
-
-static void answer_lookup(struct slow *slow, struct reply *reply, int result)
-{
-    struct fuse_entry_param entry;
-    int error = result ? result : make_link_entry((struct look *)slow, &entry);
-    if (error)
-        reply_error(reply, error);
-    else if (reply_entry(reply, &entry))
-        node_forget(&slow->fs->nodes, entry.ino, 1);
-}
-
-static void answer_readlink(struct slow *slow, struct reply *reply, int result)
-{
-    const struct look *look = (struct look *)slow;
-    const struct process_link *link = NULL;
-    if (!result)
-        link = process_links_find(&look->links, look->target.use.name);
-    if (link)
-        reply_readlink(reply, link->target);
-    else
-        reply_error(reply, result ? result : -ENOENT);
-}
-
-static void answer_readdir(struct slow *slow, struct reply *reply, int result)
-{
-    struct look *look = (struct look *)slow;
-    struct handle *handle = look->handle;
-    if (result) {
-        reply_error(reply, result);
-        return;
-    }
-    lock_take(&handle->lock);
-    struct process_links old = handle->links;
-    handle->links = look->links;
-    handle->has_links = true;
-    lock_release(&handle->lock);
-    look->links = old;
-    directory_read(slow->fs, reply->request, reply, handle, look->size, look->offset);
-}
-
-static void free_look(struct slow *slow)
-{
-    struct look *look = (struct look *)slow;
-    if (look->handle)
-        handle_put(&slow->fs->handles, look->handle);
-    target_put(&look->target);
-    process_links_reset(&look->links);
-    free(look);
-}
-
-static const struct slow_ops lookup_ops = {.work = work, .answer = answer_lookup, .free = free_look};
-static const struct slow_ops readlink_ops = {.work = work, .answer = answer_readlink, .free = free_look};
-static const struct slow_ops readdir_ops = {.work = work, .answer = answer_readdir, .free = free_look};
-
-/* NULL, answered, when out of memory. */
-static struct look *look_new(const struct slow_ops *ops, struct reply *reply)
-{
-    struct look *look = calloc(1, sizeof *look);
-    if (look)
-        look->slow.ops = ops;
-    else
-        reply_error(reply, -ENOMEM);
-    return look;
-}
-
-static void move_target(struct target *from, struct target *to)
-{
-    to->entry = from->entry;
-    node_use_move(&from->use, &to->use);
-}
-
 bool is_process(const struct target *target, enum node_type type)
 {
     return !target->entry && target->use.kin.type == type;
 }
 
-void lookup_process_link(struct ipcfs *fs, fuse_req_t req, struct target *directory, const char *name,
-                         struct reply *reply)
+/* ---- what one uses ---- */
+
+/* A request that needs a look at a process. */
+struct asking {
+    struct slow slow; /* first */
+    void (*answer)(struct asking *asking, struct reply *reply);
+    struct process_identity process;
+    struct inspected *look; /* counted; NULL until then */
+    struct node_use node;   /* LOOKUP: the directory; READLINK: the link */
+    struct handle *handle;  /* READDIR; counted */
+    size_t size;
+    off_t offset;
+    char name[NAME_MAX + 1]; /* LOOKUP, READLINK: of the link */
+};
+
+static struct ipcfs_objid object_of(const struct asking *asking)
 {
-    size_t length = strlen(name);
-    if (length > NAME_MAX) {
+    return (struct ipcfs_objid){.number = (uint64_t)asking->process.pid, .birth = asking->process.birth};
+}
+
+static int work(struct slow *slow)
+{
+    struct asking *asking = (struct asking *)slow;
+    int error = inspect_process(slow->fs, &slow->caller, object_of(asking), &asking->look);
+    inspect_end(slow->fs, &slow->caller);
+    return error;
+}
+
+static void answer(struct slow *slow, struct reply *reply, int result)
+{
+    struct asking *asking = (struct asking *)slow;
+    if (result)
+        reply_error(reply, result);
+    else
+        asking->answer(asking, reply);
+}
+
+static void release(struct slow *slow)
+{
+    struct asking *asking = (struct asking *)slow;
+    inspected_put(&asking->look);
+    node_unuse(&asking->node);
+    if (asking->handle)
+        handle_put(&slow->fs->handles, asking->handle);
+    free(asking);
+}
+
+static const struct slow_ops asking_ops = {.work = work, .answer = answer, .free = release, .firm = true};
+
+static int find_process(fuse_req_t req, const struct node_kin *kin, struct process_identity *out)
+{
+    AUTO_ACTING acting = {0};
+    int error = act_as_caller(&acting, req);
+    return error ? error : process_find(kin->object, out);
+}
+
+/* NULL, and answered, where the process is gone or there is no memory. */
+static struct asking *asking_new(struct ipcfs *fs, const struct node_kin *kin, struct reply *reply)
+{
+    AUTO_FREE struct asking *asking = calloc(1, sizeof *asking);
+    int error = asking ? find_process(reply->request, kin, &asking->process) : -ENOMEM;
+    if (error) {
+        reply_error(reply, error);
+        return NULL;
+    }
+    asking->slow.ops = &asking_ops;
+    asking->slow.fs = fs;
+    return TAKE_PTR(asking);
+}
+
+/* Answers now or later. `number` is what the request reads, for those who walk. */
+static void ask(struct asking *asking, uint64_t number, struct reply *reply)
+{
+    struct ipcfs *fs = asking->slow.fs;
+    const struct caller caller = caller_of(reply->request);
+    inspect_begin(fs, &caller, number);
+    asking->look = inspect_process_kept(fs, &caller, object_of(asking));
+    if (!asking->look) {
+        slow_run(&asking->slow, fs, reply->request, reply);
+        return;
+    }
+    inspect_end(fs, &caller);
+    asking->answer(asking, reply);
+    release(&asking->slow);
+}
+
+/* ---- links ---- */
+
+static const struct process_link *find_link(const struct asking *asking)
+{
+    return process_links_find(inspected_links(asking->look), asking->name);
+}
+
+static void answer_lookup(struct asking *asking, struct reply *reply)
+{
+    struct fuse_entry_param entry;
+    struct ipcfs *fs = asking->slow.fs;
+    const struct process_link *link = find_link(asking);
+    struct node_kin kin = asking->node.kin;
+    kin.type = NODE_PROCESS_LINK;
+    kin.number = link ? (int64_t)strlen(link->target) : 0;
+    int error = link ? make_process_entry(fs, &kin, link->name, &asking->process, &entry) : -ENOENT;
+    if (error)
+        reply_error(reply, error);
+    else if (reply_entry(reply, &entry))
+        node_forget(&fs->nodes, entry.ino, 1);
+}
+
+static void answer_readlink(struct asking *asking, struct reply *reply)
+{
+    const struct process_link *link = find_link(asking);
+    if (link)
+        reply_readlink(reply, link->target);
+    else
+        reply_error(reply, -ENOENT);
+}
+
+/* Looking a link up and reading it are two things that a walk does once each. */
+static uint64_t read_number(uint64_t lookup_number)
+{
+    return ~lookup_number;
+}
+
+void lookup_process_link(struct ipcfs *fs, struct target *directory, const char *name, struct reply *reply)
+{
+    if (strlen(name) > NAME_MAX) {
         reply_error(reply, -ENAMETOOLONG);
         return;
     }
-    struct look *look = look_new(&lookup_ops, reply);
-    if (!look)
+    struct asking *asking = asking_new(fs, &directory->use.kin, reply);
+    if (!asking)
         return;
-    move_target(directory, &look->target);
-    memcpy(look->name, name, length + 1);
-    slow_run(&look->slow, fs, req, reply);
+    asking->answer = answer_lookup;
+    node_use_move(&directory->use, &asking->node);
+    (void)strcpy(asking->name, name);
+    ask(asking, process_link_inode(asking->process.pid, name), reply);
 }
 
-void read_process_link(struct ipcfs *fs, fuse_req_t req, struct target *link, struct reply *reply)
+void read_process_link(struct ipcfs *fs, struct target *link, struct reply *reply)
 {
-    struct look *look = look_new(&readlink_ops, reply);
-    if (!look)
+    struct asking *asking = asking_new(fs, &link->use.kin, reply);
+    if (!asking)
         return;
-    move_target(link, &look->target);
-    slow_run(&look->slow, fs, req, reply);
+    asking->answer = answer_readlink;
+    node_use_move(&link->use, &asking->node);
+    (void)strcpy(asking->name, asking->node.name);
+    ask(asking, read_number(process_link_inode(asking->process.pid, asking->name)), reply);
 }
+
+/* ---- listing ---- */
 
 bool is_unread_process(struct handle *handle, off_t offset)
 {
     if (handle->entry || handle->node.kin.type != NODE_PROCESS)
         return false;
     lock_take(&handle->lock);
-    bool unread = offset == 0 || !handle->has_links;
+    bool unread = offset == 0 || !handle->look;
     lock_release(&handle->lock);
     return unread;
 }
 
-void list_process_links(struct ipcfs *fs, fuse_req_t req, struct handle *handle, size_t size, off_t offset,
+static void answer_readdir(struct asking *asking, struct reply *reply)
+{
+    struct handle *handle = asking->handle;
+    lock_take(&handle->lock);
+    struct inspected *old = handle->look;
+    handle->look = TAKE_PTR(asking->look);
+    lock_release(&handle->lock);
+    inspected_put(&old);
+    directory_read(asking->slow.fs, reply, handle, asking->size, asking->offset);
+}
+
+void list_process_links(struct ipcfs *fs, struct handle *handle, size_t size, off_t offset,
                         struct reply *reply)
 {
-    struct look *look = look_new(&readdir_ops, reply);
-    if (!look)
+    struct asking *asking = asking_new(fs, &handle->node.kin, reply);
+    if (!asking)
         return;
+    asking->answer = answer_readdir;
     handle_use(&fs->handles, handle);
-    look->handle = handle;
-    look->size = size;
-    look->offset = offset;
-    slow_run(&look->slow, fs, req, reply);
+    asking->handle = handle;
+    asking->size = size;
+    asking->offset = offset;
+    ask(asking, process_inode(asking->process.pid), reply);
 }

@@ -44,14 +44,25 @@ static void on_interrupt(fuse_req_t request, void *data)
     wait_interrupt(data);
 }
 
-void park(struct parked *parked, struct wait_line *line, struct reply *reply)
+static void park_by(struct parked *parked, struct wait_line *line, struct reply *reply,
+                    fuse_interrupt_func_t interrupted)
 {
     reply_move(reply, &parked->reply);
     parked->waiter.about.tid = fuse_req_ctx(parked->reply.request)->pid;
     (void)clock_gettime(CLOCK_REALTIME, &parked->waiter.about.since);
     wait_prepare(line, &parked->waiter);
-    fuse_req_interrupt_func(parked->reply.request, on_interrupt, &parked->waiter);
+    fuse_req_interrupt_func(parked->reply.request, interrupted, &parked->waiter);
     wait_park(&parked->waiter);
+}
+
+void park(struct parked *parked, struct wait_line *line, struct reply *reply)
+{
+    park_by(parked, line, reply, on_interrupt);
+}
+
+void park_firmly(struct parked *parked, struct wait_line *line, struct reply *reply)
+{
+    park_by(parked, line, reply, NULL);
 }
 
 void park_end(struct parked *parked)

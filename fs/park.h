@@ -36,6 +36,8 @@ struct wait_about park_about(const struct handle *handle, const char *call, bool
 
 /* Takes the reply over and parks the request. `parked` is the engine's from here on, until its finish(). */
 void park(struct parked *parked, struct wait_line *line, struct reply *reply);
+/* The same, and no interrupt ends it. */
+void park_firmly(struct parked *parked, struct wait_line *line, struct reply *reply);
 /* The first step of finish(): no interrupt will reach the waiter any more. */
 void park_end(struct parked *parked);
 

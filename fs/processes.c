@@ -9,13 +9,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-enum { PROC_FILE_ROOM = 1024, START_FIELD = 22 };
+enum {
+    FILE_ROOM = 1024, /* the beginning of /proc/PID/stat or status, up to what is read of it */
+    START_FIELD = 22,
+    PIDFS_MAGIC = 0x50494446, /* PID_FS_MAGIC, Linux uapi/linux/magic.h */
+};
 
 bool process_parse(const char *name, pid_t *out)
 {
@@ -26,43 +33,7 @@ bool process_parse(const char *name, pid_t *out)
     return true;
 }
 
-/* Whether the calling thread may look into the process at `directory`/`path`, and there is still something to look at. */
-static bool may_look(int directory, const char *path)
-{
-    char byte = 0;
-    /* Of a name that does not fit the kernel tells no byte, but checks the right before. */
-    return readlinkat(directory, path, &byte, 1) > 0 || errno == ENAMETOOLONG;
-}
-
-/* The number behind "LABEL:" in /proc/PID/status. */
-static int status_number(int directory, const char *label, uint64_t *out)
-{
-    char text[PROC_FILE_ROOM];
-    int error = small_file_read(directory, "status", text, sizeof text);
-    if (error)
-        return error;
-    const char *line = strstr(text, label);
-    if (!line)
-        return -ENODATA;
-    *out = strtoull(line + strlen(label), NULL, 10);
-    return 0;
-}
-
-/* Field 22 of /proc/PID/stat. The second is a name in parentheses, with whatever its process has put into it. */
-static int read_start(int directory, uint64_t *out)
-{
-    char text[PROC_FILE_ROOM];
-    int error = small_file_read(directory, "stat", text, sizeof text);
-    if (error)
-        return error;
-    const char *field = strrchr(text, ')');
-    for (int number = 2; field && number < START_FIELD; number++)
-        field = strchr(field + 1, ' ');
-    if (!field)
-        return -ENODATA;
-    *out = strtoull(field, NULL, 10);
-    return 0;
-}
+/* ---- one process ---- */
 
 static int open_process(pid_t pid)
 {
@@ -71,35 +42,92 @@ static int open_process(pid_t pid)
     return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Any failure to read of a process means that it is not there, or not for this thread. */
-int process_identify(pid_t pid, struct process_identity *out)
+/* −ENOENT also for a thread that is not its process's first. */
+static int open_pidfd(pid_t pid)
 {
-    AUTO_FD directory = pid == getpid() ? -1 : open_process(pid);
-    struct stat stat;
-    uint64_t leader = 0;
-    if (directory < 0 || !may_look(directory, "exe") || fstat(directory, &stat) < 0)
-        return -ENOENT;
-    *out = (struct process_identity){.pid = pid, .uid = stat.st_uid, .gid = stat.st_gid};
-    /* /proc/TID is found for every thread, too. */
-    if (status_number(directory, "\nTgid:", &leader) || leader != (uint64_t)pid)
-        return -ENOENT;
-    return read_start(directory, &out->start) ? -ENOENT : 0;
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return fd < 0 ? -ENOENT : fd;
 }
 
-int process_find(const struct node_kin *kin, struct process_identity *out)
+static bool has_ended(int pidfd)
 {
-    int error = process_identify((pid_t)kin->object.number, out);
-    return error || out->start == kin->object.birth ? error : -ENOENT;
+    struct pollfd process = {.fd = pidfd, .events = POLLIN};
+    return poll(&process, 1, 0) != 0;
+}
+
+static bool pid_has_ended(pid_t pid)
+{
+    AUTO_FD pidfd = open_pidfd(pid);
+    return pidfd < 0 || has_ended(pidfd);
+}
+
+/*
+ * Whether `directory`/`path`, the descriptors of a process, is for the calling thread, and that has anything to show. The size
+ * is how many descriptors there are (Linux 6.2). Kernel threads have none, and are in no process group; a process that has
+ * neither does not show, but the first of a pid name space may be so.
+ */
+static bool may_look(int directory, const char *path, pid_t pid)
+{
+    struct stat stat;
+    if (faccessat(directory, path, R_OK | X_OK, AT_EACCESS) < 0 || fstatat(directory, path, &stat, 0) < 0)
+        return false;
+    return stat.st_size || ((getpgid(pid) > 0 || pid == 1) && !pid_has_ended(pid));
+}
+
+/* Field 22 of /proc/PID/stat. The second is a name in parentheses, with whatever its process has put into it. Linux before
+ * 6.9 tells it without waiting. */
+static int read_start(int directory, uint64_t *out)
+{
+    char text[FILE_ROOM];
+    int error = small_file_read(directory, "stat", text, sizeof text);
+    const char *field = error ? NULL : strrchr(text, ')');
+    for (int number = 2; field && number < START_FIELD; number++)
+        field = strchr(field + 1, ' ');
+    if (field)
+        *out = strtoull(field, NULL, 10);
+    return field ? 0 : -ENOENT;
+}
+
+static int read_birth(int pidfd, int directory, uint64_t *out)
+{
+    struct statfs system;
+    struct stat stat;
+    if (fstatfs(pidfd, &system) < 0 || fstat(pidfd, &stat) < 0)
+        return -ENOENT;
+    *out = stat.st_ino;
+    return system.f_type == PIDFS_MAGIC ? 0 : read_start(directory, out);
+}
+
+int process_identify(pid_t pid, struct process_identity *out)
+{
+    AUTO_FD pidfd = pid == getpid() ? -1 : open_pidfd(pid);
+    AUTO_FD directory = pidfd < 0 ? -1 : open_process(pid);
+    struct stat stat;
+    if (directory < 0 || !may_look(directory, "fd", pid) || fstat(directory, &stat) < 0)
+        return -ENOENT;
+    *out = (struct process_identity){.pid = pid, .uid = stat.st_uid, .gid = stat.st_gid};
+    int error = read_birth(pidfd, directory, &out->birth);
+    /* As long as it has not ended, nobody else has its pid: all of that was its own. */
+    return error || !has_ended(pidfd) ? error : -ENOENT;
+}
+
+int process_find(struct ipcfs_objid process, struct process_identity *out)
+{
+    int error = process_identify((pid_t)process.number, out);
+    return error || out->birth == process.birth ? error : -ENOENT;
 }
 
 int process_of_thread(pid_t tid, pid_t *out)
 {
+    static const char label[] = "\nTgid:";
+    char text[FILE_ROOM];
     AUTO_FD directory = tid > 0 ? open_process(tid) : -1;
-    uint64_t leader = 0;
-    if (directory < 0 || status_number(directory, "\nTgid:", &leader))
+    if (directory < 0 || small_file_read(directory, "status", text, sizeof text))
         return -ENOENT;
-    *out = (pid_t)leader;
-    return 0;
+    const char *line = strstr(text, label);
+    if (line)
+        *out = (pid_t)strtol(line + strlen(label), NULL, 10);
+    return line ? 0 : -ENOENT;
 }
 
 /* ---- the list ---- */
@@ -111,14 +139,13 @@ static void close_directory(DIR **directory)
 }
 #define AUTO_DIRECTORY __attribute__((cleanup(close_directory))) DIR
 
-/* Whether the entry is a process to be shown. */
 static bool is_shown(DIR *directory, const struct dirent *entry, pid_t *pid)
 {
-    char path[sizeof entry->d_name + sizeof "/exe"];
+    char path[sizeof entry->d_name + sizeof "/fd"];
     if (!process_parse(entry->d_name, pid) || *pid == getpid())
         return false;
-    (void)snprintf(path, sizeof path, "%s/exe", entry->d_name);
-    return may_look(dirfd(directory), path);
+    (void)snprintf(path, sizeof path, "%s/fd", entry->d_name);
+    return may_look(dirfd(directory), path, *pid);
 }
 
 int processes_list(uint64_t position, process_row *row, void *data)

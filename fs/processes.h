@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processes that proc/ shows: those that the calling thread may look into natively, by the right with which readlink(2)
- * of /proc/PID/exe succeeds (PTRACE_MODE_READ_FSCREDS in ptrace(2)). Who may not do that is told nothing of what they use.
- * Kernel threads have no such link, nor has a process that has ended; what hidepid hides (proc(5)) is not found.
+ * The processes that proc/ shows: those that the calling thread may look into natively, by the right to open /proc/PID/fd
+ * (proc_pid_fd(5)). Who may not do that is told nothing of what they use. What hidepid hides (proc(5)) is not found, nor are
+ * kernel threads, threads, processes that have ended, and the daemon itself.
  *
- * Nothing here waits for a process: these files of /proc take no lock that one holds while it waits for others
- * (do_task_stat(), proc_exe_link() and proc_pid_status() in Linux fs/proc/).
+ * Nothing here waits for a process, whatever it does. That leaves out what tells the same more directly: /proc/PID/exe and
+ * stat are told under exec_update_lock, which a process has while it closes files in the middle of an execve(2); and with
+ * status and statm the reader may become the last who has the process's memory, and has to take it down (mmput()): in both,
+ * a file system that does not answer keeps him (call_proc_get_link(), do_task_stat() and task_statm() in Linux 6.18 fs/proc/).
  */
 #ifndef IPCFS_FS_PROCESSES_H
 #define IPCFS_FS_PROCESSES_H
 
-#include "node.h"
+#include "ipcfs/backend.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,8 +20,9 @@
 
 struct process_identity {
     pid_t pid;
-    uint64_t
-        start; /* clock ticks after boot (starttime in proc_pid_stat(5)): with the pid, which process it is */
+    /* Which of those that have had the pid: the inode of its pidfd, of which no two are ever the same (Linux 6.9); before
+     * that the time of its start (starttime in proc_pid_stat(5)). */
+    uint64_t birth;
     uid_t uid; /* effective */
     gid_t gid;
 };
@@ -28,9 +31,9 @@ struct process_identity {
 bool process_parse(const char *name, pid_t *out);
 /* −ENOENT where there is none, or the calling thread may not look into it. */
 int process_identify(pid_t pid, struct process_identity *out);
-/* The one that a node of proc/ is of. −ENOENT also where another has its pid by now. */
-int process_find(const struct node_kin *kin, struct process_identity *out);
-/* The process that a thread is of. −ENOENT. */
+/* The one of that pid and birth. −ENOENT also where another has the pid by now. */
+int process_find(struct ipcfs_objid process, struct process_identity *out);
+/* The process that a thread is of, which waits for the answer. −ENOENT. */
 int process_of_thread(pid_t tid, pid_t *out);
 
 /* Called with each process; `next` is the position behind it. False ends the walk. */

@@ -54,6 +54,8 @@ static void finish(struct waiter *waiter, ssize_t result)
     park_end(&slow->parked);
     if (jobs_cancel(slow->fs->jobs, &slow->job))
         slow_put(slow);
+    if (result == -EAGAIN && slow->ops->firm)
+        result = -ETIMEDOUT; /* the limit */
     slow->ops->answer(slow, &slow->parked.reply, (int)result);
     slow_put(slow);
 }
@@ -91,15 +93,18 @@ void slow_run(struct slow *slow, struct ipcfs *fs, fuse_req_t req, struct reply 
     atomic_init(&slow->users, 1);
     slow->fs = fs;
     slow->caller = caller_of(req);
-    slow->parked.waiter = (struct waiter){.ops = &slow_waiter_ops, .uid = slow->caller.uid};
+    slow->parked.waiter = (struct waiter){
+        .ops = &slow_waiter_ops, .uid = slow->caller.uid, .limit_ms = slow->ops->firm ? SLOW_FIRM_MS : 0};
     slow->job = (struct job){.run = run, .uid = slow->caller.uid};
     int error = prepare(slow, req);
     if (!error)
         error = submit(slow);
-    if (!error) {
+    if (error) {
+        slow->ops->answer(slow, reply, error);
+        slow_put(slow);
+    } else if (slow->ops->firm) {
+        park_firmly(&slow->parked, slow->line, reply);
+    } else {
         park(&slow->parked, slow->line, reply);
-        return;
     }
-    slow->ops->answer(slow, reply, error);
-    slow_put(slow);
 }

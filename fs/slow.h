@@ -8,7 +8,7 @@
  * the job does with the request is to set `done` under the line's lock, and to say that it did (wait_told()).
  *
  * Answered or interrupted. Whoever takes the waiter out of its line decides, and fs/wait.c says how: attempt() finds `done`,
- * then the job's result is the answer; or the interrupt, the limit on waits or the end of the daemon comes before, then that is,
+ * then the job's result is the answer; or the interrupt, a limit on waits or the end of the daemon comes before, then that is,
  * and at once, because the job has no part in it: the engine's thread answers.
  *
  * Interrupted while the job is in the queue: the request, as it leaves, takes it back, and work() is never called. Interrupted
@@ -29,6 +29,8 @@
 
 #include <stdatomic.h>
 
+enum { SLOW_FIRM_MS = 5000 };
+
 struct ipcfs;
 struct ipcfs_identity;
 struct slow;
@@ -41,6 +43,9 @@ struct slow_ops {
     void (*answer)(struct slow *slow, struct reply *reply, int result);
     /* After both. Frees it and what it has. */
     void (*free)(struct slow *slow);
+    /* For calls of which no program expects that a signal ends them, as stat(2): none does, but after SLOW_FIRM_MS they end
+     * with −ETIMEDOUT. */
+    bool firm;
 };
 
 struct slow {

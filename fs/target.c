@@ -158,7 +158,7 @@ static int entry_stat(struct ipcfs *fs, const struct tree_entry *entry, struct s
 static int process_stat(const struct ipcfs *fs, const struct node_use *use, struct statx *out)
 {
     struct process_identity identity;
-    int error = process_find(&use->kin, &identity);
+    int error = process_find(use->kin.object, &identity);
     if (!error)
         process_attributes(fs, &use->kin, use->name, &identity, out);
     return error;

@@ -11,8 +11,9 @@ import stat
 import subprocess
 import time
 
-from mounttest import MNT, SEED, SHM, TREE, User, attempt, daemon_only, eq, in_child, main, ok, put, refused
+from mounttest import MNT, SEED, SHM, TREE, User, attempt, daemon_only, eq, get, in_child, main, ok, put, refused
 from queues import Msg, check, libc, make_mq, unlink_mq
+from silent import Silent
 from twins import wait_until
 
 PROC = f'{MNT}/proc'
@@ -521,6 +522,85 @@ def test_walks_change_nothing():
     eq((queue.take(), os.read(r, 100), b.recv(100)), ([(b'stays', 0)], b'stays', b'stays'), 'contents')
     queue.close()
     os.close(r), os.close(w), a.close(), b.close()
+
+
+# ---- processes that do not answer ----
+
+def seconds(fn, *args):
+    begun = time.monotonic()
+    fn(*args)
+    return time.monotonic() - begun
+
+
+@daemon_only
+def test_silent():
+    """Whoever asks for such a process is told so in time, and nobody else waits."""
+    silent = Silent()
+    cleanups.append(silent.end)
+    pids_stuck = [silent.stuck(USER) for _ in range(20)]
+    children.extend(pids_stuck)
+    shown, known = start(hold_shm)
+    ok(all(str(p) in pids() for p in pids_stuck), 'they are listed')
+    user = User(USER, USER)
+    user(make_dumpable)
+
+    def ask_for_them():
+        for _ in range(3):
+            for p in pids_stuck:
+                user(attempt, os.listdir, f'{PROC}/{p}')
+                user(attempt, os.readlink, f'{PROC}/{p}/x')
+    took = []
+
+    def others():
+        stop = time.monotonic() + 3
+        while time.monotonic() < stop:
+            attempt(os.mkdir, f'{PROC}/new')  # it wants proc/ for itself
+            took.append(max(seconds(os.listdir, PROC), seconds(os.stat, f'{PROC}/{shown}'), seconds(os.listdir, f'{MNT}/ctl'),
+                            seconds(get, f'{MNT}/ctl/version'), seconds(os.stat, f'{PROC}/{pids_stuck[0]}')))
+    asker = in_child(ask_for_them)
+    children.append(asker)
+    others()
+    print(f'  others: at most {max(took) * 1000:.1f} ms in {len(took)} rounds')
+    ok(max(took) < 0.4, f'others wait: {max(took):.3f} s')
+    ok(seconds(refused, 'ETIMEDOUT', os.listdir, f'{PROC}/{pids_stuck[-1]}') < 5, 'root is told in time')
+    must_have(shown, known)
+    os.waitpid(asker, 0)
+    children.remove(asker)
+    user.end()
+    cleanups.pop()
+    silent.end()
+    wait_until(lambda: isinstance(attempt(os.listdir, f'{PROC}/{pids_stuck[0]}'), list), 'it answers again')
+
+
+@daemon_only
+def test_signals():
+    """stat(2), readlink(2) and getdents(2) are not interrupted by signals that a program handles."""
+    pid, known = start(hold_shm)
+    caught = []
+    signal.signal(signal.SIGALRM, lambda *_: caught.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    calls, stop = 0, time.monotonic() + 2
+    try:
+        while time.monotonic() < stop:
+            os.lstat(f'{PROC}/{pid}/shm:jobs')
+            os.readlink(f'{PROC}/{pid}/shm:jobs')
+            os.listdir(f'{PROC}/{pid}')
+            calls += 3
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    print(f'  {calls} calls, {len(caught)} signals')
+    ok(calls > 100 and len(caught) > 100, 'there were calls and signals')
+    must_have(pid, known)
+
+
+def test_killed():
+    """Who walks can be killed at any time."""
+    start(hold_nameless)
+    for i in range(60):
+        walker = subprocess.Popen(['ls', '-lR', PROC], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.001 * (i % 7))
+        walker.kill()
+        ok(walker.wait(10) in (0, 1, -signal.SIGKILL), 'it ends')
 
 
 # ---- nothing changes ----

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 static const struct suite *const suites[] = {
-    &replies_suite,     &requests_suite, &nodes_suite, &files_suite,
-    &directories_suite, &locks_suite,    &storm_suite, &host_suite,
+    &replies_suite, &requests_suite, &nodes_suite, &files_suite,     &directories_suite,
+    &locks_suite,   &storm_suite,    &host_suite,  &processes_suite,
 };
 
 __attribute__((format(printf, 2, 0))) static void say_nothing(enum fuse_log_level level, const char *format,

@@ -114,6 +114,7 @@ extern const struct suite nodes_suite;
 extern const struct suite files_suite;
 extern const struct suite directories_suite;
 extern const struct suite locks_suite;
+extern const struct suite processes_suite;
 extern const struct suite storm_suite;
 extern const struct suite host_suite;
 
