@@ -26,7 +26,7 @@ const struct ipcfs_field listener_peer_fields[] = {
 /* A thread that has ended, or is out of sight, is shown by its own number. */
 static struct ipcfs_value shown_process(pid_t thread)
 {
-    pid_t process = process_of_thread(thread);
+    pid_t process = thread_process(thread);
     return thread > 0 ? ipcfs_number((uint64_t)(process ? process : thread)) : (struct ipcfs_value){0};
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-pid_t process_of_thread(pid_t thread)
+pid_t thread_process(pid_t thread)
 {
     static const char key[] = "\nTgid:\t";
     char path[32];

@@ -6,6 +6,6 @@
 
 /* The process that a thread is of, as /proc/TID/status tells everybody; 0 where it has ended, or is out of sight. The number of
  * one that has ended may be another's by now. */
-pid_t process_of_thread(pid_t thread);
+pid_t thread_process(pid_t thread);
 
 #endif

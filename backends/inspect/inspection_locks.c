@@ -183,7 +183,7 @@ static int keep_holder(void *data, const struct inspection_mount_lock *lock)
     if (!ROWS_MAKE_ROOM(parties->holders, parties->holder_count, parties->holder_room))
         return -ENOMEM;
     parties->holders[parties->holder_count++] =
-        (struct party){.object = object, .pid = process_of_thread(lock->holder)};
+        (struct party){.object = object, .pid = thread_process(lock->holder)};
     return 0;
 }
 

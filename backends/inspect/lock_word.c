@@ -84,5 +84,5 @@ static bool is_own_name(pid_t tid)
 
 pid_t lock_word_process(pid_t tid)
 {
-    return is_own_name(tid) ? process_of_thread(tid) : 0;
+    return is_own_name(tid) ? thread_process(tid) : 0;
 }
