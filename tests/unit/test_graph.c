@@ -74,14 +74,14 @@ static char *drawn(void)
 
 static void must_have(const char *text, const char *part)
 {
-    if (!strstr(text, part))
-        fail_msg("no %s in %s", part, text);
+    if (!text || !strstr(text, part))
+        fail_msg("no %s in %s", part, text ? text : "nothing");
 }
 
 static void must_not_have(const char *text, const char *part)
 {
-    if (strstr(text, part))
-        fail_msg("%s in %s", part, text);
+    if (!text || strstr(text, part))
+        fail_msg("%s in %s", part, text ? text : "nothing");
 }
 
 static const struct ipcfs_backend *kind_of(const char *name)
