@@ -172,7 +172,8 @@ static uint64_t read_number(uint64_t lookup_number)
 
 void lookup_process_link(struct ipcfs *fs, struct target *directory, const char *name, struct reply *reply)
 {
-    if (strlen(name) > NAME_MAX) {
+    size_t length = strlen(name);
+    if (length > NAME_MAX) {
         reply_error(reply, -ENAMETOOLONG);
         return;
     }
@@ -181,7 +182,7 @@ void lookup_process_link(struct ipcfs *fs, struct target *directory, const char 
         return;
     asking->answer = answer_lookup;
     node_use_move(&directory->use, &asking->node);
-    (void)strcpy(asking->name, name);
+    memcpy(asking->name, name, length + 1);
     ask(asking, process_link_inode(asking->process.pid, name), reply);
 }
 
@@ -192,7 +193,7 @@ void read_process_link(struct ipcfs *fs, struct target *link, struct reply *repl
         return;
     asking->answer = answer_readlink;
     node_use_move(&link->use, &asking->node);
-    (void)strcpy(asking->name, asking->node.name);
+    memcpy(asking->name, asking->node.name, sizeof asking->name);
     ask(asking, read_number(process_link_inode(asking->process.pid, asking->name)), reply);
 }
 

@@ -75,9 +75,10 @@ static void make(struct made *made)
 static void must_be(const struct made *made, const char *name, const char *target)
 {
     const struct process_link *link = process_links_find(&made->links, name);
-    if (!link)
+    if (link)
+        assert_string_equal(link->target, target);
+    else
         fail_msg("there is no %s", name);
-    assert_string_equal(link->target, target);
 }
 
 /* ---- targets ---- */
