@@ -19,6 +19,10 @@ struct silent start_silent(void);
 /* The server ends: what waits for it goes on. */
 void end_silent(const struct silent *silent);
 
+/* The server ends, also where the test failed. */
+int end_silent_test(void **state);
+#define SILENT_TEST(function) cmocka_unit_test_setup_teardown(function, begin_inspect_test, end_silent_test)
+
 /* A child of that name, of that user, that is now in such an execve(2). */
 pid_t start_stuck(const struct silent *silent, uid_t uid, const char *name);
 #endif
