@@ -92,10 +92,10 @@ static void copy_name(char *to, const char *name, size_t room)
 }
 
 /* The name behind the file handle of its directory. */
-static void take_info(struct watch_change *change, const struct fanotify_event_info_header *info)
+static void take_info(struct watch_change *change, const struct fanotify_event_info_header *info,
+                      const char *record)
 {
     struct file_handle head;
-    const char *record = (const char *)info;
     size_t fixed = offsetof(struct fanotify_event_info_fid, handle);
     if (info->len < fixed + sizeof head)
         return;
@@ -131,33 +131,38 @@ static void settle_rename(struct watch_change *change)
     }
 }
 
-static int take_event(const struct fanotify_event_metadata *event, watch_row *row, void *data)
+/* `record` is the event with what comes behind it. */
+static int take_event(const struct fanotify_event_metadata *event, const char *record, watch_row *row,
+                      void *data)
 {
     struct watch_change change = {.bits = bits_of_fanotify(event->mask),
                                   .directory = event->mask & FAN_ONDIR,
                                   .pid = event->pid > 0 ? event->pid : 0};
-    const char *end = (const char *)event + event->event_len;
-    const char *at = (const char *)event + event->metadata_len;
-    while ((size_t)(end - at) >= sizeof(struct fanotify_event_info_header)) {
-        const struct fanotify_event_info_header *info = (const void *)at;
-        if (info->len < sizeof *info || info->len > end - at)
+    size_t at = event->metadata_len;
+    struct fanotify_event_info_header info;
+    while (at + sizeof info <= event->event_len) {
+        memcpy(&info, record + at, sizeof info);
+        if (info.len < sizeof info || info.len > event->event_len - at)
             break;
-        take_info(&change, info);
-        at += info->len;
+        take_info(&change, &info, record + at);
+        at += info.len;
     }
     settle_rename(&change);
     bool named = *change.name && strcmp(change.name, ".") != 0; /* ".": the directory itself */
     return named || change.bits & WATCH_LOST ? row(data, &change) : 0;
 }
 
+/* Events are not aligned in the buffer. */
 static int take_fanotify(const char *buffer, size_t size, watch_row *row, void *data)
 {
-    const struct fanotify_event_metadata *event = (const void *)buffer;
-    long length = (long)size;
-    for (; FAN_EVENT_OK(event, length); event = FAN_EVENT_NEXT(event, length)) {
-        if (event->vers != FANOTIFY_METADATA_VERSION)
+    struct fanotify_event_metadata event;
+    for (size_t at = 0; size - at >= sizeof event; at += event.event_len) {
+        memcpy(&event, buffer + at, sizeof event);
+        if (event.vers != FANOTIFY_METADATA_VERSION)
             return -EPROTO;
-        int end = take_event(event, row, data);
+        if (event.event_len < event.metadata_len || event.event_len > size - at)
+            return -EBADMSG;
+        int end = take_event(&event, buffer + at, row, data);
         if (end)
             return end;
     }
