@@ -24,17 +24,27 @@
 
 #include "events_log.h"
 #include "events_notes.h"
+#include "hash.h"
 #include "poller.h"
 #include "wait.h"
 
 #include <pthread.h>
 
-struct event_reader;
 struct handle;
 struct ipcfs;
 struct reply;
 struct statx;
 struct target;
+
+/* A node that is open. All is guarded by the lock of struct events. */
+struct event_reader {
+    UT_hash_handle hh;
+    uint64_t number; /* the node's */
+    unsigned handles;
+    bool begun;
+    struct event_view view;
+    struct event_cursor cursor;
+};
 
 /* What a handle adds to its reader. */
 struct event_use {
@@ -96,6 +106,14 @@ void event_use_free(struct event_use *use);
 /* Whoever is about to make, remove or change an object that bears the name, for the process of that caller. */
 void events_note(struct events *events, const struct ipcfs_backend *kind, unsigned directory,
                  const char *name, const struct caller *caller);
+
+/* ---- between its parts ---- */
+
+/* With the lock held, which is released while an earlier thread ends: that takes the lock once more, and is soon done. Sees to
+ * it that there is a thread. 0 or −errno. */
+int events_start(struct events *events);
+/* Has the thread look. */
+void events_wake(struct events *events);
 
 /* ---- for the thread (fs/events_watch.c) ---- */
 

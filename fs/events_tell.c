@@ -3,8 +3,7 @@
 #include "events_watch.h"
 
 #include "as_caller.h"
-
-#include "ipcfs/cleanup.h"
+#include "thread_process.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,21 +83,11 @@ void watch_differences(struct event_watch *watch, struct known *known, const str
 
 /* ---- who ---- */
 
-/* The process of a thread; the same where it is gone. */
+/* Where it has ended nobody can tell: most programs have one thread, whose number is the process's. */
 static pid_t process_of(pid_t thread)
 {
-    char path[64];
-    char line[128];
-    int process = thread;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "Tgid: %d", &process) == 1) // NOLINT(cert-err34-c): the kernel writes a number
-            break;
-    }
-    if (file)
-        (void)fclose(file);
-    return process;
+    pid_t process = process_of_thread(thread);
+    return process ? process : thread;
 }
 
 static uid_t owner_of(pid_t pid)

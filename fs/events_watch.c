@@ -161,14 +161,16 @@ static void drain(int event_fd)
 }
 
 /* Waits for the next thing to do, and does it. */
-static int step(struct event_watch *watch, struct agenda *agenda)
+static void step(struct event_watch *watch, struct agenda *agenda)
 {
     struct pollfd sources[WATCH_KINDS_MAX + 1] = {{.fd = watch->events->wake_fd, .events = POLLIN}};
     for (size_t i = 0; i < watch->directory_count; i++)
         sources[i + 1] = (struct pollfd){.fd = watch_fd(watch->directories[i].watch), .events = POLLIN};
     int ready = poll(sources, watch->directory_count + 1, until_look(agenda));
-    if (ready < 0)
-        return errno == EINTR ? 0 : -errno;
+    if (ready < 0) { /* a signal, or no memory: then a moment later */
+        pause_ms(WATCH_BATCH_MS);
+        return;
+    }
     if (sources[0].revents) {
         drain(sources[0].fd);
         agenda->soon = true;
@@ -186,7 +188,6 @@ static int step(struct event_watch *watch, struct agenda *agenda)
         events_tell(watch->events);
     watch->told = false;
     events_round_end(watch->events);
-    return 0;
 }
 
 int events_watch(struct events *events)
@@ -202,7 +203,7 @@ int events_watch(struct events *events)
         events_round_end(events);
     struct agenda agenda = {.last = wait_now()};
     while (!error && events_wanted(events))
-        error = step(watch, &agenda);
+        step(watch, &agenda);
     end(watch);
     return error;
 }

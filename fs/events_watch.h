@@ -72,7 +72,7 @@ struct event_watch {
     struct who last; /* whose uid was looked up last */
 };
 
-/* Tells what happens until nobody reads any more: 0, or −errno where it can not begin or go on. */
+/* Tells what happens until nobody reads any more: 0, or −errno where it can not begin. */
 int events_watch(struct events *events);
 
 /* ---- fs/events_tell.c ---- */
