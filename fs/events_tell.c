@@ -86,7 +86,7 @@ void watch_differences(struct event_watch *watch, struct known *known, const str
 /* Where it has ended nobody can tell: most programs have one thread, whose number is the process's. */
 static pid_t process_of(pid_t thread)
 {
-    pid_t process = process_of_thread(thread);
+    pid_t process = thread_process(thread);
     return process ? process : thread;
 }
 
