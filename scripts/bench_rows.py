@@ -28,6 +28,7 @@ class Row:
     apart: bool = False  # of two processes that run at a time, each stays on a CPU of its own
     rate: bool = False  # how many a second is shown, too
     throughput: bool = False  # how many bytes a second is shown, too
+    alone: str = ""  # one more way, which is only told: the same without what the others need for it
 
 
 # ---- shm -------------------------------------------------------------------------------------------------------
@@ -401,12 +402,16 @@ PARKED_ACCEPTS = Parked("blocked opens of accept", "open", ["accept", "{mnt}/soc
 
 @dataclass
 class Kind:
-    """What a kind needs: how its objects are made, before the daemons are there and after; its rows; and who waits."""
+    """What a kind needs: how its objects are made, before the daemons are there and after; its rows; and who waits.
+
+    The crowd is many processes that have them; and others are disturbed by what is measured."""
 
     prepare: object
     rows: object
     parked: Parked | None = None
     populate: object = None
+    crowd: object = None
+    disturbed: object = None
 
 
 KINDS = {

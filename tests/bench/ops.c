@@ -239,6 +239,23 @@ static int run_get(struct way *way, uint64_t n)
     return 0;
 }
 
+/* ---- whole files ---------------------------------------------------------------------------------------------- */
+
+int read_to_end(struct way *way, const char *path)
+{
+    static char text[1 << 17];
+    ssize_t count = 1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return way_failed(way, "open");
+    while (count > 0)
+        count = read(fd, text, sizeof text);
+    int err = errno;
+    close(fd);
+    errno = err;
+    return count == -1 ? way_failed(way, "read") : 0;
+}
+
 /* ---- ls ------------------------------------------------------------------------------------------------------ */
 
 int run_program(struct way *way, char *const argv[])
@@ -320,7 +337,8 @@ const struct op file_ops[] = {
     {0},
 };
 
-const struct op *const all_ops[] = {file_ops, message_ops, sem_ops, sysv_ops, channel_ops, list_ops, NULL};
+const struct op *const all_ops[] = {file_ops,    message_ops, sem_ops,     sysv_ops,
+                                    channel_ops, list_ops,    program_ops, NULL};
 
 const struct op *op_find(const char *name)
 {

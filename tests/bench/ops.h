@@ -47,6 +47,7 @@ extern const struct op sem_ops[];
 extern const struct op sysv_ops[];
 extern const struct op channel_ops[];
 extern const struct op list_ops[];
+extern const struct op program_ops[];
 extern const struct op *const all_ops[]; /* ends with NULL */
 
 const struct op *op_find(const char *name);
@@ -87,6 +88,9 @@ int run_store_seq(struct way *way, uint64_t n);
 
 /* Runs it to its end, with its output thrown away. */
 int run_program(struct way *way, char *const argv[]);
+
+/* Opens it, reads to its end, and closes it. */
+int read_to_end(struct way *way, const char *path);
 
 uint64_t rng_next(uint64_t *state);
 

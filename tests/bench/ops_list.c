@@ -10,7 +10,6 @@
 #include "ops.h"
 #include "pipe_walk.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -161,21 +160,6 @@ static void finish_many(struct way *way)
 
 /* ---- the lists ---- */
 
-static int read_to_end(struct way *way)
-{
-    static char text[1 << 17];
-    ssize_t count = 1;
-    int fd = open(way->path, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
-        return way_failed(way, "open");
-    while (count > 0)
-        count = read(fd, text, sizeof text);
-    int err = errno;
-    close(fd);
-    errno = err;
-    return count == -1 ? way_failed(way, "read") : 0;
-}
-
 static int walk(struct way *way)
 {
     long count = pipe_walk(way->many->more);
@@ -187,7 +171,7 @@ static int walk(struct way *way)
 static int run_pipe_list(struct way *way, uint64_t n)
 {
     (void)n;
-    return way->many->native ? walk(way) : read_to_end(way);
+    return way->many->native ? walk(way) : read_to_end(way, way->path);
 }
 
 static int run_sock_list(struct way *way, uint64_t n)
