@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So many of a kind are asked for one by one: that is quicker than a list of what may be thousands. */
+enum { FEW = 64 };
+
 static size_t find_listed(const struct objects *objects, const struct ipcfs_backend *kind, uint64_t number)
 {
     const struct object_key key = {.type = INSPECTED_OBJECT, .kind = kind, .number = number};
@@ -36,12 +39,28 @@ static void settle(struct objects *objects, size_t object)
     note->listed = NULL;
 }
 
-static bool is_used(const struct objects *objects, const struct ipcfs_backend *kind)
+static size_t count_used(const struct objects *objects, const struct ipcfs_backend *kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < objects->count; i++)
+        count += objects->rows[i].kind == kind;
+    return count;
+}
+
+static bool has_its_name(const struct inspected_object *object)
+{
+    struct ipcfs_found found;
+    return object->name && *object->name && !object->kind->find(0, object->name, &found, NULL) &&
+           ipcfs_stat_number(&found.stat) == object->number;
+}
+
+/* Whether each still has the name that it was opened by: then there is nothing to look for. */
+static bool have_their_names(const struct objects *objects, const struct ipcfs_backend *kind)
 {
     for (size_t i = 0; i < objects->count; i++)
-        if (objects->rows[i].kind == kind)
-            return true;
-    return false;
+        if (objects->rows[i].kind == kind && !has_its_name(&objects->rows[i]))
+            return false;
+    return true;
 }
 
 /* sock_diag(7) tells of a node's number the lower half only. */
@@ -73,7 +92,10 @@ static int ask_kind(struct objects *objects, const struct ipcfs_backend *kind, b
 static int ask_names_of(struct objects *objects, const struct ipcfs_backend *kind)
 {
     bool known = false;
-    int error = is_used(objects, kind) ? ask_kind(objects, kind, &known) : 0;
+    size_t used = count_used(objects, kind);
+    if (!used || (used <= FEW && have_their_names(objects, kind)))
+        return 0;
+    int error = ask_kind(objects, kind, &known);
     for (size_t i = 0; !error && known && i < objects->count; i++)
         if (objects->rows[i].kind == kind)
             settle(objects, i);

@@ -15,6 +15,9 @@
 
 #include <errno.h>
 
+/* So many are asked for one by one: that is quicker than a list of all that there are. */
+enum { FEW = 16 };
+
 /* An end that the daemon has of a connection, or a socket on which it listens. */
 struct own_end {
     uint32_t inode;
@@ -86,12 +89,29 @@ static int look_at(void *data, const struct diag_socket *socket)
     return error;
 }
 
-static bool has_sockets(const struct objects *objects)
+static size_t count_sockets(const struct objects *objects)
 {
+    size_t count = 0;
     for (size_t i = 0; i < objects->count; i++)
-        if (objects->rows[i].type == INSPECTED_SOCKET)
-            return true;
-    return false;
+        count += objects->rows[i].type == INSPECTED_SOCKET;
+    return count;
+}
+
+/* The kernel finds a UNIX socket by its number. −ENOENT where one is of another family, or gone. */
+static int ask_each(struct asking *asking)
+{
+    const struct objects *objects = &asking->build->objects;
+    size_t count = objects->count; /* what sockets turn into is behind */
+    int error = 0;
+    for (size_t i = 0; !error && i < count; i++) {
+        struct diag_socket socket;
+        if (objects->rows[i].type != INSPECTED_SOCKET)
+            continue;
+        error = diag_find_unix((uint32_t)objects->rows[i].number, &socket);
+        if (!error)
+            error = look_at(asking, &socket);
+    }
+    return error;
 }
 
 static int ask(struct asking *asking)
@@ -99,7 +119,10 @@ static int ask(struct asking *asking)
     int error = listeners_each_end(keep_end, asking);
     if (asking->count)
         qsort(asking->ends, asking->count, sizeof *asking->ends, by_inode);
-    if (!error)
+    if (error)
+        return error;
+    error = count_sockets(&asking->build->objects) <= FEW ? ask_each(asking) : -ENOENT;
+    if (error == -ENOENT)
         error = diag_walk(look_at, asking);
     return sock_node_is_blind(error) ? 0 : error;
 }
@@ -107,7 +130,7 @@ static int ask(struct asking *asking)
 int build_ask_sockets(struct build *build)
 {
     struct asking asking = {.build = build};
-    int error = has_sockets(&build->objects) ? ask(&asking) : 0;
+    int error = count_sockets(&build->objects) ? ask(&asking) : 0;
     free(asking.ends);
     return error;
 }
