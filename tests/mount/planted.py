@@ -106,7 +106,7 @@ def test_neither_shown_nor_reached():
     before = {n: snapshot(n) for n in ODD}
     watch = Watch(*everything)
     eq(os.listdir(TREE), ['good'], 'listing')
-    eq([n for n in os.listdir(f'{CTL}/shm') if n not in ('list', 'list.json', 'limits', 'create')], ['good'], 'listing of ctl/shm')
+    eq([n for n in os.listdir(f'{CTL}/shm') if n not in ('list', 'list.json', 'limits', 'limits.json', 'create')], ['good'], 'listing of ctl/shm')
     user = User(1001, 1001)
     for name in ODD + ('sem.x',):
         start = time.monotonic()

@@ -182,7 +182,7 @@ if [[ $IPCFS_NATIVE == 0 ]]; then
     fails 'Operation not permitted' bash -c "echo x > '$T/.ipcfs.y'"
     fails 'Operation not permitted' mv "$T/in" "$T/sem.in"
     is 'a refused rename leaves the object' yes "$([[ -e $SHM/in && ! -e $SHM/sem.in ]] && echo yes)"
-    is 'the root' $'ctl\nmq\npipe\nsem\nshm\nsock\nsysv' "$(ls "$MNT")"
+    is 'the root' $'ctl\nmq\npipe\nproc\nsem\nshm\nsock\nsysv' "$(ls "$MNT")"
 fi
 
 rm -f -- "$T"/* "$T"/.hidden
