@@ -239,8 +239,8 @@ def clean():
             os.rmdir(path)
 
 
-def main(names, after=None, about_daemon=False):
-    """Runs every test_* function, after() behind each; ONLY=word in the environment takes those with it in the name."""
+def main(names, after=None, about_daemon=False, cleaner=clean):
+    """Runs every test_* function, cleaner() and after() behind each; ONLY=word in the environment takes those with it in the name."""
     failed = []
     ran = 0
     for name, fn in list(names.items()):
@@ -264,7 +264,8 @@ def main(names, after=None, about_daemon=False):
                 print(f'  at line {here[-1].lineno}: {here[-1].line}')
             print(f'FAILED {name}: {e}', flush=True)
         os.chmod(SHM, 0o1777)
-        clean()
+        if cleaner:
+            cleaner()
         if after:
             after()
     if failed or (not ran and not NATIVE):
