@@ -9,15 +9,21 @@
  * It is no snapshot: processes come and go while they are read, one after another. Each process is as it was at one time,
  * between the call and its return; who held something all that time is there.
  *
- * A wait is told by the system call that the thread is in, and the memory of a process is never read: that could be made to
- * take for ever (userfaultfd(2), FUSE). So these waits are not told, and such a thread only counts in its process:
+ * A wait is told by the system call that the thread is in; of the memory of a process but the path of a FIFO is read that it
+ * opens, and only what is in memory: all else could be made to take for ever (process_memory.h). So these waits are not told,
+ * and such a thread only counts in its process:
  * - poll(2), select(2), epoll_wait(2), io_uring_enter(2), futex_waitv(2): for any of several, which are in a list there;
- * - open(2) of a FIFO that has no other end yet: the path is there, and /proc says no more than that it is some FIFO;
+ * - open(2) of a FIFO that has no other end yet, where the kernel does not tell that it is that (/proc/PID/wchan), or not the
+ *   whole path is in memory;
  * - splice(2), tee(2): for either of two;
  * - connect(2), but as a wait for the socket itself: the address is there;
  * - system calls of another architecture; and one that ends at some time and goes on after the process was stopped
  *   (restart_syscall(2)).
  * A thread that is held up in such a call by something else, as by a page of its buffer, is told as if it waited for the object.
+ *
+ * A FIFO that is being opened is known by its path alone, as text: elsewhere it is another object than the same FIFO that
+ * somebody has open; one of the mount is not known by a symbolic link; and what another mount name space has at the same path is
+ * taken for it.
  *
  * A System V semaphore that a thread waits for natively is told where the set has but one that is waited for. Segments of other
  * IPC name spaces of the same id are not told apart. Files are known by the device numbers that both stat(2) and the kernel's
@@ -49,8 +55,9 @@ enum inspected_type {
 struct inspected_object {
     enum inspected_type type;
     const struct ipcfs_backend *kind; /* INSPECTED_OBJECT */
-    uint64_t number;                  /* its id.number; otherwise the inode, or the pid of a child (0: any) */
-    dev_t device;                     /* of what is not of the tree */
+    /* Its id.number; otherwise the inode, or the pid of a child (0: any); of a FIFO that is being opened made up of its path. */
+    uint64_t number;
+    dev_t device;     /* of what is not of the tree; −1 of a FIFO that is being opened */
     const char *name; /* in the naming directory 0, "by-id"; of all else a label: "pipe:[12]", "memfd:NAME" */
     bool removed; /* of the tree, and no name leads to it any more (`name` is the last one that is known) */
     uint32_t socket,

@@ -59,6 +59,8 @@ bool thing_of_descriptor(const struct build *build, const struct process *proces
                          const struct process_descriptor *descriptor, struct thing *out);
 bool thing_of_mapping(const struct build *build, const struct process *process,
                       const struct process_mapping *mapping, struct thing *out);
+/* By its path: one of the tree, or one elsewhere. */
+void thing_of_fifo(const struct build *build, const char *path, struct thing *out);
 /* Its object, with such a name as the thing tells. 0 or −ENOMEM. */
 int thing_object(struct build *build, const struct thing *thing, size_t *object);
 

@@ -27,7 +27,7 @@ enum call_sort {
     CALL_MSG,
     CALL_WAIT4,
     CALL_WAITID,
-    CALL_OPEN, /* nothing that is seen here; a request may wait in the daemon */
+    CALL_OPEN, /* of a FIFO; or a request may wait in the daemon */
 };
 
 struct call {
@@ -234,6 +234,24 @@ static int wait_for_lock(const struct waiting *waiting)
     return add_wait(waiting, &thing, refine_lock);
 }
 
+/* ---- FIFOs that are being opened ---- */
+
+static void refine_open(const struct waiting *waiting, struct inspected_use *use)
+{
+    use->call = "open";
+    use->writes = waiting->call->writes;
+    use->reads = !use->writes;
+}
+
+static int wait_for_partner(const struct waiting *waiting)
+{
+    struct thing thing;
+    if (!waiting->call->fifo)
+        return 0;
+    thing_of_fifo(waiting->build, waiting->call->fifo, &thing);
+    return add_wait(waiting, &thing, refine_open);
+}
+
 /* ---- words of memory ---- */
 
 static void refine_futex(const struct waiting *waiting, struct inspected_use *use)
@@ -333,7 +351,7 @@ static int wait_of(const struct waiting *waiting)
     case CALL_WAITID:
         return wait_for_child(waiting, arguments[0] == P_PID ? (int)arguments[1] : 0);
     case CALL_OPEN:
-        break;
+        return wait_for_partner(waiting);
     }
     return 0;
 }

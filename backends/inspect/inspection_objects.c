@@ -69,6 +69,14 @@ static size_t hash(const struct objects *objects, const struct object_key *key)
     return sum >> 32;
 }
 
+uint64_t objects_number(const struct objects *objects, const char *text)
+{
+    uint64_t number = objects->secret[0];
+    for (; *text; text++)
+        number = ((number ^ (unsigned char)*text) * (objects->secret[1] | 1)) ^ number >> 29;
+    return number;
+}
+
 static struct object_key key_of(const struct inspected_object *object)
 {
     return (struct object_key){

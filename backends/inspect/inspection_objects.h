@@ -15,6 +15,9 @@ struct object_key {
     dev_t device;
 };
 
+/* Of what is known by a path alone; its number is objects_number(). */
+#define NO_DEVICE ((dev_t)-1)
+
 /* By type, then by kind in the order of ipcfs_backends, then by number, then by device: < 0, 0, > 0. */
 int object_keys_compare(const struct object_key *one, const struct object_key *other);
 
@@ -38,6 +41,8 @@ struct objects {
 void objects_begin(struct objects *objects);
 void objects_free(struct objects *objects);
 
+/* That of a text, in the place of an inode's. Two texts may have the same, but nobody can find out which. */
+uint64_t objects_number(const struct objects *objects, const char *text);
 /* NO_OBJECT where there is none. */
 size_t objects_find(const struct objects *objects, const struct object_key *key);
 /* Adds it where there is none; without a name then. 0 or −ENOMEM. */

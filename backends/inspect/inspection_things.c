@@ -209,6 +209,33 @@ static int name_object(struct build *build, size_t object, const struct thing *t
     return objects_name(&build->objects, object, name.text, name.length);
 }
 
+/* ---- FIFOs that are known by their paths ---- */
+
+/* As of name_in_mount(), but it is the file itself that is meant, and what its name ends with is part of it. */
+static bool is_fifo_of_mount(const struct build *build, const struct ipcfs_backend *kind, const char *path,
+                             struct thing *out)
+{
+    struct ipcfs_found found;
+    const char *name = name_in_mount(build->host->mountpoint, kind, path).text;
+    if (!(kind->makes & IPCFS_MAKES_FIFOS) || !*name || strchr(name, '/') ||
+        kind->find(0, name, &found, NULL))
+        return false;
+    out->key =
+        (struct object_key){.type = INSPECTED_OBJECT, .kind = kind, .number = ipcfs_stat_number(&found.stat)};
+    out->mount = true;
+    return true;
+}
+
+void thing_of_fifo(const struct build *build, const char *path, struct thing *out)
+{
+    *out = (struct thing){.member = -1, .path = path};
+    for (size_t i = 0; ipcfs_backends[i]; i++)
+        if (is_fifo_of_mount(build, ipcfs_backends[i], path, out))
+            return;
+    out->key = (struct object_key){
+        .type = INSPECTED_PIPE, .number = objects_number(&build->objects, path), .device = NO_DEVICE};
+}
+
 int thing_object(struct build *build, const struct thing *thing, size_t *object)
 {
     size_t before = build->objects.count;

@@ -63,6 +63,11 @@ struct process_call {
     pid_t tid;
     long number; /* SYS_… */
     uint64_t arguments[6];
+    /* Of an open(2) that waits for the other end of a FIFO: its path from the root of the daemon, as text: without "." and
+     * "..", and symbolic links are not followed. A process in another mount name space may mean another file by it.
+     * Otherwise, and where the path is not to be had without waiting for it, NULL. */
+    const char *fifo;
+    bool writes; /* there: it opens it for writing, and waits for a reader */
     /* Since when it has not run: by its last moment on a processor (se.exec_start in /proc/PID/task/TID/sched), to about a
      * millisecond; CLOCK_REALTIME. Unknown where the kernel does not tell. */
     bool since_known;

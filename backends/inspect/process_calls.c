@@ -51,6 +51,9 @@ static int read_call(struct process_reader *reader, int directory, const char *p
         return error;
     if (!parse_call(text, &call))
         return 0;
+    error = read_fifo(reader, directory, prefix, &call);
+    if (error)
+        return error;
     call.since_known = task_clocks_last_run(reader->clocks, directory, prefix, &call.since);
     struct process_call *row = rows_add(&reader->calls);
     if (!row)

@@ -58,5 +58,8 @@ int reader_move(const struct process_reader *reader);
 int read_descriptors(struct process_reader *reader);
 int read_mappings(struct process_reader *reader);
 int read_calls(struct process_reader *reader, const struct process *process);
+/* Completes the call of a thread, where that is an open(2) that waits at a FIFO; `directory` and `prefix` as of
+ * process_memory_open(). */
+int read_fifo(struct process_reader *reader, int directory, const char *prefix, struct process_call *call);
 
 #endif

@@ -531,6 +531,63 @@ static void test_thread(void **state)
     close(ends[1]);
 }
 
+/* ---- FIFOs that are opened ---- */
+
+static const char *opened;
+
+static void open_to_read(void)
+{
+    ready();
+    (void)open(opened, O_RDONLY);
+}
+
+static void open_to_write(void)
+{
+    ready();
+    (void)open(opened, O_WRONLY);
+}
+
+static pid_t start_opener(const char *path, void (*run)(void))
+{
+    opened = path;
+    pid_t pid = start_child(run);
+    await_call(pid, SYS_openat);
+    for (int i = 0; i < 1000; i++) { /* in the call it does not sleep at once */
+        (void)look(INSPECT_WAITERS);
+        if (count_waits(pid))
+            break;
+        (void)usleep(1000);
+    }
+    return pid;
+}
+
+/* The node in the runtime directory is the object; what lies in the mount only has to have the path. */
+static void test_openers(void **state)
+{
+    (void)state;
+    const char *const paths[] = {"/mnt/pipe/p (deleted)", "/mnt/elsewhere", "/mnt/pipe/d/p"};
+    assert_int_equal(mkfifo(path_in("pipe", "p (deleted)"), 0600), 0);
+    uint64_t number = ino_of(path_in("pipe", "p (deleted)"));
+    assert_true(mkdir("/mnt/pipe", 0700) == 0 && mkdir("/mnt/pipe/d", 0700) == 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
+        assert_int_equal(mkfifo(paths[i], 0600), 0);
+    pid_t reader = start_opener(paths[0], open_to_read);
+    pid_t readers[] = {start_opener(paths[1], open_to_read), start_opener(paths[1], open_to_read)};
+    pid_t writer = start_opener(paths[2], open_to_write);
+    (void)look(INSPECT_WAITERS);
+    check_wait(reader, object_named("pipe", "p (deleted)"), "open", false);
+    assert_int_equal(object_named("pipe", "p (deleted)")->type, INSPECTED_OBJECT);
+    assert_int_equal(object_named("pipe", "p (deleted)")->number, number);
+    check_wait(readers[0], object_named("pipe", paths[1]), "open", false);
+    check_wait(readers[1], object_named("pipe", paths[1]), "open", false);
+    check_wait(writer, object_named("pipe", paths[2]), "open", true);
+    assert_int_equal(object_named("pipe", paths[2])->type, INSPECTED_PIPE);
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
+        assert_int_equal(unlink(paths[i]), 0);
+    assert_true(rmdir("/mnt/pipe/d") == 0 && rmdir("/mnt/pipe") == 0);
+    assert_int_equal(unlink(path_in("pipe", "p (deleted)")), 0);
+}
+
 /* ---- requests in the daemon ---- */
 
 static void read_node(void)
@@ -586,5 +643,6 @@ const struct CMUnitTest join_wait_tests[] = {
     JOIN_TEST(test_word_in_file), JOIN_TEST(test_named_semaphore),
     JOIN_TEST(test_set),          JOIN_TEST(test_messages),
     JOIN_TEST(test_children),     JOIN_TEST(test_child_in_name_space),
-    JOIN_TEST(test_thread),       JOIN_TEST(test_parked)};
+    JOIN_TEST(test_thread),       JOIN_TEST(test_parked),
+    JOIN_TEST(test_openers)};
 const size_t join_wait_count = sizeof join_wait_tests / sizeof *join_wait_tests;

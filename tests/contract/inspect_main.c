@@ -60,6 +60,6 @@ int main(void)
     (void)umask(0);
     (void)alarm(200); /* nothing here may block for ever */
     int failed = RUN(inspect_process) + RUN(inspect_descriptors) + RUN(inspect_calls) + RUN(inspect_rights) +
-                 RUN(inspect_walk) + RUN(inspect_stuck);
+                 RUN(inspect_walk) + RUN(inspect_stuck) + RUN(inspect_fifo);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -65,6 +65,7 @@ int64_t now_in_ms(void);
 TESTS_OF(inspect_process);
 TESTS_OF(inspect_descriptors);
 TESTS_OF(inspect_calls);
+TESTS_OF(inspect_fifo);
 TESTS_OF(inspect_rights);
 TESTS_OF(inspect_walk);
 TESTS_OF(inspect_stuck);

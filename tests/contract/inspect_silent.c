@@ -36,7 +36,8 @@ static void serve_one(int fd, const struct fuse_in_header *request, _Atomic int 
     const struct fuse_init_out init = {.major = 7, .minor = 31, .max_write = 4096};
     const struct fuse_open_out opened = {.fh = 1};
     const struct fuse_attr_out attributes = {
-        .attr_valid = 1000, .attr = {.ino = 1, .mode = S_IFREG | 0666, .nlink = 1, .blksize = 4096}};
+        .attr_valid = 1000,
+        .attr = {.ino = 1, .mode = S_IFREG | 0666, .nlink = 1, .size = 4096, .blksize = 4096}};
     switch (request->opcode) {
     case FUSE_INIT:
         answer(fd, request->unique, 0, &init, sizeof init);
@@ -50,6 +51,7 @@ static void serve_one(int fd, const struct fuse_in_header *request, _Atomic int 
     case FUSE_FLUSH:
         ++*flushes;
         break;
+    case FUSE_READ:
     case FUSE_FORGET:
     case FUSE_INTERRUPT:
         break;

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-/* A file system, which is one file, whose server never answers a flush or a write. */
+/* A file system, which is one file, whose server never answers a flush or a read. */
 struct silent {
     const char *path;
     pid_t server;

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from mounttest import CTL, MNT, SHM, TREE, User, eq, get, in_child, main, ok, put, refused
+from mounttest import CTL, MNT, SCRATCH, SHM, TREE, User, eq, get, in_child, main, ok, put, refused
 from queues import MQ, SOON, Msg, check, libc, make_mq, unlink_mq
 from semaphores import make_posix, make_set
 from twins import wait_until
@@ -212,6 +212,36 @@ def test_parked_and_native():
         children.remove(pid)
     for path in expected:
         wait_until(lambda: shown(path, 'waiters') == [], f'nobody waits for {path} any more')
+
+
+def test_fifo_opened():
+    """Who opens a FIFO and waits for the other end has no descriptor yet; whoever comes ends that."""
+    path, other = f'{MNT}/pipe/p', f'{SCRATCH}/p'
+    for fifo in (path, other):
+        os.mkfifo(fifo)
+        cleanups.append(lambda fifo=fifo: os.unlink(fifo))
+    os.chmod(path, 0o666)
+
+    def below_cwd():
+        os.chdir(f'{MNT}/ctl')
+        os.open('../pipe//./p', os.O_RDONLY)
+
+    readers = [start(below_cwd), start(lambda: os.open(path, os.O_RDONLY), user=USER)]
+    elsewhere = start(lambda: os.open(other, os.O_WRONLY))
+    await_rows('pipe/p', [(pid, 'open', 'no') for pid in readers], 'pid', 'call', 'parked', view='waiters')
+    eq(rows('pipe/p', 'pid', 'tid', 'how', 'call', 'access'), [(pid, pid, 'waiting', 'open', 'r') for pid in readers], 'holders')
+
+    def waits():
+        return sorted((r['pid'], r['kind'], r['object'], r['how'], r['for'], r['holders'])
+                      for r in json.loads(get(f'{CTL}/waits.json')) if r['pid'] in readers + [elsewhere])
+    want = [(pid, 'pipe', 'p', 'partner', None, []) for pid in readers] + [(elsewhere, 'pipe', other, 'partner', None, [])]
+    wait_until(lambda: waits() == sorted(want), f'waits: {waits()}, not {want}')
+    eq(get(f'{CTL}/deadlocks'), b'', 'deadlocks')
+    with User(USER, USER):
+        eq(rows('pipe/p', 'pid', view='waiters'), [(readers[1],)], 'to the user')
+    fd = os.open(path, os.O_WRONLY)
+    wait_until(lambda: shown('pipe/p', 'waiters') == [], 'nobody waits any more')
+    os.close(fd)
 
 
 def test_locks():
