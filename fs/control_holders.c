@@ -178,7 +178,7 @@ static int look_at(struct ipcfs *fs, const struct caller *caller, const struct n
     uint64_t number = 0;
     int error = number_of(kin, ref, &number);
     if (!error)
-        error = inspect(fs, caller, INSPECT_WAITERS, &out->inspected);
+        error = inspect_object(fs, caller, kin->backend, number, &out->inspected);
     if (!error)
         out->object = inspection_object(inspected(out->inspected), kin->backend, number);
     return error;

@@ -106,13 +106,21 @@ static int look_at_process(const struct inspection_host *host, struct inspected 
     return error == -ESRCH ? -ENOENT : error;
 }
 
-static int look(struct ipcfs *fs, unsigned what, struct ipcfs_objid process, struct inspected **out)
+/* NULL when out of memory. */
+static struct inspected *inspected_new(void)
 {
     struct inspected *new = calloc(1, sizeof *new);
+    if (new)
+        atomic_init(&new->users, 1);
+    return new;
+}
+
+static int look(struct ipcfs *fs, unsigned what, struct ipcfs_objid process, struct inspected **out)
+{
+    struct inspected *new = inspected_new();
     if (!new)
         return -ENOMEM;
     const struct inspection_host host = inspect_host(fs);
-    atomic_init(&new->users, 1);
     new->what = what;
     if (what & INSPECT_WAITERS)
         new->what |= INSPECT_HOLDERS; /* it includes them */
@@ -321,6 +329,29 @@ static int look_and_keep(struct ipcfs *fs, const struct caller *caller, unsigned
 int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct inspected **out)
 {
     return look_and_keep(fs, caller, what, (struct ipcfs_objid){0}, out);
+}
+
+static bool walks_now(struct walks *walks, const struct caller *caller)
+{
+    lock_take(&walks->lock);
+    bool walking = is_walking(find_walk(walks, caller));
+    lock_release(&walks->lock);
+    return walking;
+}
+
+int inspect_object(struct ipcfs *fs, const struct caller *caller, const struct ipcfs_backend *kind,
+                   uint64_t number, struct inspected **out)
+{
+    if (walks_now(fs->walks, caller))
+        return inspect(fs, caller, INSPECT_WAITERS, out);
+    const struct inspection_host host = inspect_host(fs);
+    struct inspected *new = inspected_new();
+    int error = new ? inspection_make_of(&host, kind, number, &new->inspection) : -ENOMEM;
+    if (error)
+        free(new);
+    else
+        *out = new;
+    return error;
 }
 
 /* What it waits for is used by it, too: a queue or set of System V by nothing else. */

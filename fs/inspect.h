@@ -35,6 +35,9 @@ void inspect_end(struct ipcfs *fs, const struct caller *caller);
 
 /* The calling thread has the caller's identity. `what`: INSPECT_HOLDERS, INSPECT_WAITERS. 0 or −errno. */
 int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct inspected **out);
+/* The same, but only of one object; who walks is shown everything (inspect() with INSPECT_WAITERS). */
+int inspect_object(struct ipcfs *fs, const struct caller *caller, const struct ipcfs_backend *kind,
+                   uint64_t number, struct inspected **out);
 const struct inspection *inspected(const struct inspected *inspected);
 /* NULL is harmless. */
 void inspected_put(struct inspected **inspected);

@@ -40,6 +40,34 @@ static int visit(void *data, struct process *process)
     return error;
 }
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+    while (*words && strcmp(word, *words) != 0)
+        words++;
+    return *words;
+}
+
+/* Who waits for one of these names an id; and who waits in the daemon may have opened nothing yet. */
+static bool calls_tell_alone(const struct build *build)
+{
+    static const char *const kinds[] = {"sysv/msg", "sysv/sem", NULL};
+    bool parked = false;
+    for (size_t i = 0; !parked && i < build->parked_count; i++)
+        parked = build->parked[i].kind == build->kind && build->parked[i].number == build->subject.number;
+    return parked || is_one_of(build->kind->kind, kinds);
+}
+
+/* Of one object; who looks at files of the mount beside it is told, too, and not asked for. */
+static int read_subject(struct build *build)
+{
+    static const char *const mapped[] = {"shm", "sem", "sysv/shm", NULL};
+    unsigned what = PROCESS_DESCRIPTORS | PROCESS_CALLS;
+    if (is_one_of(build->kind->kind, mapped))
+        what |= PROCESS_MAPPINGS;
+    build->subject.calls = calls_tell_alone(build);
+    return processes_read_of(&build->subject, what, visit, build);
+}
+
 static int read_all(struct build *build, pid_t only)
 {
     bool waiters = build->what & INSPECT_WAITERS;
@@ -47,6 +75,8 @@ static int read_all(struct build *build, pid_t only)
     int error = waiters ? build_read_parked(build) : 0;
     if (!error && waiters)
         error = build_read_locks(build);
+    if (!error && build->kind)
+        return read_subject(build);
     return error ? error : processes_read(only, what, visit, build);
 }
 
@@ -62,25 +92,44 @@ static int make(struct build *build, pid_t only)
     return error ? error : build_put_in_order(build);
 }
 
-int inspection_make(const struct inspection_host *host, unsigned what, pid_t only, struct inspection **out)
+static int make_inspection(struct build *build, pid_t only, struct inspection **out)
 {
     struct inspection *made = calloc(1, sizeof *made);
     if (!made)
         return -ENOMEM;
-    struct build build = {.host = host, .what = what, .self = getpid(), .out = made};
+    build->self = getpid();
+    build->out = made;
     kernel_memory_start();
-    objects_begin(&build.objects);
+    objects_begin(&build->objects);
     (void)clock_gettime(CLOCK_REALTIME, &made->time);
-    int error = make(&build, only);
-    objects_free(&build.objects);
-    free(build.parked);
-    free(build.lines);
-    free(build.files);
+    int error = make(build, only);
+    objects_free(&build->objects);
+    free(build->parked);
+    free(build->lines);
+    free(build->files);
     if (error)
         inspection_free(made);
     else
         *out = made;
     return error;
+}
+
+int inspection_make(const struct inspection_host *host, unsigned what, pid_t only, struct inspection **out)
+{
+    struct build build = {.host = host, .what = what};
+    return make_inspection(&build, only, out);
+}
+
+int inspection_make_of(const struct inspection_host *host, const struct ipcfs_backend *kind, uint64_t number,
+                       struct inspection **out)
+{
+    struct build build = {.host = host, .what = INSPECT_WAITERS};
+    if (!(kind->makes &
+          IPCFS_MAKES_SOCKETS)) { /* of a socket /proc tells its own number only, not its node's */
+        build.kind = kind;
+        build.subject = (struct process_subject){.known = true, .number = number};
+    }
+    return make_inspection(&build, 0, out);
 }
 
 void inspection_free(struct inspection *inspection)

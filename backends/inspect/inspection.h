@@ -155,6 +155,10 @@ struct inspection_host {
 
 /* Of all processes, or of that one. 0 or −errno; *out is the caller's: inspection_free(), which takes NULL. */
 int inspection_make(const struct inspection_host *host, unsigned what, pid_t only, struct inspection **out);
+/* The same of all, but of what they use only that object is sure to be there; quicker. What is not of it, locks and other
+ * objects, may be there or not. */
+int inspection_make_of(const struct inspection_host *host, const struct ipcfs_backend *kind, uint64_t number,
+                       struct inspection **out);
 void inspection_free(struct inspection *inspection);
 
 /* NULL where nobody uses it. */

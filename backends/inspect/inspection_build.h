@@ -28,7 +28,9 @@ struct locked_file {
 struct build {
     const struct inspection_host *host;
     unsigned what;
-    pid_t self; /* the daemon */
+    const struct ipcfs_backend *kind; /* of the one object that is looked for; NULL: everything */
+    struct process_subject subject;   /* which one that is */
+    pid_t self;                       /* the daemon */
     struct inspection *out;
     struct objects objects;
     size_t process_room, use_room, lock_room;

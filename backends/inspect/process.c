@@ -6,6 +6,7 @@
 
 #include "ipcfs/cleanup.h"
 #include "ipcfs/number.h"
+#include "ipcfs/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -77,6 +78,13 @@ void process_reader_free(struct process_reader *reader)
 int reader_move(const struct process_reader *reader)
 {
     return !reader->patient || patience_move(reader->patient) ? 0 : -ECANCELED;
+}
+
+bool reader_wants(const struct process_reader *reader, dev_t device, ino_t ino)
+{
+    const struct process_subject *subject = &reader->subject;
+    uint64_t number = ino & ((UINT64_C(1) << 48) - 1);
+    return !subject->known || number == subject->number || (device && device == place_device());
 }
 
 /* ---- what everybody is told ---- */
@@ -180,10 +188,17 @@ static int read_same_ipc(struct process_reader *reader, struct process *out)
     return error;
 }
 
+/* False where there is nothing to be told of it. */
+static bool may_use_subject(const struct process_reader *reader)
+{
+    return !reader->subject.known || reader->subject.calls || reader->descriptors.count ||
+           reader->mappings.count;
+}
+
 /* Some kernels do not tell them. */
 static int read_calls_if_told(struct process_reader *reader, struct process *out)
 {
-    int error = read_calls(reader, out);
+    int error = may_use_subject(reader) ? read_calls(reader, out) : 0;
     out->calls_known = !error;
     if (error)
         reader->calls.count = 0;
@@ -200,7 +215,7 @@ static int gather(struct process_reader *reader, struct process *out)
         error = read_mappings(reader);
     if (!error && reader->what & PROCESS_CALLS)
         error = read_calls_if_told(reader, out);
-    if (!error && !(reader->what & PROCESS_UNNAMED))
+    if (!error && !(reader->what & PROCESS_UNNAMED) && may_use_subject(reader))
         error = read_same_ipc(reader, out);
     return error;
 }

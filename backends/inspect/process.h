@@ -102,6 +102,16 @@ int process_read(pid_t pid, unsigned what, struct process *out);
 void process_free(struct process *process);
 #define AUTO_PROCESS __attribute__((cleanup(process_free))) struct process
 
+/*
+ * One object of the tree. Where only that is looked for, of each process is read what may be of it: descriptors and mappings
+ * of any file whose inode has that number, and those of the mount; and calls only where there is one of these, or `calls`.
+ */
+struct process_subject {
+    bool known;      /* false: everything is looked for */
+    uint64_t number; /* its `id.number`, which is the low 48 bits of an inode's */
+    bool calls;      /* a thread may wait for it and have nothing of it open or mapped */
+};
+
 /* Called with each process, in the order of the pids, in the calling thread; it may take the contents over by leaving an
  * empty (zero) struct. Anything but 0 ends the walk, which returns it. */
 typedef int process_visit(void *data, struct process *process);
@@ -114,5 +124,7 @@ typedef int process_visit(void *data, struct process *process);
  * Memory: two batches of 4 MiB, and one process of at most 64 MiB twice. A process that has more is not `readable`.
  */
 int processes_read(pid_t only, unsigned what, process_visit *visit, void *data);
+/* The same of all, but of each only what may be of the subject. */
+int processes_read_of(const struct process_subject *subject, unsigned what, process_visit *visit, void *data);
 
 #endif

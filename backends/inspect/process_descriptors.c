@@ -34,21 +34,37 @@ static bool look_at_access(const struct link *link, struct process_descriptor *o
     return true;
 }
 
-/* What has a path is asked what it is, as its file system remembers it. False as above. */
-static bool look(const struct link *link, const char *target, struct process_descriptor *out)
+/* What it is, as its file system remembers it. False: it is not told. */
+static bool look_at_file(const struct link *link, struct process_descriptor *out)
 {
     const unsigned wanted = STATX_TYPE | STATX_INO;
     const int flags = AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
     struct statx stat;
-    bool has_path = target[0] == '/' || !target[0];
-    if (!look_at_access(link, out))
+    if (statx(link->directory, link->name, flags, wanted, &stat) < 0)
         return false;
-    if (!has_path || statx(link->directory, link->name, flags, wanted, &stat) < 0)
-        return true;
     out->device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
     out->ino = stat.stx_ino;
     out->type = stat.stx_mode & S_IFMT;
     return true;
+}
+
+/* What has a path is asked what it is. False where it is closed by now. */
+static bool look(const struct link *link, const char *target, struct process_descriptor *out)
+{
+    bool has_path = target[0] == '/' || !target[0];
+    if (!look_at_access(link, out))
+        return false;
+    if (has_path)
+        (void)look_at_file(link, out);
+    return true;
+}
+
+/* One question instead of three, where only one object is looked for. What can not be asked so is asked everything. */
+static bool is_wanted(const struct gathering *gathering, const struct link *link)
+{
+    struct process_descriptor asked = {0};
+    return !gathering->reader->subject.known || !look_at_file(link, &asked) ||
+           reader_wants(gathering->reader, asked.device, asked.ino);
 }
 
 static int add(struct gathering *gathering, const struct link *link, const char *target)
@@ -72,6 +88,8 @@ static int add(struct gathering *gathering, const struct link *link, const char 
 static int visit(struct gathering *gathering, const struct link *link)
 {
     char target[PATH_MAX];
+    if (!is_wanted(gathering, link))
+        return reader_move(gathering->reader);
     ssize_t length = readlinkat(link->directory, link->name, target, sizeof target - 1);
     if (length < 0 && errno != ENAMETOOLONG)
         return unless_out_of_reach(-errno);

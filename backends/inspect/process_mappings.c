@@ -72,6 +72,8 @@ static int add(struct process_reader *reader, char *line, const char **before)
     struct process_mapping mapping = {0};
     if (!parse_mapping(line, &mapping, &path) || (!mapping.shared && !mapping.ino))
         return 0;
+    if (!reader_wants(reader, mapping.device, mapping.ino))
+        return 0;
     unescape(path);
     mapping.path = arena_string(&reader->arena, path, *before);
     struct process_mapping *row = mapping.path ? rows_add(&reader->mappings) : NULL;

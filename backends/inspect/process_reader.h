@@ -21,6 +21,7 @@ enum {
 
 struct process_reader {
     unsigned what;
+    struct process_subject subject;
     struct patient *patient; /* who is told that it gets on; NULL: nobody waits */
     int directory;           /* owned: of the process, or −1 */
     int living; /* owned: of a thread of it that has not ended, where the first one has; otherwise −1 */
@@ -53,6 +54,8 @@ static inline int reader_source(const struct process_reader *reader)
 {
     return reader->living >= 0 ? reader->living : reader->directory;
 }
+/* Whether that may be of the subject. */
+bool reader_wants(const struct process_reader *reader, dev_t device, ino_t ino);
 /* 0, or −ECANCELED. */
 int reader_move(const struct process_reader *reader);
 int read_descriptors(struct process_reader *reader);

@@ -30,6 +30,7 @@ struct batch {
 struct walk {
     struct patient patient;
     unsigned what;
+    struct process_subject subject;
     pid_t only;  /* 0: all … */
     pid_t after; /* … behind this one */
 
@@ -136,6 +137,7 @@ static void run_walk(struct patient *patient)
     struct walk *walk = (struct walk *)patient;
     struct process_reader reader;
     int error = process_reader_init(&reader, walk->what, patient);
+    reader.subject = walk->subject;
     if (!error)
         error = walk->only ? read_one(walk, &reader, walk->only) : read_all(walk, &reader);
     process_reader_free(&reader);
@@ -147,6 +149,12 @@ static void run_walk(struct patient *patient)
 
 /* ---- who visits ---- */
 
+struct request {
+    pid_t only; /* 0: all */
+    unsigned what;
+    struct process_subject subject;
+};
+
 static void free_walk(struct patient *patient)
 {
     struct walk *walk = (struct walk *)patient;
@@ -155,15 +163,16 @@ static void free_walk(struct patient *patient)
 }
 
 /* −EAGAIN until it has an end of its own. */
-static int start_walk(pid_t only, pid_t after, unsigned what, struct walk **out)
+static int start_walk(const struct request *request, pid_t after, struct walk **out)
 {
     AUTO_FREE struct walk *walk = calloc(1, sizeof *walk);
     AUTO_FREE struct batch *batch = calloc(1, sizeof *batch);
     if (!walk || !batch)
         return -ENOMEM;
     *walk = (struct walk){.patient = {.patience = &patience, .work = run_walk, .release = free_walk},
-                          .what = what,
-                          .only = only,
+                          .what = request->what,
+                          .subject = request->subject,
+                          .only = request->only,
                           .after = after,
                           .batch = batch,
                           .error = -EAGAIN};
@@ -222,17 +231,17 @@ static int follow(struct walk *walk, struct batch **batch, process_visit *visit,
     return error ? error : more;
 }
 
-int processes_read(pid_t only, unsigned what, process_visit *visit, void *data)
+static int read_requested(const struct request *request, process_visit *visit, void *data)
 {
     AUTO_BATCH *batch = calloc(1, sizeof *batch);
     if (!batch)
         return -ENOMEM;
-    int error = only == getpid() ? -ESRCH : 0;
+    int error = request->only == getpid() ? -ESRCH : 0;
     pid_t last = 0;
     while (!error) {
         struct walk *walk = NULL;
         struct process stuck = {0};
-        error = start_walk(only, last, what, &walk);
+        error = start_walk(request, last, &walk);
         if (!error)
             error = follow(walk, &batch, visit, data, &stuck);
         last = stuck.pid;
@@ -241,8 +250,20 @@ int processes_read(pid_t only, unsigned what, process_visit *visit, void *data)
         stuck.stuck = true;
         error = visit(data, &stuck);
         process_free(&stuck);
-        if (only)
+        if (request->only)
             break;
     }
     return error;
+}
+
+int processes_read(pid_t only, unsigned what, process_visit *visit, void *data)
+{
+    const struct request request = {.only = only, .what = what};
+    return read_requested(&request, visit, data);
+}
+
+int processes_read_of(const struct process_subject *subject, unsigned what, process_visit *visit, void *data)
+{
+    const struct request request = {.what = what, .subject = *subject};
+    return read_requested(&request, visit, data);
 }
