@@ -344,8 +344,4 @@ def key_or_id(path):
 
 
 mount_mqfs()
-try:
-    main(globals(), cleaner=None)
-finally:
-    crowd.end()
-    everything.remove_all()
+main(globals(), cleaner=None)

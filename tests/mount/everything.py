@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A machine with objects of all kinds, made, held, leaked, locked and waited for, natively and through the mount. Each
 process tells what it has: that is the truth beside which ctl/ and proc/ are put."""
+import atexit
 import ctypes
 import fcntl
 import json
@@ -84,6 +85,7 @@ class Crowd:
 
     def __init__(self):
         self.pids, self.holds, self.waits, self.links = {}, [], [], {}
+        atexit.register(self.end)  # however the test ends; children end by _exit(2)
 
     def start(self, name, fn, keep=(), user=0, groups=()):
         """fn(Me) makes what it will have, and gives a Wait, or nothing to wait for a signal."""
@@ -458,7 +460,8 @@ ENDS = {'flock-wants': {'flock-has'}, 'fcntl-wants': {'fcntl-has'}, 'mlock-wants
 
 
 def start_all():
-    """Gives the processes, and what nobody has, when all wait who will wait."""
+    """Gives the processes, and what nobody has, when all wait who will wait. At the end of the test all is removed."""
+    atexit.register(remove_all)
     crowd = Crowd()
     leaked = [path for part in PARTS for path in part(crowd)]
     wait_until(lambda: all(sleeps(pid) for pid in crowd.pids.values()), 'all sleep')

@@ -138,9 +138,4 @@ def test_busy():
 
 
 mount_mqfs()
-try:
-    main(globals(), cleaner=None, about_daemon=True)
-finally:
-    busy.end()
-    crowd.end()
-    everything.remove_all()
+main(globals(), cleaner=None, about_daemon=True)
