@@ -75,8 +75,9 @@ def rows():
         beside("ctl/shm/held/holders", "run:fuser /dev/shm/held"),
         beside("ctl/mq/held/holders", f"run:lsof {MQUEUE}/held"),
         beside("ctl/mq/held/holders", f"run:fuser {MQUEUE}/held"),
-        beside(f"ctl/sysv/shm/by-id/{held}/holders", f"sh:{maps}"),
-        beside(f"ctl/sysv/shm/by-id/{unused}/holders", f"sh:{maps}"),
+        beside(f"ctl/sysv/shm/by-id/{held}/holders", "sh:lsof -n | grep SYSV"),
+        beside(f"ctl/sysv/shm/by-id/{held}/holders", f"sh:{maps}", None),
+        beside(f"ctl/sysv/shm/by-id/{unused}/holders", "sh:lsof -n | grep SYSV"),
         beside("ctl/sock/list.json", "run:ss -xatup"),
         beside("ctl/sock/list.json", "run:lsof -U"),
         beside("ctl/waits", "sh:lsof -n; lslocks"),
@@ -98,6 +99,7 @@ SCANS = {
     "idle": None,
     "while ctl is read": "cat {mnt}/ctl/waits {mnt}/ctl/orphans {mnt}/ctl/list.json {mnt}/ctl/shm/held/holders",
     "while lsof runs": "lsof -n",
+    "while two lsof run": "lsof -n & lsof -n; wait",  # as many threads as a look at all processes has
 }
 REQUESTS = ("send + receive", "get ctl/version")
 

@@ -47,14 +47,14 @@ static bool is_one_of(const char *word, const char *const *words)
     return *words;
 }
 
-/* Who waits for one of these names an id; and who waits in the daemon may have opened nothing yet. */
+/* Who waits for one of these names an id; who opens a FIFO, and who waits in the daemon, may have nothing of it open yet. */
 static bool calls_tell_alone(const struct build *build)
 {
     static const char *const kinds[] = {"sysv/msg", "sysv/sem", NULL};
     bool parked = false;
     for (size_t i = 0; !parked && i < build->parked_count; i++)
         parked = build->parked[i].kind == build->kind && build->parked[i].number == build->subject.number;
-    return parked || is_one_of(build->kind->kind, kinds);
+    return parked || build->kind->makes & IPCFS_MAKES_FIFOS || is_one_of(build->kind->kind, kinds);
 }
 
 /* Of one object; who looks at files of the mount beside it is told, too, and not asked for. */
