@@ -13,6 +13,9 @@
  * not read before: who does, reads one again, and with that the walk is over and its look gone, so that this read is
  * fresh, and so are those of the next INSPECT_WALK files.
  *
+ * Links of a process are files of a walk of their own: a look at one process costs little, and who has not read so many
+ * links of this one is not told of its past.
+ *
  * A thread is told by its number together with the ids that its request has; a thread without a number (in a pid name
  * space that is not seen from here) does not walk. The number of a thread that has ended could be used again within the
  * pause, by one with the same ids, and this one be taken for the walker: it would be shown what that might see, and no more.
@@ -48,8 +51,9 @@ struct files {
 };
 
 struct walk {
-    struct caller who; /* pid 0: nobody */
-    int64_t last;      /* milliseconds, CLOCK_MONOTONIC: when he was last heard of */
+    struct caller who;          /* pid 0: nobody */
+    int64_t last;               /* milliseconds, CLOCK_MONOTONIC: when he was last heard of */
+    struct ipcfs_objid process; /* whose links he reads; zeros: what he reads is in ctl/ */
     struct files files;
     struct inspected *look; /* counted; NULL: none */
 };
@@ -218,7 +222,8 @@ static void take_old(struct walks *walks, int64_t now, struct inspected *old[WAL
     }
 }
 
-static void note_file(struct walks *walks, const struct caller *who, uint64_t file, int64_t now)
+static void note_file(struct walks *walks, const struct caller *who, struct ipcfs_objid process,
+                      uint64_t file, int64_t now)
 {
     struct walk *walk = find_walk(walks, who);
     if (!walk) {
@@ -226,11 +231,13 @@ static void note_file(struct walks *walks, const struct caller *who, uint64_t fi
         walk->who = *who;
         forget_files(&walk->files);
     }
-    bool goes_on = now - walk->last < INSPECT_PAUSE_MS && add_file(&walk->files, file);
+    bool goes_on = now - walk->last < INSPECT_PAUSE_MS && ipcfs_same_object(walk->process, process) &&
+                   add_file(&walk->files, file);
     if (!goes_on) {
         forget_files(&walk->files);
         (void)add_file(&walk->files, file); /* without memory it does not count */
     }
+    walk->process = process;
     walk->last = now;
 }
 
@@ -261,13 +268,13 @@ void walks_free(struct walks *walks)
     free(walks);
 }
 
-void inspect_begin(struct ipcfs *fs, const struct caller *caller, uint64_t file)
+void inspect_begin(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process, uint64_t file)
 {
     struct inspected *old[WALKS] = {0};
     int64_t now = wait_now();
     lock_take(&fs->walks->lock);
     if (caller->pid)
-        note_file(fs->walks, caller, file, now);
+        note_file(fs->walks, caller, process, file, now);
     take_old(fs->walks, now, old);
     lock_release(&fs->walks->lock);
     for (size_t i = 0; i < WALKS; i++)

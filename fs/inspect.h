@@ -28,8 +28,9 @@ struct walks;
 int walks_new(struct walks **out);
 void walks_free(struct walks *walks);
 
-/* The caller's thread reads that file, named by its inode number, from its start: before inspect() for it. */
-void inspect_begin(struct ipcfs *fs, const struct caller *caller, uint64_t file);
+/* The caller's thread reads that file, named by its inode number, from its start: before inspect() for it. `process`: it is a
+ * link of that process; zeros: it is in ctl/. */
+void inspect_begin(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process, uint64_t file);
 /* It has been read. */
 void inspect_end(struct ipcfs *fs, const struct caller *caller);
 

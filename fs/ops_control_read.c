@@ -133,7 +133,7 @@ struct slow_read {
 static int work(struct slow *slow)
 {
     struct slow_read *reading = (struct slow_read *)slow;
-    inspect_begin(slow->fs, &slow->caller, inode_of(reading->handle));
+    inspect_begin(slow->fs, &slow->caller, (struct ipcfs_objid){0}, inode_of(reading->handle));
     int error = render(slow->fs, &slow->caller, reading->handle, &reading->text);
     inspect_end(slow->fs, &slow->caller);
     return error;

@@ -122,7 +122,7 @@ static void ask(struct asking *asking, uint64_t number, struct reply *reply)
 {
     struct ipcfs *fs = asking->slow.fs;
     const struct caller caller = caller_of(reply->request);
-    inspect_begin(fs, &caller, number);
+    inspect_begin(fs, &caller, object_of(asking), number);
     asking->look = inspect_process_kept(fs, &caller, object_of(asking));
     if (!asking->look) {
         slow_run(&asking->slow, fs, reply->request, reply);

@@ -68,7 +68,7 @@ static int tear_down(void **state)
 static int read_what(const struct caller *caller, uint64_t file, unsigned what)
 {
     AUTO_INSPECTED *inspection = NULL;
-    inspect_begin(&test.fs, caller, file);
+    inspect_begin(&test.fs, caller, (struct ipcfs_objid){0}, file);
     assert_int_equal(inspect(&test.fs, caller, what, &inspection), 0);
     inspect_end(&test.fs, caller);
     return (int)inspected(inspection)->stuck;
@@ -125,6 +125,18 @@ static void test_pause(void **state)
     (void)usleep(PAUSE_US);
     read_fresh(&walker, 200, INSPECT_WALK);
     assert_int_equal(read_file(&walker, 300), 2 * INSPECT_WALK);
+}
+
+/* Who turns to the links of a process, or to those of the next, walks no more. */
+static void test_process_ends_walk(void **state)
+{
+    (void)state;
+    read_fresh(&walker, 1, INSPECT_WALK);
+    assert_int_equal(read_file(&walker, 100), INSPECT_WALK);
+    inspect_begin(&test.fs, &walker, (struct ipcfs_objid){.number = 1}, 200);
+    inspect_end(&test.fs, &walker);
+    assert_int_equal(read_file(&walker, 300), INSPECT_WALK + 1);
+    assert_int_equal(read_file(&walker, 301), INSPECT_WALK + 2);
 }
 
 /* The look is not older than that, however long the walk. */
@@ -203,7 +215,7 @@ static void test_errors(void **state)
     }
     for (uint64_t file = 1; file < 3 * INSPECT_WALK; file++) {
         failing_arm(1);
-        inspect_begin(&test.fs, &walker, file);
+        inspect_begin(&test.fs, &walker, (struct ipcfs_objid){0}, file);
         (void)failing_disarm();
         AUTO_INSPECTED *look = NULL;
         assert_int_equal(inspect(&test.fs, &walker, WHAT, &look), 0);
@@ -225,6 +237,7 @@ int main(void)
         LOOK(test_one_file_again),
         LOOK(test_two_files_in_turn),
         LOOK(test_pause),
+        LOOK(test_process_ends_walk),
         LOOK(test_age),
         LOOK(test_others),
         LOOK(test_what),
