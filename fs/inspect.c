@@ -362,7 +362,7 @@ int inspect_object(struct ipcfs *fs, const struct caller *caller, const struct i
 }
 
 /* What it waits for is used by it, too: a queue or set of System V by nothing else. */
-enum { OF_PROCESS = INSPECT_HOLDERS | INSPECT_WAITERS };
+enum { OF_PROCESS = INSPECT_HOLDERS | INSPECT_WAITERS | INSPECT_UNTIMED };
 
 int inspect_process(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process,
                     struct inspected **out)

@@ -45,7 +45,7 @@ void inspected_put(struct inspected **inspected);
 #define AUTO_INSPECTED __attribute__((cleanup(inspected_put))) struct inspected
 
 /*
- * A look at one process: the links to what it holds and waits for. −ENOENT where it is gone, or the calling thread, which
+ * A look at one process: the links to what it holds and waits for, but not since when. −ENOENT where it is gone, or the calling thread, which
  * has the caller's identity, may not look into it; −EACCES where it may not see all; −ETIMEDOUT where it does not answer.
  * inspect_process_kept() does not look: it is what one who walks is shown, or NULL.
  */

@@ -84,7 +84,7 @@ def rows():
         beside("ctl/deadlocks", "sh:lsof -n; lslocks"),
         beside("ctl/orphans", "sh:lsof -n; ipcs -mp; ipcs -mt"),
         beside("ctl/graph.dot", "run:lsof -n"),
-        beside("ctl/metrics", "sh:ipcs -u; ipcs -l"),
+        beside("ctl/metrics", "sh:ipcs -u; ipcs -l; ls -U /dev/shm /run/mqueue; ss -s"),
         beside("ctl/limits", "run:lsipc"),
         listing("proc", "ps -e"),
         listing(f"proc/{CROWD.holder}", f"lsof -p {CROWD.holder}", "-l"),

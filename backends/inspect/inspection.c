@@ -71,7 +71,8 @@ static int read_subject(struct build *build)
 static int read_all(struct build *build, pid_t only)
 {
     bool waiters = build->what & INSPECT_WAITERS;
-    unsigned what = PROCESS_DESCRIPTORS | PROCESS_MAPPINGS | (waiters ? PROCESS_CALLS : 0U);
+    unsigned what = PROCESS_DESCRIPTORS | PROCESS_MAPPINGS | (waiters ? PROCESS_CALLS : 0U) |
+                    (build->what & INSPECT_UNTIMED ? PROCESS_UNTIMED : 0U);
     int error = waiters ? build_read_parked(build) : 0;
     if (!error && waiters)
         error = build_read_locks(build);

@@ -40,6 +40,7 @@
 enum {
     INSPECT_HOLDERS = 1 << 0, /* descriptors, mappings, attachments */
     INSPECT_WAITERS = 1 << 1, /* who waits, and what they wait for; includes the holders */
+    INSPECT_UNTIMED = 1 << 2, /* but not since when, but for those who wait in the daemon */
 };
 
 enum inspected_type {

@@ -41,10 +41,11 @@ int process_reader_init(struct process_reader *reader, unsigned what, struct pat
     if (error)
         return error;
     reader->buffer = what & PROCESS_MAPPINGS ? malloc(READER_ROOM) : NULL;
-    reader->clocks = what & PROCESS_CALLS ? malloc(sizeof *reader->clocks) : NULL;
+    bool timed = what & PROCESS_CALLS && !(what & PROCESS_UNTIMED);
+    reader->clocks = timed ? malloc(sizeof *reader->clocks) : NULL;
     if (reader->clocks)
         task_clocks_begin(reader->clocks);
-    bool failed = (what & PROCESS_MAPPINGS && !reader->buffer) || (what & PROCESS_CALLS && !reader->clocks);
+    bool failed = (what & PROCESS_MAPPINGS && !reader->buffer) || (timed && !reader->clocks);
     return failed ? -ENOMEM : 0;
 }
 

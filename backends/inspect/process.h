@@ -32,6 +32,8 @@ enum {
     PROCESS_LINKS = 1 << 3,       /* /proc/PID/fd, but only `fd` and `target` of each */
     /* Only what is asked for above, pid and uid. Kernel threads are there, too, and have nothing. */
     PROCESS_UNNAMED = 1 << 4,
+    /* Of calls not since when. To know that, the reading thread goes to the processors that they last ran on. */
+    PROCESS_UNTIMED = 1 << 5,
 };
 
 struct process_descriptor {

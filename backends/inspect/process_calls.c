@@ -54,7 +54,8 @@ static int read_call(struct process_reader *reader, int directory, const char *p
     error = read_fifo(reader, directory, prefix, &call);
     if (error)
         return error;
-    call.since_known = task_clocks_last_run(reader->clocks, directory, prefix, &call.since);
+    if (reader->clocks)
+        call.since_known = task_clocks_last_run(reader->clocks, directory, prefix, &call.since);
     struct process_call *row = rows_add(&reader->calls);
     if (!row)
         return -errno;

@@ -31,7 +31,7 @@ struct process_reader {
     struct rows descriptors, mappings, calls;
     char *buffer;               /* owned, READER_ROOM bytes */
     char own_ipc[64];           /* the text of /proc/self/ns/ipc */
-    struct task_clocks *clocks; /* owned; NULL where no calls are asked for */
+    struct task_clocks *clocks; /* owned; NULL where no times are asked for */
 };
 
 /* 0 or −errno. */
