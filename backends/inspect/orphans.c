@@ -4,9 +4,10 @@
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- who is dead ---- */
@@ -27,33 +28,13 @@ static uint64_t younger_than(const struct timespec *time)
     return seconds > SLACK_S ? (uint64_t)seconds * (uint64_t)sysconf(_SC_CLK_TCK) : UINT64_MAX;
 }
 
-enum { FIELD_STATE = 3, FIELD_THREADS = 20 };
-
-/* Field `number` of proc_pid_stat(5), from the third on; NULL. The command before them may have any byte in it. */
-static const char *stat_field(const char *text, int number)
-{
-    const char *field = strrchr(text, ')');
-    for (int i = FIELD_STATE; field && i <= number; i++) {
-        field = strchr(field, ' ');
-        field = field ? field + 1 : NULL;
-    }
-    return field;
-}
-
-/* It has ended, all of its threads have, and its parent has not noticed yet. */
+/* It has ended, all of its threads have, and its parent has not noticed yet. A descriptor tells at once; /proc/PID/stat may wait for
+ * as long as the process likes (do_task_stat() and execve(2), Linux 6.9). */
 static bool is_zombie(pid_t pid)
 {
-    char path[32];
-    char text[512];
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t count = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (count <= 0)
-        return false;
-    text[count] = '\0';
-    const char *state = stat_field(text, FIELD_STATE);
-    const char *threads = stat_field(text, FIELD_THREADS);
-    return state && *state == 'Z' && threads && strtol(threads, NULL, 10) <= 1;
+    AUTO_FD process = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd end = {.fd = process, .events = POLLIN};
+    return process >= 0 && poll(&end, 1, 0) > 0;
 }
 
 /* kill(2) knows also those that /proc hides (hidepid). `latest`: when he can have used it at the latest. */

@@ -79,11 +79,11 @@ static int deliver(struct walk *walk, struct process *process, size_t memory)
 }
 
 /* What it may get stuck with from now on: a stage of that process; with nobody, the list of all. −EAGAIN: a thread stands
- * there. */
+ * there. A user has one share of all stages; the first is nobody's, because no process can make it wait. */
 static int begin(struct walk *walk, size_t stage, const struct process *process)
 {
     const struct patience_subject subject = {.number = {(uint64_t)process->pid, stage},
-                                             .owner = (uint64_t)stage << 32 | process->uid};
+                                             .owner = stage ? process->uid : UINT64_MAX};
     if (!patience_lock(&walk->patient))
         return -ECANCELED;
     walk->current = *process;

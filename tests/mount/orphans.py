@@ -15,6 +15,7 @@ import scene
 from mounttest import CTL, MNT, SCRATCH, SHM, User, clean, eq, get, in_child, join, main, ok
 from queues import IPC_CREAT, IPC_RMID, MQFS, Mq, check, libc, mount_mqfs, wait_until
 from semaphores import IPC_NOWAIT, SETALL, pthread
+from silent import Silent
 from twins import PIPE, SOCK, clean_directory
 
 REAP = os.path.abspath(sys.argv[1])
@@ -270,6 +271,22 @@ def test_leader_ended():
     os.close(into)
     end(pid)
     eq((row['verdict'], row['creator_state']), ('unknown', 'alive'), 'of a creator whose first thread ended')
+
+
+def test_silent_creator():
+    """Nobody waits for a creator who does not answer, though he is alive."""
+    silent = Silent()
+    pid = silent.stuck(NOBODY, lambda: [segment() for _ in range(5)])
+    a_while()
+    answers = []
+    reader = threading.Thread(target=lambda: answers.append(orphans()), daemon=True)
+    reader.start()
+    reader.join(10)
+    silent.end()
+    reader.join()
+    found = [(r['creator'], r['creator_state'], r['verdict']) for r in answers[0].values()]
+    eq(found, [(pid, 'alive', 'unknown')] * 5, 'of a creator who does not answer')
+    end(pid)
 
 
 def with_pid(pid, fn):

@@ -40,8 +40,8 @@ class Silent:
         os.unlink(POINT)
 
 
-    def stuck(self, user=0):
-        """A child that is now in such an execve(2)."""
+    def stuck(self, user=0, first=None):
+        """A child that is now in such an execve(2), and has done `first` before that."""
         pid = os.fork()
         if pid == 0:
             try:
@@ -49,6 +49,8 @@ class Silent:
                     os.setgroups([])
                     os.setresgid(user, user, user)
                     os.setresuid(user, user, user)
+                if first:
+                    first()
                 os.closerange(3, 1000)
                 os.open(POINT, os.O_RDONLY)  # not to be inherited
                 os.execl('/bin/sleep', 'sleep', '1000')
