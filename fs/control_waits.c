@@ -13,8 +13,13 @@
 #include <stdio.h>
 #include <time.h>
 
-/* In the text so many of those who could end a wait are named. */
-enum { FOR_MAX = 16, FOR_ROOM = FOR_MAX * 12 + 32, OFFSET_ROOM = sizeof "0xffffffffffffffff" };
+/* In the text so many of those who could end a wait are named, and so many in JSON. */
+enum {
+    FOR_MAX = 16,
+    HOLDERS_MAX = 64,
+    FOR_ROOM = FOR_MAX * 12 + 32,
+    OFFSET_ROOM = sizeof "0xffffffffffffffff"
+};
 /* After so long a wait is looked at again, to be believed. */
 enum { AGAIN_MS = 60 };
 
@@ -61,7 +66,8 @@ static const struct ipcfs_field fields[] = {
     [PURPOSE] = {"how", IPCFS_STRING, "", "what is waited for: lock, mutex, data, room, child ..."},
     [FOR] = {"for", IPCFS_STRING, "", "processes that could end it"},
     [EVIDENCE] = {"evidence", IPCFS_STRING, "", "how that is known"},
-    [HOLDERS] = {"holders", IPCFS_TABLE, "", "the same processes, and the thread where only one could"},
+    [HOLDERS] = {"holders", IPCFS_TABLE, "",
+                 "the first 64 of these processes, and the thread where only one could"},
     {0},
 };
 
@@ -93,8 +99,9 @@ static void list_holders(const struct waits *waits, const struct waited *waited,
 
 static struct ipcfs_table *table_of(const struct waits *waits, const struct waited *waited)
 {
-    struct ipcfs_table *table = ipcfs_table_new(holder_fields, waited->count);
-    for (size_t i = 0; table && i < waited->count; i++) {
+    size_t count = waited->count < HOLDERS_MAX ? waited->count : HOLDERS_MAX;
+    struct ipcfs_table *table = ipcfs_table_new(holder_fields, count);
+    for (size_t i = 0; table && i < count; i++) {
         const struct wait_holder *holder = &waits->holders[waited->first + i];
         struct ipcfs_value *cells = ipcfs_table_row(table, i);
         cells[HOLDER_PID] = ipcfs_number((uint64_t)waits->inspection->processes[holder->process].pid);

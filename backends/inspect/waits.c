@@ -196,6 +196,9 @@ static void put_together(struct waits_build *build, const struct wanted *wanted)
 
 /* ---- holders ---- */
 
+/* Of all that is waited for: as many as there are things times processes would be more than there is memory. */
+enum { HOLDERS_MAX = 1024 * 1024 };
+
 ptrdiff_t waits_process(const struct inspection *inspection, pid_t pid)
 {
     const struct process *process = inspection_process(inspection, pid);
@@ -214,10 +217,24 @@ int waits_add_holder(struct waits_build *build, struct waited *waited, size_t pr
         waited->first = out->holder_count;
     else if (is_holder(&out->holders[out->holder_count - 1], process, tid))
         return 0;
+    if (out->holder_count == HOLDERS_MAX)
+        return -E2BIG;
     if (!ROWS_MAKE_ROOM(out->holders, out->holder_count, build->holder_room))
         return -ENOMEM;
     out->holders[out->holder_count++] = (struct wait_holder){.process = process, .tid = tid, .wait = NO_WAIT};
     waited->count++;
+    return 0;
+}
+
+/* Where there are too many, nobody is told to be able to end that wait: as of one that somebody unknown can end. */
+static int find_holders(struct waits_build *build, struct waited *waited, const struct wait *wait)
+{
+    int error = waits_find_holders(build, waited, wait);
+    if (error != -E2BIG)
+        return error;
+    build->out->holder_count -= waited->count;
+    waited->count = 0;
+    waited->evidence = EVIDENCE_NONE;
     return 0;
 }
 
@@ -228,7 +245,7 @@ static int find_all_holders(struct waits_build *build)
     int error = 0;
     for (size_t i = 0; !error && i < out->count; i++)
         if (!i || out->waits[i].waited != out->waits[i - 1].waited)
-            error = waits_find_holders(build, &out->waited[out->waits[i].waited], &out->waits[i]);
+            error = find_holders(build, &out->waited[out->waits[i].waited], &out->waits[i]);
     return error;
 }
 

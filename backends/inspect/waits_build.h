@@ -32,14 +32,15 @@ size_t waits_uses_begin(const struct inspection *inspection, const struct inspec
                         size_t process);
 const struct inspected_use *waits_use(const struct inspection *inspection,
                                       const struct inspected_object *object, size_t process, size_t at);
-/* One more holder of that one, which is the last that has any. The same again is passed over. 0 or −ENOMEM. */
+/* One more holder of that one, which is the last that has any. The same again is passed over. 0; −E2BIG where
+ * there are too many; −ENOMEM. */
 int waits_add_holder(struct waits_build *build, struct waited *waited, size_t process, pid_t tid);
 
 /* ---- waits_holders.c ---- */
 
 /* 0 or −ENOMEM. */
 int waits_prepare_holders(struct waits_build *build);
-/* All holders of one, which `wait` is one of those to wait for. 0 or −ENOMEM. */
+/* All holders of one, which `wait` is one of those to wait for. 0; −E2BIG; −ENOMEM. */
 int waits_find_holders(struct waits_build *build, struct waited *waited, const struct wait *wait);
 
 /* ---- waits_last.c: who used a System V object last. 0 or −ENOMEM ---- */
