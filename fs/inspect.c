@@ -290,6 +290,19 @@ void inspect_end(struct ipcfs *fs, const struct caller *caller)
     lock_release(&fs->walks->lock);
 }
 
+void inspect_forget(struct ipcfs *fs, const struct caller *caller)
+{
+    struct inspected *old = NULL;
+    lock_take(&fs->walks->lock);
+    struct walk *walk = find_walk(fs->walks, caller);
+    if (walk) {
+        forget_files(&walk->files);
+        old = TAKE_PTR(walk->look);
+    }
+    lock_release(&fs->walks->lock);
+    inspected_put(&old);
+}
+
 /* The look that the caller is shown, counted; NULL: a new one. */
 static struct inspected *kept_look(struct walks *walks, const struct caller *caller, unsigned what,
                                    struct ipcfs_objid process)

@@ -33,6 +33,8 @@ void walks_free(struct walks *walks);
 void inspect_begin(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process, uint64_t file);
 /* It has been read. */
 void inspect_end(struct ipcfs *fs, const struct caller *caller);
+/* Ends the walk of the caller's thread, where it walks: what it asks for next is fresh. */
+void inspect_forget(struct ipcfs *fs, const struct caller *caller);
 
 /* The calling thread has the caller's identity. `what`: INSPECT_HOLDERS, INSPECT_WAITERS. 0 or −errno. */
 int inspect(struct ipcfs *fs, const struct caller *caller, unsigned what, struct inspected **out);

@@ -117,14 +117,32 @@ static struct asking *asking_new(struct ipcfs *fs, const struct node_kin *kin, s
     return TAKE_PTR(asking);
 }
 
+/* NULL for the directory, and where it is not there. */
+static const struct process_link *find_link(const struct asking *asking)
+{
+    return process_links_find(inspected_links(asking->look), asking->name);
+}
+
+/* The look that one who walks is shown, counted; NULL: a new one. What is not in it may have come since, and who asks for that
+ * has not been told of it by his walk. */
+static struct inspected *kept_look(struct asking *asking, const struct caller *caller)
+{
+    struct ipcfs *fs = asking->slow.fs;
+    asking->look = inspect_process_kept(fs, caller, object_of(asking));
+    if (asking->look && *asking->name && !find_link(asking)) {
+        inspected_put(&asking->look);
+        inspect_forget(fs, caller);
+    }
+    return asking->look;
+}
+
 /* Answers now or later. `number` is what the request reads, for those who walk. */
 static void ask(struct asking *asking, uint64_t number, struct reply *reply)
 {
     struct ipcfs *fs = asking->slow.fs;
     const struct caller caller = caller_of(reply->request);
     inspect_begin(fs, &caller, object_of(asking), number);
-    asking->look = inspect_process_kept(fs, &caller, object_of(asking));
-    if (!asking->look) {
+    if (!kept_look(asking, &caller)) {
         slow_run(&asking->slow, fs, reply->request, reply);
         return;
     }
@@ -134,11 +152,6 @@ static void ask(struct asking *asking, uint64_t number, struct reply *reply)
 }
 
 /* ---- links ---- */
-
-static const struct process_link *find_link(const struct asking *asking)
-{
-    return process_links_find(inspected_links(asking->look), asking->name);
-}
 
 static void answer_lookup(struct asking *asking, struct reply *reply)
 {

@@ -103,6 +103,18 @@ static void test_walk(void **state)
     assert_int_equal(read_file(&walker, 5), look); /* of the walk before */
 }
 
+static void test_forgotten_walk(void **state)
+{
+    (void)state;
+    const struct caller other = {.uid = 1000, .gid = 1000, .pid = 4712};
+    inspect_forget(&test.fs, &walker); /* there is none */
+    read_fresh(&walker, 1, INSPECT_WALK);
+    read_fresh(&other, 1, INSPECT_WALK);
+    inspect_forget(&test.fs, &walker);
+    assert_int_equal(read_file(&other, INSPECT_WALK + 1), 2 * INSPECT_WALK); /* goes on */
+    read_fresh(&walker, INSPECT_WALK + 1, INSPECT_WALK);
+}
+
 static void test_one_file_again(void **state)
 {
     (void)state;
@@ -234,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LOOK(test_walk),
+        LOOK(test_forgotten_walk),
         LOOK(test_one_file_again),
         LOOK(test_two_files_in_turn),
         LOOK(test_pause),
