@@ -8,6 +8,8 @@
 #include "ipcfs.h"
 #include "wait_words.h"
 
+#include "ipcfs/cleanup.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,7 +65,7 @@ static const struct ipcfs_field fields[] = {
     [OBJECT] = {"object", IPCFS_NAME, "", "its name"},
     [MEMBER] = {"member", IPCFS_UNSIGNED, "", "semaphore of a set"},
     [OFFSET] = {"offset", IPCFS_STRING, "", "where in the object the futex or mutex is"},
-    [PURPOSE] = {"how", IPCFS_STRING, "", "what is waited for: lock, mutex, data, room, child ..."},
+    [PURPOSE] = {"how", IPCFS_STRING, "", "what is waited for: lock, mutex, data, room, any of several ..."},
     [FOR] = {"for", IPCFS_STRING, "", "processes that could end it"},
     [EVIDENCE] = {"evidence", IPCFS_STRING, "", "how that is known"},
     [HOLDERS] = {"holders", IPCFS_TABLE, "",
@@ -151,13 +153,15 @@ static void fill(const struct waits *waits, const struct wait *wait, struct row 
     fill_what(waits, wait, row);
 }
 
-static int list(const struct waits *waits, struct text *out)
+static int list(const struct waits *waits, const bool *shown, struct text *out)
 {
     struct fields_list *list = fields_list_new(fields);
     if (!list)
         return -ENOMEM;
     for (size_t i = 0; i < waits->count; i++) {
         struct row row = {0};
+        if (!shown[i])
+            continue;
         fill(waits, &waits->waits[i], &row);
         fields_list_row(list, row.values);
     }
@@ -177,15 +181,19 @@ static int json_row(const struct waits *waits, const struct wait *wait, struct t
     return error;
 }
 
-static int json(const struct waits *waits, struct text *out)
+static int json(const struct waits *waits, const bool *shown, struct text *out)
 {
     int error = 0;
+    bool some = false;
     text_string(out, "[");
     for (size_t i = 0; !error && i < waits->count; i++) {
-        text_string(out, i ? ",\n" : "\n");
+        if (!shown[i])
+            continue;
+        text_string(out, some ? ",\n" : "\n");
         error = json_row(waits, &waits->waits[i], out);
+        some = true;
     }
-    text_string(out, waits->count ? "\n]\n" : "]\n");
+    text_string(out, some ? "\n]\n" : "]\n");
     return error ? error : text_error(out);
 }
 
@@ -230,22 +238,32 @@ int waits_look_for_deadlocks(struct ipcfs *fs, const struct caller *caller, stru
 
 /* ---- files ---- */
 
+static int show(struct ipcfs *fs, const struct caller *caller,
+                int (*write)(const struct waits *waits, const bool *shown, struct text *out),
+                struct text *out)
+{
+    AUTO_WAITS_SEEN look = {0};
+    AUTO_FREE bool *shown = NULL;
+    int error = waits_look(fs, caller, &look);
+    if (!error)
+        error = deadlocks_find(look.waits, &look.deadlocks);
+    if (!error)
+        error = waits_choose(&look, false, &shown);
+    return error ? error : write(look.waits, shown, out);
+}
+
 int control_waits(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                   struct text *out)
 {
     (void)kind;
-    AUTO_WAITS_SEEN look = {0};
-    int error = waits_look(fs, caller, &look);
-    return error ? error : list(look.waits, out);
+    return show(fs, caller, list, out);
 }
 
 int control_waits_json(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,
                        struct text *out)
 {
     (void)kind;
-    AUTO_WAITS_SEEN look = {0};
-    int error = waits_look(fs, caller, &look);
-    return error ? error : json(look.waits, out);
+    return show(fs, caller, json, out);
 }
 
 int control_deadlocks(struct ipcfs *fs, const struct ipcfs_backend *kind, const struct caller *caller,

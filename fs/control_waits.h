@@ -17,6 +17,9 @@ struct waits_seen {
 int waits_look(struct ipcfs *fs, const struct caller *caller, struct waits_seen *out);
 /* Where there may be deadlocks it looks twice, and rests between. */
 int waits_look_for_deadlocks(struct ipcfs *fs, const struct caller *caller, struct waits_seen *out);
+/* Which of the waits are shown: `*shown` has one for each, and is the caller's to be freed. For the end of a child only those in
+ * deadlocks, which have been looked for; with `chains` also those of who could end a wait that is shown. 0 or −ENOMEM. */
+int waits_choose(const struct waits_seen *look, bool chains, bool **shown);
 void waits_seen_release(struct waits_seen *look);
 #define AUTO_WAITS_SEEN __attribute__((cleanup(waits_seen_release))) struct waits_seen
 

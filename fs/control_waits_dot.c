@@ -16,7 +16,9 @@ enum { HOLDERS_MAX = 16 };
 
 struct drawing {
     const struct waits *waits;
+    const bool *waits_shown;
     bool *shown;      /* of each process: it is in the picture */
+    bool *waited;     /* of each thing */
     bool *red;        /* of each process */
     bool *red_waits;  /* of each wait */
     bool *red_waited; /* of each thing */
@@ -91,10 +93,14 @@ static void draw_wait(const struct drawing *drawing, size_t index)
 static void mark_shown(const struct drawing *drawing)
 {
     const struct waits *waits = drawing->waits;
-    for (size_t i = 0; i < waits->count; i++)
+    for (size_t i = 0; i < waits->count; i++) {
+        if (!drawing->waits_shown[i])
+            continue;
         drawing->shown[waits->waits[i].process] = true;
+        drawing->waited[waits->waits[i].waited] = true;
+    }
     for (size_t i = 0; i < waits->waited_count; i++)
-        for (size_t j = 0; j < waits->waited[i].count && j < HOLDERS_MAX; j++)
+        for (size_t j = 0; drawing->waited[i] && j < waits->waited[i].count && j < HOLDERS_MAX; j++)
             drawing->shown[waits->holders[waits->waited[i].first + j].process] = true;
 }
 
@@ -120,11 +126,14 @@ static int draw(const struct drawing *drawing)
         if (drawing->shown[i])
             error = draw_process(drawing, i);
     for (size_t i = 0; !error && i < waits->waited_count; i++) {
+        if (!drawing->waited[i])
+            continue;
         error = draw_thing(drawing, i);
         draw_holders(drawing, i);
     }
     for (size_t i = 0; i < waits->count; i++)
-        draw_wait(drawing, i);
+        if (drawing->waits_shown[i])
+            draw_wait(drawing, i);
     text_string(drawing->out, "}\n");
     return error ? error : text_error(drawing->out);
 }
@@ -134,20 +143,25 @@ int control_waits_dot(struct ipcfs *fs, const struct ipcfs_backend *kind, const 
 {
     (void)kind;
     AUTO_WAITS_SEEN look = {0};
+    AUTO_FREE bool *shown = NULL;
     int error = waits_look_for_deadlocks(fs, caller, &look);
+    if (!error)
+        error = waits_choose(&look, true, &shown);
     if (error)
         return error;
     size_t processes = look.waits->inspection->process_count;
     AUTO_FREE bool *marks =
-        calloc(2 * processes + look.waits->count + look.waits->waited_count + 1, sizeof *marks);
+        calloc(2 * processes + look.waits->count + 2 * look.waits->waited_count + 1, sizeof *marks);
     if (!marks)
         return -ENOMEM;
     const struct drawing drawing = {
         .waits = look.waits,
+        .waits_shown = shown,
         .shown = marks,
         .red = marks + processes,
         .red_waits = marks + 2 * processes,
         .red_waited = marks + 2 * processes + look.waits->count,
+        .waited = marks + 2 * processes + look.waits->count + look.waits->waited_count,
         .out = out,
     };
     mark_shown(&drawing);

@@ -22,7 +22,8 @@ static int put_process(struct build *build, const struct process *process)
     row->descriptors = NULL;
     row->mappings = NULL;
     row->calls = NULL;
-    row->descriptor_count = row->mapping_count = row->call_count = 0;
+    row->polled = NULL;
+    row->descriptor_count = row->mapping_count = row->call_count = row->polled_count = 0;
     row->memory = NULL;
     out->unreadable += !process->readable && !process->stuck;
     out->stuck += process->stuck;

@@ -9,10 +9,12 @@
  * It is no snapshot: processes come and go while they are read, one after another. Each process is as it was at one time,
  * between the call and its return; who held something all that time is there.
  *
- * A wait is told by the system call that the thread is in; of the memory of a process but the path of a FIFO is read that it
- * opens, and only what is in memory: all else could be made to take for ever (process_memory.h). So these waits are not told,
- * and such a thread only counts in its process:
- * - poll(2), select(2), epoll_wait(2), io_uring_enter(2), futex_waitv(2): for any of several, which are in a list there;
+ * A wait is told by the system call that the thread is in. Of the memory of a process but the path of a FIFO that it opens is
+ * read, and the lists of poll(2) and select(2), and only what is present: all else could be made to take for ever
+ * (process_memory.h). So these waits are not told, and such a thread only counts in its process:
+ * - poll(2), select(2), epoll_wait(2), where the list is not in memory, of one process more than the first 1024 descriptors, and
+ *   what is not in the tree, a pipe or a socket: as epoll_wait(2) for another epoll(7), eventfd(2);
+ * - io_uring_enter(2), futex_waitv(2);
  * - open(2) of a FIFO that has no other end yet, where the kernel does not tell that it is that (/proc/PID/wchan), or not the
  *   whole path is in memory;
  * - splice(2), tee(2): for either of two;
@@ -88,6 +90,7 @@ struct inspected_use {
     bool parked;      /* it waits in this daemon, through the mount */
     bool futex;       /* for the word at `offset` */
     bool exclusive;   /* it waits for a lock (flock, fcntl): those who have it are told by `locks` */
+    bool any;         /* this is one of several, and any of them ends it; not all need be told */
     bool timed;       /* until a time at the latest, that the call names */
     bool since_known;
     struct timespec since; /* CLOCK_REALTIME */

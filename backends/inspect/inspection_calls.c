@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What threads wait for: by their system calls, and by the requests that wait in the daemon. */
 #include "inspection_build.h"
+#include "inspection_known_calls.h"
 
 #include "rows.h"
 
@@ -9,86 +10,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-
-/* ---- the calls ---- */
-
-/* How a call says what it waits for. */
-enum call_sort {
-    CALL_FD, /* the descriptor that is argument `argument` */
-    CALL_VMSPLICE,
-    CALL_QUEUE, /* the same, a POSIX message queue */
-    CALL_LOCK,  /* the same, a lock on it */
-    CALL_FCNTL,
-    CALL_FUTEX,
-    CALL_FUTEX2,
-    CALL_SEM, /* System V: argument 0 is the id */
-    CALL_MSG,
-    CALL_WAIT4,
-    CALL_WAITID,
-    CALL_OPEN, /* of a FIFO; or a request may wait in the daemon */
-};
-
-struct call {
-    long number;
-    enum call_sort sort;
-    const char *name;
-    bool writes;
-    unsigned argument;
-};
-
-static const struct call calls[] = {
-    {SYS_read, CALL_FD, "read", false, 0},
-    {SYS_pread64, CALL_FD, "pread64", false, 0},
-    {SYS_readv, CALL_FD, "readv", false, 0},
-    {SYS_preadv, CALL_FD, "preadv", false, 0},
-    {SYS_preadv2, CALL_FD, "preadv2", false, 0},
-    {SYS_recvfrom, CALL_FD, "recvfrom", false, 0},
-    {SYS_recvmsg, CALL_FD, "recvmsg", false, 0},
-    {SYS_recvmmsg, CALL_FD, "recvmmsg", false, 0},
-    {SYS_accept, CALL_FD, "accept", false, 0},
-    {SYS_accept4, CALL_FD, "accept4", false, 0},
-    {SYS_write, CALL_FD, "write", true, 0},
-    {SYS_pwrite64, CALL_FD, "pwrite64", true, 0},
-    {SYS_writev, CALL_FD, "writev", true, 0},
-    {SYS_pwritev, CALL_FD, "pwritev", true, 0},
-    {SYS_pwritev2, CALL_FD, "pwritev2", true, 0},
-    {SYS_sendto, CALL_FD, "sendto", true, 0},
-    {SYS_sendmsg, CALL_FD, "sendmsg", true, 0},
-    {SYS_sendmmsg, CALL_FD, "sendmmsg", true, 0},
-    {SYS_connect, CALL_FD, "connect", true, 0},
-    {SYS_sendfile, CALL_FD, "sendfile", true, 0},
-    {SYS_vmsplice, CALL_VMSPLICE, "vmsplice", true, 0},
-    {SYS_mq_timedsend, CALL_QUEUE, "mq_timedsend", true, 0},
-    {SYS_mq_timedreceive, CALL_QUEUE, "mq_timedreceive", false, 0},
-    {SYS_flock, CALL_LOCK, "flock", false, 0},
-    {SYS_fcntl, CALL_FCNTL, "fcntl", false, 0},
-    {SYS_futex, CALL_FUTEX, "futex", false, 0},
-#ifdef SYS_futex_wait
-    {SYS_futex_wait, CALL_FUTEX2, "futex_wait", false, 0},
-#endif
-    {SYS_semop, CALL_SEM, "semop", false, 0},
-    {SYS_semtimedop, CALL_SEM, "semtimedop", false, 0},
-    {SYS_msgsnd, CALL_MSG, "msgsnd", true, 0},
-    {SYS_msgrcv, CALL_MSG, "msgrcv", false, 0},
-    {SYS_wait4, CALL_WAIT4, "wait4", false, 0},
-    {SYS_waitid, CALL_WAITID, "waitid", false, 0},
-#ifdef SYS_open
-    {SYS_open, CALL_OPEN, "open", false, 0},
-    {SYS_creat, CALL_OPEN, "creat", false, 0},
-#endif
-    {SYS_openat, CALL_OPEN, "openat", false, 0},
-    {SYS_openat2, CALL_OPEN, "openat2", false, 0},
-};
-
-static const struct call *call_of(long number)
-{
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (calls[i].number == number)
-            return &calls[i];
-    return NULL;
-}
 
 /* ---- requests in the daemon ---- */
 
@@ -134,25 +56,6 @@ struct waiting {
     const struct call *how;
 };
 
-/* Whether it points to a time at which it ends. */
-static bool is_timed(const struct process_call *call)
-{
-    switch (call->number) {
-    case SYS_futex:
-    case SYS_semtimedop:
-        return call->arguments[3];
-    case SYS_mq_timedsend:
-    case SYS_mq_timedreceive:
-    case SYS_recvmmsg:
-#ifdef SYS_futex_wait
-    case SYS_futex_wait:
-#endif
-        return call->arguments[4];
-    default:
-        return false;
-    }
-}
-
 static int add_wait(const struct waiting *waiting, const struct thing *thing,
                     void (*refine)(const struct waiting *, struct inspected_use *))
 {
@@ -169,7 +72,7 @@ static int add_wait(const struct waiting *waiting, const struct thing *thing,
     use.member = thing->member;
     use.tid = waiting->call->tid;
     use.call = waiting->how->name;
-    use.timed = is_timed(waiting->call);
+    use.timed = call_is_timed(waiting->call);
     use.since_known = waiting->call->since_known;
     use.since = waiting->call->since;
     if (refine)
@@ -232,6 +135,43 @@ static int wait_for_lock(const struct waiting *waiting)
     if (!descriptor_thing(waiting, &descriptor, &thing))
         return 0;
     return add_wait(waiting, &thing, refine_lock);
+}
+
+/* ---- any of several ---- */
+
+static bool is_meant(const struct process_descriptor *descriptor, const struct process_polled *polled)
+{
+    ino_t number = descriptor->ino;
+    return !polled->ino || ((number || process_descriptor_number(descriptor, "pipe", &number) ||
+                             process_descriptor_number(descriptor, "socket", &number)) &&
+                            number == polled->ino);
+}
+
+static int wait_for_one(const struct waiting *waiting, const struct process_polled *polled)
+{
+    const struct process_descriptor *descriptor = process_descriptor_find(waiting->process, polled->fd);
+    struct thing thing;
+    if (!descriptor || !is_meant(descriptor, polled) ||
+        !thing_of_descriptor(waiting->build, waiting->process, descriptor, &thing) || !thing.called)
+        return 0;
+    int error = add_wait(waiting, &thing, NULL);
+    if (error)
+        return error;
+    struct inspected_use *use = &waiting->build->out->uses[waiting->build->out->use_count - 1];
+    use->any = true;
+    use->fd = polled->fd;
+    use->reads = polled->reads;
+    use->writes = polled->writes;
+    return 0;
+}
+
+static int wait_for_any(const struct waiting *waiting)
+{
+    const struct process_call *call = waiting->call;
+    int error = 0;
+    for (size_t i = 0; !error && i < call->polled_count; i++)
+        error = wait_for_one(waiting, &waiting->process->polled[call->polled_first + i]);
+    return error;
 }
 
 /* ---- FIFOs that are being opened ---- */
@@ -350,6 +290,8 @@ static int wait_of(const struct waiting *waiting)
         return wait_for_child(waiting, (int)arguments[0]);
     case CALL_WAITID:
         return wait_for_child(waiting, arguments[0] == P_PID ? (int)arguments[1] : 0);
+    case CALL_POLL:
+        return wait_for_any(waiting);
     case CALL_OPEN:
         return wait_for_partner(waiting);
     }
@@ -406,7 +348,7 @@ int build_add_waits(struct build *build, const struct process *process)
     int error = 0;
     for (size_t i = 0; !error && i < process->call_count; i++) {
         const struct process_call *call = &process->calls[i];
-        const struct waiting waiting = {build, process, call, call_of(call->number)};
+        const struct waiting waiting = {build, process, call, known_call(call->number)};
         const struct inspection_parked *parked = parked_of(build, call->tid);
         if (parked && may_be_parked(&waiting))
             error = add_parked(&waiting, parked);

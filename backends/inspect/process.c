@@ -36,16 +36,20 @@ int process_reader_init(struct process_reader *reader, unsigned what, struct pat
         .descriptors.size = sizeof(struct process_descriptor),
         .mappings.size = sizeof(struct process_mapping),
         .calls.size = sizeof(struct process_call),
+        .polled.size = sizeof(struct process_polled),
     };
     int error = read_space(AT_FDCWD, "/proc/self/ns/ipc", reader->own_ipc, sizeof reader->own_ipc);
     if (error)
         return error;
     reader->buffer = what & PROCESS_MAPPINGS ? malloc(READER_ROOM) : NULL;
-    bool timed = what & PROCESS_CALLS && !(what & PROCESS_UNTIMED);
+    bool calls = what & PROCESS_CALLS;
+    bool timed = calls && !(what & PROCESS_UNTIMED);
     reader->clocks = timed ? malloc(sizeof *reader->clocks) : NULL;
+    reader->lists = calls ? malloc(PROCESS_POLLED_MAX * sizeof *reader->lists) : NULL;
     if (reader->clocks)
         task_clocks_begin(reader->clocks);
-    bool failed = (what & PROCESS_MAPPINGS && !reader->buffer) || (timed && !reader->clocks);
+    bool failed = (what & PROCESS_MAPPINGS && !reader->buffer) || (timed && !reader->clocks) ||
+                  (calls && !reader->lists);
     return failed ? -ENOMEM : 0;
 }
 
@@ -54,7 +58,7 @@ static void forget(struct process_reader *reader)
 {
     arena_free(reader->arena.pieces);
     reader->arena = (struct arena){0};
-    reader->descriptors.count = reader->mappings.count = reader->calls.count = 0;
+    reader->descriptors.count = reader->mappings.count = reader->calls.count = reader->polled.count = 0;
 }
 
 static void close_process(struct process_reader *reader)
@@ -72,6 +76,8 @@ void process_reader_free(struct process_reader *reader)
     free(reader->descriptors.data);
     free(reader->mappings.data);
     free(reader->calls.data);
+    free(reader->polled.data);
+    free(reader->lists);
     free(reader->buffer);
     free(reader->clocks);
 }
@@ -202,7 +208,7 @@ static int read_calls_if_told(struct process_reader *reader, struct process *out
     int error = may_use_subject(reader) ? read_calls(reader, out) : 0;
     out->calls_known = !error;
     if (error)
-        reader->calls.count = 0;
+        reader->calls.count = reader->polled.count = 0;
     return unless_out_of_reach(error);
 }
 
@@ -226,7 +232,8 @@ static int hand_over(struct process_reader *reader, struct process *out)
     struct process_descriptor *descriptors = rows_put(&reader->descriptors, &reader->arena);
     struct process_mapping *mappings = rows_put(&reader->mappings, &reader->arena);
     struct process_call *calls = rows_put(&reader->calls, &reader->arena);
-    if (!descriptors || !mappings || !calls)
+    struct process_polled *polled = rows_put(&reader->polled, &reader->arena);
+    if (!descriptors || !mappings || !calls || !polled)
         return -errno;
     out->descriptors = descriptors;
     out->descriptor_count = reader->descriptors.count;
@@ -234,6 +241,8 @@ static int hand_over(struct process_reader *reader, struct process *out)
     out->mapping_count = reader->mappings.count;
     out->calls = calls;
     out->call_count = reader->calls.count;
+    out->polled = polled;
+    out->polled_count = reader->polled.count;
     reader->memory = reader->arena.total;
     out->memory = TAKE_PTR(reader->arena.pieces);
     return 0;

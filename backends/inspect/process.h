@@ -60,6 +60,16 @@ struct process_mapping {
     const char *path; /* as in proc_pid_maps(5), unescaped */
 };
 
+/* One of several descriptors that a thread waits for. */
+struct process_polled {
+    int fd;
+    bool reads, writes; /* what for; neither: an error, or the end */
+    uint64_t
+        ino; /* the inode; 0: not told. Another one's: epoll(7) keeps what has been closed here and is open elsewhere */
+};
+/* Of one process so many are told. */
+enum { PROCESS_POLLED_MAX = 1024 };
+
 /* A thread that waits in a system call, of the daemon's own architecture. */
 struct process_call {
     pid_t tid;
@@ -70,6 +80,8 @@ struct process_call {
      * Otherwise, and where the path is not to be had without waiting for it, NULL. */
     const char *fifo;
     bool writes; /* there: it opens it for writing, and waits for a reader */
+    size_t polled_first,
+        polled_count; /* of poll(2), select(2), epoll_wait(2): which it waits for, of `polled` */
     /* Since when it has not run: by its last moment on a processor (se.exec_start in /proc/PID/task/TID/sched), to about a
      * millisecond; CLOCK_REALTIME. Unknown where the kernel does not tell. */
     bool since_known;
@@ -95,6 +107,8 @@ struct process {
     size_t mapping_count;
     struct process_call *calls;
     size_t call_count;
+    struct process_polled *polled; /* of all its threads; as far as it could be read */
+    size_t polled_count;
     void *memory; /* owned: all of the above */
 };
 

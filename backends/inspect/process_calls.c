@@ -52,6 +52,8 @@ static int read_call(struct process_reader *reader, int directory, const char *p
     if (!parse_call(text, &call))
         return 0;
     error = read_fifo(reader, directory, prefix, &call);
+    if (!error)
+        error = read_polled(reader, directory, prefix, &call);
     if (error)
         return error;
     if (reader->clocks)

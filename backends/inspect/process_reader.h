@@ -14,6 +14,8 @@
 
 #include "patience.h"
 
+#include <poll.h>
+
 enum {
     /* Of a line of /proc/PID/maps: a path of PATH_MAX, each byte of which may be escaped as four, and the numbers. */
     READER_ROOM = 64 * 1024,
@@ -28,7 +30,8 @@ struct process_reader {
     bool zombie;
     struct arena arena;
     size_t memory; /* bytes that the last one was given */
-    struct rows descriptors, mappings, calls;
+    struct rows descriptors, mappings, calls, polled;
+    struct pollfd *lists;       /* owned, PROCESS_POLLED_MAX; NULL where no calls are asked for */
     char *buffer;               /* owned, READER_ROOM bytes */
     char own_ipc[64];           /* the text of /proc/self/ns/ipc */
     struct task_clocks *clocks; /* owned; NULL where no times are asked for */
@@ -64,5 +67,7 @@ int read_calls(struct process_reader *reader, const struct process *process);
 /* Completes the call of a thread, where that is an open(2) that waits at a FIFO; `directory` and `prefix` as of
  * process_memory_open(). */
 int read_fifo(struct process_reader *reader, int directory, const char *prefix, struct process_call *call);
+/* The same of a poll(2) and its kin. */
+int read_polled(struct process_reader *reader, int directory, const char *prefix, struct process_call *call);
 
 #endif

@@ -20,9 +20,11 @@
 const char *wait_purpose_word(enum wait_purpose purpose)
 {
     static const char *const words[] = {
-        [WAITS_FOR_FUTEX] = "futex",         [WAITS_FOR_MUTEX] = "mutex",     [WAITS_FOR_LOCK] = "lock",
-        [WAITS_FOR_SEMAPHORE] = "semaphore", [WAITS_FOR_ZERO] = "zero",       [WAITS_FOR_DATA] = "data",
-        [WAITS_FOR_ROOM] = "room",           [WAITS_FOR_PARTNER] = "partner", [WAITS_FOR_CHILD] = "child",
+        [WAITS_FOR_FUTEX] = "futex", [WAITS_FOR_MUTEX] = "mutex",
+        [WAITS_FOR_LOCK] = "lock",   [WAITS_FOR_SEMAPHORE] = "semaphore",
+        [WAITS_FOR_ZERO] = "zero",   [WAITS_FOR_DATA] = "data",
+        [WAITS_FOR_ROOM] = "room",   [WAITS_FOR_PARTNER] = "partner",
+        [WAITS_FOR_CHILD] = "child", [WAITS_FOR_ANY] = "any",
         [WAITS_FOR_OTHER] = "other",
     };
     return words[purpose];
@@ -65,15 +67,6 @@ static bool is_for_partner(const struct inspected_use *use)
     return is_one_of(use->call, calls);
 }
 
-/* Calls that end by any of several things, not all of which need be known here. */
-static bool is_for_several(const struct inspected_use *use)
-{
-    static const char *const calls[] = {"poll",           "ppoll",       "select",       "pselect6",
-                                        "epoll_wait",     "epoll_pwait", "epoll_pwait2", "futex_waitv",
-                                        "io_uring_enter", NULL};
-    return is_one_of(use->call, calls);
-}
-
 static bool carries_data(const struct inspected_object *object)
 {
     const struct ipcfs_backend *kind = object->kind;
@@ -94,6 +87,8 @@ static enum wait_purpose purpose_of(const struct inspection *inspection, const s
     const struct inspected_object *object = &inspection->objects[use->object];
     if (object->type == INSPECTED_EXIT)
         return WAITS_FOR_CHILD;
+    if (use->any)
+        return WAITS_FOR_ANY;
     if (use->exclusive)
         return WAITS_FOR_LOCK;
     if (is_semaphore(object))
@@ -158,7 +153,7 @@ static struct wanted wanted_of(const struct inspection *inspection, size_t index
     enum wait_purpose purpose = purpose_of(inspection, use);
     bool is_own = purpose == WAITS_FOR_LOCK || purpose == WAITS_FOR_CHILD;
     return (struct wanted){
-        .wait = {.use = index, .process = use->process, .tid = use->tid, .several = is_for_several(use)},
+        .wait = {.use = index, .process = use->process, .tid = use->tid, .several = use->any},
         .object = use->object,
         .purpose = purpose,
         .member = use->member,

@@ -16,6 +16,7 @@
  *   System V queue               the same through the mount; and who sent last, or received last (msgctl(2))
  *   socket                       whoever has the other end
  *   end of a child               the child; of any child: all there are
+ *   any of several               nobody: who could end it by something else is not known
  */
 #ifndef IPCFS_BACKENDS_INSPECT_WAITS_H
 #define IPCFS_BACKENDS_INSPECT_WAITS_H
@@ -32,6 +33,7 @@ enum wait_purpose {
     WAITS_FOR_ROOM,
     WAITS_FOR_PARTNER, /* somebody who opens, connects or accepts */
     WAITS_FOR_CHILD,
+    WAITS_FOR_ANY, /* this or something else: poll(2) and its kin */
     WAITS_FOR_OTHER,
 };
 

@@ -284,6 +284,7 @@ int waits_find_holders(struct waits_build *build, struct waited *waited, const s
     case WAITS_FOR_MUTEX:
     case WAITS_FOR_ZERO:
     case WAITS_FOR_PARTNER:
+    case WAITS_FOR_ANY:
     case WAITS_FOR_OTHER:
         break;
     }

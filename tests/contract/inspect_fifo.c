@@ -187,7 +187,7 @@ static void fall_into(const void *data)
     const struct trap *trap = data;
     pthread_t thread;
     pages = mmap(NULL, (size_t)2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *path = strcpy(pages + PAGE - trap->offset, fifo);
+    char *path = memcpy(pages + PAGE - trap->offset, fifo, sizeof fifo);
     peer_ready(); /* not later: a stop would make the call begin again */
     if (pages == MAP_FAILED || pthread_create(&thread, NULL, open_there, path))
         _exit(97);

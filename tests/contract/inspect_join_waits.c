@@ -6,14 +6,17 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -531,6 +534,133 @@ static void test_thread(void **state)
     close(ends[1]);
 }
 
+/* ---- any of several ---- */
+
+/* Reads one end of the pipe and may write to one of the pair, beside things that are not told. */
+static void poll_both(void)
+{
+    struct pollfd all[] = {{-1, POLLIN, 0}, {ends[0], POLLIN, 0}, {99, 0, 0}, {pair[0], POLLOUT, 0}};
+    must(dup2(ends[0], 99) == 99 && close(99) == 0 && dup2(queue, 99) == 99);
+    ready();
+    (void)poll(all, ARRAY_LENGTH(all), -1);
+}
+
+static void ppoll_both(void)
+{
+    struct pollfd all[] = {{ends[0], POLLIN, 0}, {pair[0], POLLOUT, 0}};
+    const struct timespec time = {1000, 0};
+    ready();
+    (void)ppoll(all, ARRAY_LENGTH(all), &time, NULL);
+}
+
+static void fill_sets(fd_set *reading, fd_set *writing)
+{
+    FD_ZERO(reading);
+    FD_ZERO(writing);
+    FD_SET(ends[0], reading);
+    FD_SET(pair[0], writing);
+}
+
+static void select_both(void)
+{
+    fd_set reading;
+    fd_set writing;
+    struct timeval time = {1000, 0};
+    fill_sets(&reading, &writing);
+    ready();
+    (void)syscall(SYS_select, FD_SETSIZE, &reading, &writing, NULL, &time);
+}
+
+static void pselect_both(void)
+{
+    fd_set reading;
+    fd_set writing;
+    fill_sets(&reading, &writing);
+    ready();
+    (void)syscall(SYS_pselect6, pair[0] + 1, &reading, &writing, NULL, NULL, NULL);
+}
+
+/* It watches what it has closed, too, by a descriptor that is of something else now. */
+static void epoll_both(void)
+{
+    int elsewhere[2];
+    int epoll = epoll_create1(0);
+    struct epoll_event in = {.events = EPOLLIN};
+    struct epoll_event out = {.events = EPOLLOUT};
+    must(pipe(elsewhere) == 0 && dup2(elsewhere[0], 90) == 90);
+    must(!epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &in) && !epoll_ctl(epoll, EPOLL_CTL_ADD, pair[0], &out) &&
+         !epoll_ctl(epoll, EPOLL_CTL_ADD, 90, &in));
+    must(dup2(ends[1], 90) == 90);
+    ready();
+    (void)epoll_wait(epoll, &in, 1, 1000 * 1000);
+}
+
+/* The pair is full. */
+static void make_both(char name[2][32])
+{
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    while (send(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        ;
+    (void)snprintf(name[0], sizeof name[0], "pipe:[%llu]", (unsigned long long)ino_of_fd(ends[0]));
+    (void)snprintf(name[1], sizeof name[1], "socket:[%llu]", (unsigned long long)ino_of_fd(pair[0]));
+}
+
+static void must_wait_for_both(void (*run)(void), long number, const char *call, bool timed)
+{
+    char name[2][32];
+    make_both(name);
+    pid_t pid = start_child(run);
+    await_call(pid, number);
+    (void)look(INSPECT_WAITERS);
+    assert_int_equal(count_waits(pid), 2);
+    const struct inspected_use *reads = use_of(object_named("pipe", name[0]), pid, USE_WAITING);
+    const struct inspected_use *writes = use_of(object_named("socket", name[1]), pid, USE_WAITING);
+    assert_true(reads->any && reads->reads && !reads->writes && reads->timed == timed &&
+                reads->fd == ends[0]);
+    assert_true(writes->any && !writes->reads && writes->writes && writes->tid == pid);
+    assert_string_equal(reads->call, call);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        close(ends[i]);
+        close(pair[i]);
+    }
+}
+
+static void test_any(void **state)
+{
+    (void)state;
+    queue = memfd_create("nothing", 0);
+    must_wait_for_both(poll_both, SYS_poll, "poll", false);
+    must_wait_for_both(ppoll_both, SYS_ppoll, "ppoll", true);
+    must_wait_for_both(select_both, SYS_select, "select", true);
+    must_wait_for_both(pselect_both, SYS_pselect6, "pselect6", false);
+    must_wait_for_both(epoll_both, SYS_epoll_wait, "epoll_wait", true);
+    close(queue);
+}
+
+/* Of one process so many are told, whatever it waits for. */
+static void poll_many(void)
+{
+    static struct pollfd all[PROCESS_POLLED_MAX + 100];
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        all[i] = (struct pollfd){ends[0], POLLIN, 0};
+    ready();
+    (void)poll(all, ARRAY_LENGTH(all), -1);
+}
+
+static void test_many(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = start_child(poll_many);
+    await_call(pid, SYS_poll);
+    (void)look(INSPECT_WAITERS);
+    assert_int_equal(count_waits(pid), PROCESS_POLLED_MAX);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* ---- FIFOs that are opened ---- */
 
 static const char *opened;
@@ -644,5 +774,6 @@ const struct CMUnitTest join_wait_tests[] = {
     JOIN_TEST(test_set),          JOIN_TEST(test_messages),
     JOIN_TEST(test_children),     JOIN_TEST(test_child_in_name_space),
     JOIN_TEST(test_thread),       JOIN_TEST(test_parked),
-    JOIN_TEST(test_openers)};
+    JOIN_TEST(test_openers),      JOIN_TEST(test_any),
+    JOIN_TEST(test_many)};
 const size_t join_wait_count = sizeof join_wait_tests / sizeof *join_wait_tests;

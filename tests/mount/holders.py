@@ -53,6 +53,10 @@ def rows(path, *names, view='holders', pid=None):
     return sorted(tuple(r[n] for n in names) for r in shown(path, view) if pid is None or r['pid'] == pid)
 
 
+def rows_of_waiters(path):
+    return rows(path, 'pid', view='waiters')
+
+
 def await_rows(path, want, *names, view='holders'):
     """The object's rows are these, soon."""
     want = sorted(want)
@@ -237,8 +241,9 @@ def test_fifo_opened():
     want = [(pid, 'pipe', 'p', 'partner', None, []) for pid in readers] + [(elsewhere, 'pipe', other, 'partner', None, [])]
     wait_until(lambda: waits() == sorted(want), f'waits: {waits()}, not {want}')
     eq(get(f'{CTL}/deadlocks'), b'', 'deadlocks')
-    with User(USER, USER):
-        eq(rows('pipe/p', 'pid', view='waiters'), [(readers[1],)], 'to the user')
+    user = User(USER, USER)
+    cleanups.append(user.end)
+    eq(user(rows_of_waiters, 'pipe/p'), [(readers[1],)], 'to the user')
     fd = os.open(path, os.O_WRONLY)
     wait_until(lambda: shown('pipe/p', 'waiters') == [], 'nobody waits any more')
     os.close(fd)

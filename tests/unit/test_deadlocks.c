@@ -329,6 +329,38 @@ static void test_parent(void **state)
     must_be("");
 }
 
+/* Each waits for what the other one writes; but whoever waits for that or something else may go on. */
+static void test_any(void **state)
+{
+    (void)state;
+    size_t a = process("a");
+    size_t b = process("b");
+    size_t one = anonymous_pipe(a, b);
+    size_t two = anonymous_pipe(b, a);
+    (void)fake_wait(&fake, a, 0, one, "read");
+    (void)fake_wait(&fake, b, 0, two, "read");
+    must_be(
+        "deadlock: a (100) waits for pipe:[1] (data) which is open for writing only in b (101), which waits for "
+        "pipe:[2] (data) which is open for writing only in a (100).\n");
+    for (size_t i = 0; i < fake.seen.use_count; i++) /* they have been put in order */
+        fake.uses[i].any = fake.uses[i].how == USE_WAITING && fake.uses[i].process == a;
+    must_be("");
+}
+
+/* One thread waits for two things, and the other one does not wait. */
+static void test_any_and_running(void **state)
+{
+    (void)state;
+    size_t a = fake_process(&fake, "a", 2);
+    size_t b = process("b");
+    size_t one = anonymous_pipe(a, b);
+    size_t two = anonymous_pipe(b, a);
+    fake_wait(&fake, a, 0, one, "poll")->any = true;
+    fake_wait(&fake, a, 0, two, "poll")->any = true;
+    (void)fake_wait(&fake, b, 0, two, "read");
+    must_be("");
+}
+
 /* Two who wait for each other, or for one who is in a deadlock with somebody else: that one is all there is to end. */
 static void test_behind_another(void **state)
 {
@@ -747,6 +779,8 @@ int main(void)
         TEST(test_both_full),
         TEST(test_idle_pipeline),
         TEST(test_parent),
+        TEST(test_any),
+        TEST(test_any_and_running),
         TEST(test_behind_another),
         TEST(test_fifo),
         TEST(test_unknown_writer),
