@@ -234,7 +234,11 @@ const struct control_file control_files[] = {
      .mode = 0444,
      .slow = true,
      .render = control_limits},
-    {.name = "limits.json", .help = "the same as a JSON array", .mode = 0444, .render = control_limits_json},
+    {.name = "limits.json",
+     .help = "the same as a JSON array",
+     .mode = 0444,
+     .slow = true,
+     .render = control_limits_json},
     /* Not slow: who reads a slow file is parked, and this one says how many are. */
     {.name = "metrics",
      .help = "counts, bytes and limits of every kind, and the daemon's own counters, as OpenMetrics text",
