@@ -65,24 +65,19 @@ def test_waiters():
 def label_of(row):
     """What a wait is for, as in everything.py."""
     kind, name = row['kind'], row['object']
-    if kind == 'exit':
-        return 'exit'
     if name.startswith(f'{kind}:'):
         return name
     return f'{kind}:{name}' if kind == 'file' else f'{kind}/by-id/{name}' if kind.startswith('sysv') else f'{kind}/{name}'
 
 
 def ends_of(name):
-    if name == 'parent':
-        with open(f'/proc/{crowd.pids[name]}/task/{crowd.pids[name]}/children') as f:
-            return {int(pid) for pid in f.read().split()}
     return ENDS.get(name, set())
 
 
 def test_waits():
-    """Those, and no others, and each for whom it is known to wait."""
+    """Those, and no others, and each for whom it is known to wait; but not who merely waits for a child."""
     rows = {who(r['pid']): r for r in shown('waits.json') if r['pid'] in by_pid}
-    want = {who(pid): (path, call) for path, pid, call, *_ in crowd.waits}
+    want = {who(pid): (path, call) for path, pid, call, *_ in crowd.waits if path != 'exit'}
     eq(sorted(rows), sorted(want), 'who waits')
     for name, (path, call) in want.items():
         eq(label_of(rows[name]), path, f'what {name} waits for')
@@ -280,7 +275,8 @@ def test_beside_syscall():
         ok(int(words[0]) in (number if isinstance(number, tuple) else (number,)), f'{who(pid)} is in {words[0]}, not {row["call"]}')
     others = set(by_pid) - set(rows)
     paused = {pid for pid in others if attempt(get, f'/proc/{pid}/syscall').split()[0] in (b'34',)}
-    eq({who(p) for p in others - paused}, set(), 'who neither waits nor pauses')
+    children = {pid for path, pid, *_ in crowd.waits if path == 'exit'}
+    eq({who(p) for p in others - paused - children}, set(), 'who neither waits nor pauses')
 
 
 def test_beside_counts():
