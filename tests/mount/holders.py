@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """holders and waiters of an object, beside what /proc, lsof and the processes themselves know."""
 import ctypes
+import fcntl
 import json
 import mmap
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -247,6 +249,62 @@ def test_fifo_opened():
     fd = os.open(path, os.O_WRONLY)
     wait_until(lambda: shown('pipe/p', 'waiters') == [], 'nobody waits any more')
     os.close(fd)
+
+
+def test_any():
+    """Who waits for any of several is told with each of them."""
+    def poll():
+        ends = socket.socketpair()
+        waiting = select.poll()
+        for fd in (os.open(f'{MNT}/pipe/p', os.O_RDWR), ends[0].fileno()):
+            waiting.register(fd, select.POLLIN)
+        waiting.poll()
+
+    def epoll():
+        watched = select.epoll()
+        watched.register(os.open(f'{MNT}/pipe/p', os.O_RDWR), select.EPOLLIN)
+        watched.poll(1000)
+
+    os.mkfifo(f'{MNT}/pipe/p')
+    cleanups.append(lambda: os.unlink(f'{MNT}/pipe/p'))
+    polls, watches = start(poll), start(epoll)
+    await_rows('pipe/p', [(polls, 'poll', 'no'), (watches, 'epoll_wait', 'no')], 'pid', 'call', 'parked', view='waiters')
+    told = sorted((r['pid'], r['kind'], r['how'], r['timeout']) for r in json.loads(get(f'{CTL}/waits.json'))
+                  if r['pid'] in (polls, watches))
+    eq(told, [(polls, 'pipe', 'any', 'no'), (polls, 'socket', 'any', 'no'), (watches, 'pipe', 'any', 'yes')], 'waits')
+
+
+def test_children():
+    """Who waits for a child is shown in the graph where somebody waits for him, and otherwise only in a deadlock."""
+    def parent(locks):
+        fd = os.open(f'{SHM}/b', os.O_RDWR | os.O_CLOEXEC)
+        fcntl.lockf(fd, fcntl.LOCK_EX)
+        child = os.fork()
+        if child == 0:
+            libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+            if locks:  # what its parent has, who waits for it
+                fcntl.lockf(os.open(f'{SHM}/b', os.O_RDWR), fcntl.LOCK_EX)
+            signal.pause()
+        os.waitpid(child, 0)
+
+    def listed(pid):
+        return [r['how'] for r in json.loads(get(f'{CTL}/waits.json')) if r['pid'] == pid]
+
+    put(f'{SHM}/b', mode=0o666)
+    pid = start(parent, False)
+    wait_until(lambda: open(f'/proc/{pid}/wchan').read() == 'do_wait', 'it waits for its child')
+    eq(listed(pid), [], 'alone it is not listed')
+    ok(f'({pid})'.encode() not in get(f'{CTL}/waits.dot'), 'nor drawn')
+    other = start(lambda: fcntl.lockf(os.open(f'{SHM}/b', os.O_RDWR), fcntl.LOCK_EX))
+    wait_until(lambda: listed(other) == ['lock'], 'somebody waits for it')
+    eq(listed(pid), [], 'it is not listed')
+    ok(b'end of' in get(f'{CTL}/waits.dot'), 'but drawn')
+    for each in (pid, other):
+        os.kill(each, signal.SIGKILL)
+        os.waitpid(each, 0)
+        children.remove(each)
+    pid = start(parent, True)
+    wait_until(lambda: listed(pid) == ['child'], 'in a deadlock it is')
 
 
 def test_locks():
