@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "net_spaces.h"
 
+#include "proc_numbers.h"
+
 #include "ipcfs/cleanup.h"
 #include "ipcfs/identity.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
-/* A process ID, "/ns/net", and what snprintf(3) ends it with. */
-enum { PATH_ROOM = 32 };
+#ifndef PIDFD_GET_NET_NAMESPACE /* Linux 6.11, uapi/linux/pidfd.h */
+#define PIDFD_GET_NET_NAMESPACE _IO(0xFF, 4)
+#endif
+
+static const char own_space[] = "/proc/thread-self/ns/net";
 
 /* ---- which there are ---- */
 
@@ -50,26 +54,10 @@ static int note(struct seen *seen, uint64_t space)
     return 1;
 }
 
-/* The number in the link's text, "net:[4026531840]" (namespaces(7)): the link is not followed, which would cost more. */
-static bool read_number(int proc, const char *path, uint64_t *out)
-{
-    char target[64];
-    ssize_t length = readlinkat(proc, path, target, sizeof target - 1);
-    if (length < 0)
-        return false; /* it has ended, or is not the daemon's to look into */
-    target[length] = '\0';
-    unsigned long long number = 0;
-    int end = 0;
-    if (sscanf(target, "net:[%llu]%n", &number, &end) != 1 || end != length) // NOLINT(cert-err34-c): of /proc
-        return false;
-    *out = number;
-    return true;
-}
-
 /* ---- entering one ---- */
 
 struct entrance {
-    int space;
+    int space; /* or a process that is in it, as setns(2) takes it */
     int (*open_one)(void);
     int result;
 };
@@ -81,15 +69,9 @@ static void *enter(void *data)
     return NULL;
 }
 
-/* What `open_one` gives in that name space, or −errno. −ENOENT: the process has ended, or gone to another. */
-static int open_in(int proc, const char *path, uint64_t number, int (*open_one)(void))
+/* What `open_one` gives in that name space, or −errno. */
+static int open_in(int space, int (*open_one)(void))
 {
-    struct stat stat;
-    AUTO_FD space = openat(proc, path, O_RDONLY | O_CLOEXEC);
-    if (space < 0)
-        return errno == ESRCH ? -ENOENT : -errno;
-    if (fstat(space, &stat) < 0 || stat.st_ino != number)
-        return -ENOENT;
     struct entrance entrance = {.space = space, .open_one = open_one};
     pthread_t thread;
     int error = pthread_create(&thread, NULL, enter, &entrance);
@@ -99,10 +81,43 @@ static int open_in(int proc, const char *path, uint64_t number, int (*open_one)(
     return entrance.result;
 }
 
+/* ---- that of a process ---- */
+
+static int open_own(void)
+{
+    int space = open(own_space, O_RDONLY | O_CLOEXEC);
+    return space < 0 ? -errno : space;
+}
+
+/*
+ * A descriptor of it, or −errno: −ESRCH, −EACCES where it has ended, or is not the daemon's to look into. By the link
+ * /proc/PID/ns/net one would wait for exec_update_lock, which a process can have for as long as it likes (inspect/process.h).
+ * Both of these do without, and ask for the same right. The second is for Linux before 6.11, and cannot tell a process that is
+ * not the daemon's to look into from a name space that is not its to enter: −EPERM.
+ */
+static int space_of(pid_t pid)
+{
+    AUTO_FD process = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (process < 0)
+        return -errno;
+    int space = ioctl(process, PIDFD_GET_NET_NAMESPACE, 0);
+    if (space >= 0)
+        return space;
+    return errno == ENOTTY ? open_in(process, open_own) : -errno;
+}
+
+static int number_of(int space, uint64_t *out)
+{
+    struct stat stat;
+    if (fstat(space, &stat) < 0)
+        return -errno;
+    *out = stat.st_ino;
+    return 0;
+}
+
 /* ---- the walk ---- */
 
 struct walk {
-    int proc; /* borrowed: /proc */
     struct seen seen;
     int (*open_one)(void);
     net_space_visit *visit;
@@ -110,39 +125,49 @@ struct walk {
     int first_error; /* of a name space that was passed over */
 };
 
-static int visit_process(struct walk *walk, const char *pid)
+static void pass_over(struct walk *walk, int error)
 {
-    char path[PATH_ROOM];
-    uint64_t space = 0;
-    if (snprintf(path, sizeof path, "%s/ns/net", pid) >= (int)sizeof path ||
-        !read_number(walk->proc, path, &space))
+    if (!walk->first_error)
+        walk->first_error = error;
+}
+
+static int visit_process(struct walk *walk, pid_t pid)
+{
+    uint64_t number = 0;
+    AUTO_FD space = space_of(pid);
+    if (space < 0) {
+        if (space != -ESRCH && space != -EACCES)
+            pass_over(walk, space);
         return 0;
-    int new = note(&walk->seen, space);
+    }
+    int new = number_of(space, &number);
+    if (!new)
+        new = note(&walk->seen, number);
     if (new <= 0)
         return new;
-    AUTO_FD fd = open_in(walk->proc, path, space, walk->open_one);
+    AUTO_FD fd = open_in(space, walk->open_one);
     if (fd >= 0)
         return walk->visit(walk->data, fd);
-    if (fd == -ENOENT)
-        walk->seen.count--; /* others may be in it */
-    else if (!walk->first_error)
-        walk->first_error = fd;
+    pass_over(walk, fd);
     return 0;
 }
 
-static int visit_all(struct walk *walk, DIR *processes)
+static int visit_all(struct walk *walk, int proc)
 {
-    struct dirent *entry = NULL;
-    uint64_t own = 0;
-    if (!read_number(walk->proc, "thread-self/ns/net", &own))
+    struct stat own;
+    struct proc_numbers pids;
+    int more = 0;
+    if (stat(own_space, &own) < 0)
         return 0; /* the kernel has none */
-    int result = note(&walk->seen, own);
+    int result = note(&walk->seen, own.st_ino);
     if (result < 0)
         return result;
+    proc_numbers_begin(&pids, proc);
     result = 0;
-    while (!result && (entry = readdir(processes))) // NOLINT(concurrency-mt-unsafe): one user per DIR
-        if (*entry->d_name >= '1' && *entry->d_name <= '9')
-            result = visit_process(walk, entry->d_name);
+    while (!result && (more = proc_numbers_next(&pids)) == 1)
+        result = visit_process(walk, pids.number);
+    if (!result)
+        result = more;
     return result ? result : walk->first_error;
 }
 
@@ -152,12 +177,11 @@ int net_spaces_walk(int (*open_one)(void), net_space_visit *visit, void *data)
     int error = identity_put_on(&as_daemon, NULL);
     if (error)
         return error;
-    DIR *processes = opendir("/proc");
-    if (!processes)
+    AUTO_FD proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (proc < 0)
         return -errno;
-    struct walk walk = {.proc = dirfd(processes), .open_one = open_one, .visit = visit, .data = data};
-    error = visit_all(&walk, processes);
+    struct walk walk = {.open_one = open_one, .visit = visit, .data = data};
+    error = visit_all(&walk, proc);
     forget(&walk.seen);
-    closedir(processes);
     return error;
 }

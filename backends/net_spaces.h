@@ -2,9 +2,10 @@
 /*
  * The network name spaces that processes are in, but the daemon's own (network_namespaces(7)).
  *
- * Found by /proc/PID/ns/net, the main thread's. So these are not found: name spaces kept without a process in them (by a bind
- * mount, as ip-netns(8) does, or by a descriptor), those that only other threads are in, and those of processes that the
- * daemon cannot see (of another branch of PID name spaces; with no right to trace them, of other users).
+ * Found by the processes: of each that of its main thread. No process can make the walk wait. These are not found: name spaces
+ * kept without a process in them (by a bind mount, as ip-netns(8) does, or by a descriptor), those that only other threads are
+ * in, and those of processes that the daemon cannot see (of another branch of PID name spaces; with no right to trace them, of
+ * other users).
  */
 #ifndef IPCFS_BACKENDS_NET_SPACES_H
 #define IPCFS_BACKENDS_NET_SPACES_H
@@ -18,7 +19,8 @@ typedef int net_space_visit(void *data, int fd);
  * of the daemon is ever in a wrong one: a socket made there belongs to that name space for good.
  *
  * 0, or −errno: at the end, that of the first name space that could not be entered or in which `open_one` failed (−EPERM: the
- * user name space that it belongs to is not one of the daemon's).
+ * user name space that it belongs to is not one of the daemon's; before Linux 6.11 also where there is a process that the daemon
+ * may not trace).
  */
 int net_spaces_walk(int (*open_one)(void), net_space_visit *visit, void *data);
 

@@ -1,25 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread_process.h"
 
-#include "small_file.h"
+#include "proc_numbers.h"
 
-#include "ipcfs/number.h"
+#include "ipcfs/cleanup.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+/* Only the first thread of a process can be asked for by its number alone (pidfd_open(2)). */
+static bool is_process(pid_t thread)
+{
+    AUTO_FD process = (int)syscall(SYS_pidfd_open, thread, 0);
+    return process >= 0;
+}
+
+/* The first thread is among those in task/ as long as the process is there. */
 pid_t thread_process(pid_t thread)
 {
-    static const char key[] = "\nTgid:\t";
     char path[32];
-    char status[1024];
-    uint64_t process = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", thread);
-    if (thread <= 0 || small_file_read(AT_FDCWD, path, status, sizeof status))
+    struct proc_numbers tids;
+    if (thread <= 0 || is_process(thread))
+        return thread > 0 ? thread : 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/task", thread);
+    AUTO_FD task = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (task < 0)
         return 0;
-    const char *line = strstr(status, key);
-    const char *digits = line ? line + strlen(key) : "";
-    return parse_digits(digits, strcspn(digits, "\n"), 10, INT_MAX, &process) ? 0 : (pid_t)process;
+    proc_numbers_begin(&tids, task);
+    while (proc_numbers_next(&tids) == 1)
+        if (is_process(tids.number))
+            return tids.number;
+    return 0;
 }

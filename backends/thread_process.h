@@ -4,8 +4,13 @@
 
 #include <sys/types.h>
 
-/* The process that a thread is of, as /proc/TID/status tells everybody; 0 where it has ended, or is out of sight. The number of
- * one that has ended may be another's by now. */
+/*
+ * The process that a thread is of; 0 where it has ended, or is out of sight. The number of one that has ended may be another's
+ * by now.
+ *
+ * Not by /proc/TID/status, which tells it directly: with that the reader may become the last who has the process's memory, and
+ * has to take it down (mmput()), for which a file system that does not answer keeps him (proc_pid_status(), Linux fs/proc/array.c).
+ */
 pid_t thread_process(pid_t thread);
 
 #endif

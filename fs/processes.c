@@ -4,6 +4,7 @@
 #include "ipcfs/cleanup.h"
 #include "ipcfs/number.h"
 #include "small_file.h"
+#include "thread_process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-    FILE_ROOM = 1024, /* the beginning of /proc/PID/stat or status, up to what is read of it */
+    FILE_ROOM = 1024, /* the beginning of /proc/PID/stat, up to what is read of it */
     START_FIELD = 22,
     PIDFS_MAGIC = 0x50494446, /* PID_FS_MAGIC, Linux uapi/linux/magic.h */
 };
@@ -119,15 +120,8 @@ int process_find(struct ipcfs_objid process, struct process_identity *out)
 
 int process_of_thread(pid_t tid, pid_t *out)
 {
-    static const char label[] = "\nTgid:";
-    char text[FILE_ROOM];
-    AUTO_FD directory = tid > 0 ? open_process(tid) : -1;
-    if (directory < 0 || small_file_read(directory, "status", text, sizeof text))
-        return -ENOENT;
-    const char *line = strstr(text, label);
-    if (line)
-        *out = (pid_t)strtol(line + strlen(label), NULL, 10);
-    return line ? 0 : -ENOENT;
+    *out = thread_process(tid);
+    return *out ? 0 : -ENOENT;
 }
 
 /* ---- the list ---- */

@@ -4,12 +4,16 @@
 #include "small_file.h"
 #include "thread_process.h"
 
+#include "ipcfs/cleanup.h"
+
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined __GLIBC__ && __WORDSIZE == 64
 
@@ -67,22 +71,26 @@ pid_t lock_word_owner(const unsigned char bytes[LOCK_WORD_BYTES])
 
 #endif
 
-/* Whether the thread that has that number here calls itself so: it is in no pid name space below. The command in the first line
- * is escaped, so that the label is not met in it (proc_pid_status(5)). */
-static bool is_own_name(pid_t tid)
+/*
+ * Whether the process that has that number here calls itself so: it is in no pid name space below, nor are its threads. Told
+ * of a descriptor of it as in /proc/PID/status (proc_pid_fdinfo(5)), for which the process's memory is not asked for.
+ */
+static bool is_own_name(pid_t pid)
 {
     static const char label[] = "\nNSpid:\t";
-    char path[32];
-    char text[1024];
-    (void)snprintf(path, sizeof path, "/proc/%d/status", tid);
-    if (small_file_read(AT_FDCWD, path, text, sizeof text))
+    char path[48];
+    char text[512];
+    AUTO_FD process = (int)syscall(SYS_pidfd_open, pid, 0);
+    (void)snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", process);
+    if (process < 0 || small_file_read(AT_FDCWD, path, text, sizeof text))
         return false;
     const char *line = strstr(text, label);
     char *end = NULL;
-    return line && strtol(line + sizeof label - 1, &end, 10) == tid && *end == '\n';
+    return line && strtol(line + sizeof label - 1, &end, 10) == pid && *end == '\n';
 }
 
 pid_t lock_word_process(pid_t tid)
 {
-    return is_own_name(tid) ? thread_process(tid) : 0;
+    pid_t pid = thread_process(tid);
+    return pid && is_own_name(pid) ? pid : 0;
 }

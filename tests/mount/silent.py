@@ -4,8 +4,10 @@ of does not answer. Until it does, whoever asks for the process waits (exec_upda
 /proc tells."""
 import ctypes
 import os
+import select
 import signal
 import struct
+import traceback
 
 from mounttest import SCRATCH, ok
 
@@ -45,6 +47,8 @@ class Silent:
         pid = os.fork()
         if pid == 0:
             try:
+                if first:
+                    first()
                 if user:
                     os.setgroups([])
                     os.setresgid(user, user, user)
@@ -54,9 +58,11 @@ class Silent:
                 os.closerange(3, 1000)
                 os.open(POINT, os.O_RDONLY)  # not to be inherited
                 os.execl('/bin/sleep', 'sleep', '1000')
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(97)
-        ok(os.read(self.flushed, 1), 'it is closing the file')
+        ok(select.select([self.flushed], [], [], 10)[0] and os.read(self.flushed, 1), 'it is closing the file')
         return pid
 
 
