@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "ipcfs/place.h"
 
+#include "place_daemons.h"
+
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
 
@@ -10,13 +12,15 @@
 #include <stdbool.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 static struct {
-    int fd;    /* of the runtime directory, locked; −1: none */
-    int error; /* why there is none */
+    int fd;         /* of the runtime directory, locked; −1: none */
+    int error;      /* why there is none */
+    int note_error; /* why this daemon is not in the record */
     char path[PATH_MAX];
     atomic_ullong device;
 } place = {.fd = -1, .error = -ENOENT};
@@ -133,6 +137,7 @@ void place_init(const char *base, const char *mountpoint)
     place_end();
     place.fd = open_runtime(base, mountpoint);
     place.error = place.fd < 0 ? place.fd : 0;
+    place.note_error = place.error ? 0 : place_daemons_note(place.fd);
 }
 
 void place_report(void)
@@ -140,6 +145,8 @@ void place_report(void)
     if (place.error)
         log_warning("no runtime directory%s%s: %s", *place.path ? " " : "", place.path,
                     strerror(-place.error));
+    if (place.note_error)
+        log_warning("%s/daemons cannot be written: %s", place.path, strerror(-place.note_error));
 }
 
 void place_end(void)
@@ -147,6 +154,7 @@ void place_end(void)
     ipcfs_cleanup_fd(&place.fd);
     place.fd = -1;
     place.error = -ENOENT;
+    place.note_error = 0;
     *place.path = '\0';
     atomic_store(&place.device, 0);
 }
@@ -165,6 +173,33 @@ int place_open(const char *directory)
 const char *place_path(void)
 {
     return place.error ? "" : place.path;
+}
+
+/* ---- daemons ---- */
+
+void place_daemons(struct place_daemons *out)
+{
+    char base[PATH_MAX];
+    *out = (struct place_daemons){0};
+    (void)snprintf(base, sizeof base, "%s", place_path());
+    char *name = strrchr(base, '/');
+    if (name)
+        *name = '\0';
+    out->all = place.note_error || !name || place_daemons_read(base, out) || out->all;
+}
+
+bool place_was_daemon(const struct place_daemons *daemons, pid_t pid)
+{
+    for (size_t i = 0; i < daemons->count; i++)
+        if (daemons->pids[i] == pid)
+            return true;
+    return daemons->all;
+}
+
+void place_daemons_free(struct place_daemons *daemons)
+{
+    free(daemons->pids);
+    *daemons = (struct place_daemons){0};
 }
 
 /* ---- the mount ---- */

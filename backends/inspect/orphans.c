@@ -2,6 +2,8 @@
 #include "orphans.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/identity.h"
+#include "ipcfs/place.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -37,8 +39,15 @@ static bool is_zombie(pid_t pid)
     return process >= 0 && poll(&end, 1, 0) > 0;
 }
 
+/* What is known of processes. */
+struct known {
+    const struct inspection *inspection;
+    struct place_daemons daemons;
+};
+
 /* kill(2) knows also those that /proc hides (hidepid). `latest`: when he can have used it at the latest. */
-static enum orphan_past past_of(const struct inspection *inspection, pid_t pid, const struct timespec *latest)
+static enum orphan_past past_of_pid(const struct inspection *inspection, pid_t pid,
+                                    const struct timespec *latest)
 {
     if (pid == getpid())
         return PAST_UNKNOWN;
@@ -48,22 +57,29 @@ static enum orphan_past past_of(const struct inspection *inspection, pid_t pid, 
     return process && process->start > younger_than(latest) ? PAST_REUSED : PAST_ALIVE;
 }
 
-static enum orphan_past past_of_users(const struct inspection *inspection, const struct ipcfs_traces *traces)
+/* A daemon that has ended did it for somebody, too, who may live. Others that had its pid are not told apart. */
+static enum orphan_past past_of(const struct known *known, pid_t pid, const struct timespec *latest)
+{
+    enum orphan_past past = past_of_pid(known->inspection, pid, latest);
+    bool ended = past == PAST_DEAD || past == PAST_REUSED;
+    return ended && place_was_daemon(&known->daemons, pid) ? PAST_UNKNOWN : past;
+}
+
+static enum orphan_past past_of_users(const struct known *known, const struct ipcfs_traces *traces)
 {
     enum orphan_past worst = traces->users_told ? PAST_NOBODY : PAST_UNKNOWN;
     for (size_t i = 0; i < traces->user_count; i++) {
-        enum orphan_past past = past_of(inspection, traces->users[i], &traces->used);
+        enum orphan_past past = past_of(known, traces->users[i], &traces->used);
         worst = past > worst ? past : worst;
     }
     return worst;
 }
 
-static enum orphan_past past_of_creator(const struct inspection *inspection,
-                                        const struct ipcfs_traces *traces)
+static enum orphan_past past_of_creator(const struct known *known, const struct ipcfs_traces *traces)
 {
     if (!traces->creator_recorded || !traces->creator)
         return PAST_UNKNOWN;
-    return past_of(inspection, traces->creator, &traces->created);
+    return past_of(known, traces->creator, &traces->created);
 }
 
 static bool is_owner_gone(const struct inspection *inspection, const struct orphan *orphan)
@@ -178,7 +194,7 @@ void orphan_evidence(const struct orphan *orphan, struct text *out)
 
 struct search {
     const struct ipcfs_backend *kind;
-    const struct inspection *inspection;
+    struct known known;
     size_t unseen;
     void **kept; /* of the kind, for this walk */
     orphan_visit *visit;
@@ -187,17 +203,17 @@ struct search {
 
 static bool is_held(const struct search *search, uint64_t number)
 {
-    const struct inspected_object *object = inspection_object(search->inspection, search->kind, number);
+    const struct inspected_object *object = inspection_object(search->known.inspection, search->kind, number);
     return object && object->user_count;
 }
 
 static void fill(const struct search *search, struct orphan *orphan)
 {
     const struct ipcfs_traces *traces = &orphan->traces;
-    orphan->creator = past_of_creator(search->inspection, traces);
-    orphan->users = past_of_users(search->inspection, traces);
-    orphan->gone = is_owner_gone(search->inspection, orphan);
-    orphan->made_meanwhile = traces->created.tv_sec >= search->inspection->time.tv_sec;
+    orphan->creator = past_of_creator(&search->known, traces);
+    orphan->users = past_of_users(&search->known, traces);
+    orphan->gone = is_owner_gone(search->known.inspection, orphan);
+    orphan->made_meanwhile = traces->created.tv_sec >= search->known.inspection->time.tv_sec;
     orphan->unseen = search->unseen;
     orphan->verdict = orphan_judge(orphan);
 }
@@ -247,18 +263,28 @@ static int search_kind(const struct search *search)
     return error;
 }
 
+static int read_daemons(struct place_daemons *out)
+{
+    AUTO_IDENTITY as_daemon = {0};
+    int error = identity_put_on(&as_daemon, NULL);
+    if (!error)
+        place_daemons(out);
+    return error;
+}
+
 int orphans_find(const struct ipcfs_backend *const *kinds, const struct inspection *inspection,
                  orphan_visit *visit, void *data)
 {
     struct search search = {
-        .inspection = inspection, .unseen = count_unseen(inspection), .visit = visit, .data = data};
-    int error = 0;
+        .known.inspection = inspection, .unseen = count_unseen(inspection), .visit = visit, .data = data};
+    int error = read_daemons(&search.known.daemons);
     for (size_t i = 0; !error && kinds[i]; i++) {
         AUTO_FREE void *kept = NULL;
         search.kind = kinds[i];
         search.kept = &kept;
         error = search_kind(&search);
     }
+    place_daemons_free(&search.known.daemons);
     return error;
 }
 

@@ -16,8 +16,8 @@ enum orphan_past {
     PAST_NOBODY, /* there was none */
     PAST_DEAD,   /* no process has the pid, or what has it has ended and only waits to be noticed */
     PAST_REUSED, /* a younger process has the pid, by the clock */
-    PAST_UNKNOWN, /* nothing is recorded, or he is out of sight; or it was this daemon, on behalf of somebody */
-    PAST_ALIVE,   /* the process lives, or another that has its pid and may be as old */
+    PAST_UNKNOWN, /* nothing is recorded, or he is out of sight; or it was a daemon of ipcfs, on behalf of somebody */
+    PAST_ALIVE, /* the process lives, or another that has its pid and may be as old */
 };
 
 enum orphan_verdict {

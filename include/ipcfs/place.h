@@ -13,12 +13,15 @@
  *   BASE/NAME/nodes/    0700: the way to what must not be opened natively, for that would be another pipe
  *   BASE/NAME/nodes/KIND/   1777: as for /tmp, anybody may make names, and remove his own
  *   BASE/NAME/listen/   0711: sockets on which the daemon listens itself
+ *   BASE/NAME/daemons   0600: the pids of the daemons there were since the machine was booted
  *
  * Each function: 0 (or a descriptor) or −errno.
  */
 #ifndef IPCFS_PLACE_H
 #define IPCFS_PLACE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,6 +39,20 @@ void place_end(void);
 int place_open(const char *directory);
 /* Its absolute path; "" where there is none. Fixed between place_init() and place_end(). */
 const char *place_path(void);
+
+/*
+ * The daemons there were of all mounts of this user, with runtime directories below the same base, since the machine was booted;
+ * they may have ended. What was made through a mount was natively made by its daemon: the kernel remembers no other.
+ */
+struct place_daemons {
+    pid_t *pids; /* owned */
+    size_t count;
+    bool all; /* not all are known: any process may have been one */
+};
+/* With the daemon's own identity. It never waits for anybody. On failure `all` is true. */
+void place_daemons(struct place_daemons *out);
+bool place_was_daemon(const struct place_daemons *daemons, pid_t pid);
+void place_daemons_free(struct place_daemons *daemons);
 
 /* The device number of the mount, which statx(2) and sock_diag(7) tell of its inodes; 0 before it is mounted. Of an inode's
  * number the low 48 bits are the object's `id.number`. */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The runtime directory: what it keeps over an end of the daemon, whatever that is, and what may stand in its way."""
+import ctypes
+import json
 import os
 import pwd
 import re
@@ -12,6 +14,7 @@ import subprocess
 
 from daemons import BOUND, IPCFS, Daemon, end_daemons
 from mounttest import MNT, SCRATCH, SHM, attempt, eq, fields, get, in_child, join, main, ok, put, refused
+from queues import IPC_CREAT, IPC_RMID, check, libc
 from twins import PIPE, SOCK, Thread, wait_until
 
 RUN = '/run/ipcfs'
@@ -581,6 +584,92 @@ def test_ordinary_user():
             subprocess.run(['fusermount3', '-u', where], user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], check=True)
     finally:
         subprocess.run(['umount', '-l', '/dev/fuse'], check=True)
+
+
+# ---- which daemons there were ----
+
+def make_segments(uid, told):
+    """One through the mount and one natively, by a process of that user, which goes on."""
+    os.setresuid(uid, uid, uid)
+    with open(f'{MNT}/ctl/sysv/shm/create', 'w') as f:
+        f.write('0x77 size=4096\n')
+    check(libc.shmget(0x78, ctypes.c_size_t(4096), IPC_CREAT | 0o600), 'shmget')
+    os.write(told, b'x')
+    while True:
+        signal.pause()
+
+
+def segments():
+    """By key, the creator's state and the verdict."""
+    keys = {l.split()[1]: int(l.split()[0]) for l in get('/proc/sysvipc/shm').decode().splitlines()[1:]}
+    rows = json.loads(get(f'{MNT}/ctl/orphans.json'))
+    return {keys[r['name']]: (r['creator_state'], r['verdict']) for r in rows if r['kind'] == 'sysv/shm'}
+
+
+def start_again(daemon):
+    end(daemon, signal.SIGKILL)
+    return Daemon()
+
+
+def test_made_by_a_daemon_that_ended():
+    """It is not told to be safe: it was made for somebody, who may live."""
+    daemon = Daemon()
+    out, into = os.pipe()
+    maker = in_child(make_segments, 4321, into)
+    os.read(out, 1)
+    os.close(out)
+    os.close(into)
+    try:
+        alive = {0x77: ('unknown', 'unknown'), 0x78: ('alive', 'unknown')}
+        eq(segments(), alive, 'of a daemon that lives')
+        daemon = start_again(start_again(daemon))
+        eq(len(get(f'{HERE}/daemons').splitlines()), 4, 'lines of the record')
+        eq(mode(f'{HERE}/daemons'), '0o600', 'its mode')
+        eq(segments(), alive, 'of one that was killed')
+        os.rename(HERE, f'{RUN}/other')
+        daemon = start_again(daemon)
+        eq(segments(), alive, 'of one that had another mount')
+    finally:
+        os.kill(maker, signal.SIGKILL)
+        os.waitpid(maker, 0)
+    wait_until(lambda: segments()[0x77][1] == 'likely', 'the user is gone')
+    gone = {0x77: ('gone', 'likely'), 0x78: ('dead', 'safe')}
+    eq(segments(), gone, 'when its maker has ended')
+    record = get(f'{RUN}/other/daemons')
+    for what, planted in (('another boot', record.swapcase()[::-1]), ('a boot', record[:37]), ('nothing', b''), ('noise', b'\0\xff\n' * 9999)):
+        put(f'{RUN}/other/daemons', planted)
+        eq(segments()[0x77], ('dead', 'safe'), f'with the record of {what}')
+    put(f'{RUN}/other/daemons', record + b'\n' * 65536)
+    eq(segments(), {0x77: ('gone', 'likely'), 0x78: ('gone', 'likely')}, 'with a record that is full')
+    put(f'{RUN}/other/daemons', record)
+    os.chown(f'{RUN}/other/daemons', 4321, 4321)
+    eq(segments()[0x77], ('dead', 'safe'), "with another user's record")
+    os.unlink(f'{RUN}/other/daemons')
+    os.mkfifo(f'{RUN}/other/daemons')
+    os.symlink('/dev/zero', f'{RUN}/link')
+    eq(segments()[0x77], ('dead', 'safe'), 'with a FIFO')
+    for key in (0x77, 0x78):
+        check(libc.shmctl(check(libc.shmget(key, ctypes.c_size_t(0), 0), 'shmget'), IPC_RMID, None), 'IPC_RMID')
+    end(daemon)
+
+
+def test_record_begins_anew():
+    """After a boot; and what cannot be written is said, and makes nothing safe."""
+    daemon = Daemon()
+    end(daemon)
+    boot = get('/proc/sys/kernel/random/boot_id')
+    put(f'{HERE}/daemons', b'0' * 36 + b'\n1\n2\n')
+    daemon = Daemon()
+    eq(get(f'{HERE}/daemons'), boot + b'%d\n' % daemon.process.pid, 'the record')
+    end(daemon)
+    os.unlink(f'{HERE}/daemons')
+    os.mkdir(f'{HERE}/daemons')
+    daemon = Daemon()
+    wait_until(lambda: f'{HERE}/daemons cannot be written: Is a directory' in log(), 'the log')
+    join([in_child(lambda: check(libc.shmget(0x78, ctypes.c_size_t(4096), IPC_CREAT | 0o600), 'shmget') and 0)], 'shmget')
+    eq(segments()[0x78][1], 'unknown', 'without a record')
+    check(libc.shmctl(check(libc.shmget(0x78, ctypes.c_size_t(0), 0), 'shmget'), IPC_RMID, None), 'IPC_RMID')
+    end(daemon)
 
 
 def clean():
