@@ -276,7 +276,7 @@ def test_leader_ended():
 def test_silent_creator():
     """Nobody waits for a creator who does not answer, though he is alive."""
     silent = Silent()
-    pid = silent.stuck(NOBODY, lambda: [segment() for _ in range(5)])
+    pid = silent.stuck(NOBODY, then=lambda: [segment() for _ in range(5)])
     a_while()
     answers = []
     reader = threading.Thread(target=lambda: answers.append(orphans()), daemon=True)

@@ -41,9 +41,9 @@ class Silent:
         ok(libc.umount2(POINT.encode(), MNT_DETACH) == 0, 'umount')
         os.unlink(POINT)
 
-
-    def stuck(self, user=0, first=None):
-        """A child that is now in such an execve(2), and has done `first` before that."""
+    def stuck(self, user=0, first=None, then=None):
+        """A child that is now in such an execve(2), and before that has done `first`, and `then` as that user. Of what it has
+        opened it keeps descriptors 0 to 2."""
         pid = os.fork()
         if pid == 0:
             try:
@@ -53,8 +53,8 @@ class Silent:
                     os.setgroups([])
                     os.setresgid(user, user, user)
                     os.setresuid(user, user, user)
-                if first:
-                    first()
+                if then:
+                    then()
                 os.closerange(3, 1000)
                 os.open(POINT, os.O_RDONLY)  # not to be inherited
                 os.execl('/bin/sleep', 'sleep', '1000')
