@@ -282,8 +282,10 @@ def test_silent_creator():
     reader = threading.Thread(target=lambda: answers.append(orphans()), daemon=True)
     reader.start()
     reader.join(10)
+    waits = reader.is_alive()
     silent.end()
     reader.join()
+    ok(not waits, 'he is waited for')
     found = [(r['creator'], r['creator_state'], r['verdict']) for r in answers[0].values()]
     eq(found, [(pid, 'alive', 'unknown')] * 5, 'of a creator who does not answer')
     end(pid)
