@@ -180,8 +180,8 @@ static void *work(void *argument)
         late = !job && !await_job(jobs);
     }
     jobs->stats.threads--;
-    if (jobs->stats.queued)
-        (void)start_thread(jobs); /* in place of one that could not go on */
+    if (creds_lost() && jobs->stats.queued)
+        (void)start_thread(jobs); /* in place of this one, which can not go on */
     pthread_cond_broadcast(&jobs->ended);
     lock_release(&jobs->lock); /* after this the queue may be gone */
     return NULL;
