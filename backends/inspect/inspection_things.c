@@ -4,7 +4,6 @@
 #include "kernel_memory.h"
 #include "thing_name.h"
 
-#include "ipcfs/number.h"
 #include "ipcfs/place.h"
 
 #include <stdio.h>
@@ -40,23 +39,13 @@ static bool is_native(const struct ipcfs_thing *native, struct thing *out)
 
 /* ---- what has no place there ---- */
 
-static bool is_numbered(const char *target, const char *kind, uint64_t *number)
-{
-    size_t length = strlen(kind);
-    if (strncmp(target, kind, length) != 0 || strncmp(target + length, ":[", 2) != 0)
-        return false;
-    const char *digits = target + length + 2;
-    size_t count = strspn(digits, "0123456789");
-    return strcmp(digits + count, "]") == 0 && !parse_digits(digits, count, 10, UINT64_MAX, number);
-}
-
 static bool is_nameless(const struct process_descriptor *descriptor, struct thing *out)
 {
-    uint64_t number = 0;
+    ino_t number = 0;
     out->called = true;
-    if (is_numbered(descriptor->target, "pipe", &number))
+    if (process_descriptor_number(descriptor, "pipe", &number))
         out->key = (struct object_key){.type = INSPECTED_PIPE, .number = number};
-    else if (is_numbered(descriptor->target, "socket", &number))
+    else if (process_descriptor_number(descriptor, "socket", &number))
         out->key = (struct object_key){.type = INSPECTED_SOCKET, .number = number};
     else
         return false;
