@@ -57,6 +57,7 @@ void events_free(struct events *events)
     if (events->openers)
         wait_line_put(events->openers);
     event_log_clear(&events->log);
+    event_log_clear(&events->open_log);
     lock_destroy(&events->notes.lock);
     lock_destroy(&events->lock);
     close(events->wake_fd);
@@ -135,6 +136,7 @@ bool events_wanted(struct events *events)
     if (!wanted) {
         events->ready = false;
         event_log_clear(&events->log);
+        event_log_clear(&events->open_log);
     }
     lock_release(&events->lock);
     return wanted;
@@ -144,6 +146,8 @@ void events_add(struct events *events, const struct event *event)
 {
     lock_take(&events->lock);
     event_log_add(&events->log, event);
+    if (!event->closed)
+        event_log_add(&events->open_log, event);
     lock_release(&events->lock);
 }
 

@@ -68,7 +68,8 @@ struct events {
     struct event_notes notes;
     struct wait_line *openers; /* counted; NULL before the first */
     struct lock lock;          /* guards what follows */
-    struct event_log log;
+    struct event_log log;      /* of all, for root */
+    struct event_log open_log; /* for others: without what they could not learn natively */
     struct event_reader *readers;
     struct event_use *uses;
     uint64_t next_number;
@@ -114,6 +115,13 @@ void events_note(struct events *events, const struct ipcfs_backend *kind, unsign
 int events_start(struct events *events);
 /* Has the thread look. */
 void events_wake(struct events *events);
+
+/* The log that a reader is shown. With the events' lock held. */
+static inline const struct event_log *events_log_of(const struct events *events,
+                                                    const struct event_reader *reader)
+{
+    return reader->view.uid == 0 ? &events->log : &events->open_log;
+}
 
 /* ---- for the thread (fs/events_watch.c) ---- */
 

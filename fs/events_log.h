@@ -46,6 +46,7 @@ struct event {
     pid_t pid;       /* 0: not known */
     bool pid_public; /* anybody may see it; otherwise only root, and who has this uid: */
     uid_t pid_uid;
+    bool closed; /* only root may know of it */
     bool sized;
     uint64_t size;
     bool owned; /* the next three are told */

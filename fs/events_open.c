@@ -54,9 +54,9 @@ void events_stat(struct events *events, uint64_t number, struct statx *out)
     lock_take(&events->lock);
     struct event_reader *reader = find_reader(events, number);
     if (reader && reader->begun) {
-        out->stx_size = event_cursor_size(&reader->cursor, &events->log);
+        out->stx_size = event_cursor_size(&reader->cursor, events_log_of(events, reader));
         const struct timespec *begun = &reader->cursor.head.time;
-        const struct timespec *changed = &events->log.changed;
+        const struct timespec *changed = &events_log_of(events, reader)->changed;
         const struct timespec *last = changed->tv_sec > begun->tv_sec ? changed : begun;
         if (changed->tv_sec == begun->tv_sec && changed->tv_nsec > begun->tv_nsec)
             last = changed;
@@ -74,7 +74,8 @@ static short possible(const struct handle *handle, struct ipcfs_wait *wait)
     struct event_use *use = handle->events;
     *wait = (struct ipcfs_wait){.source = IPCFS_WAIT_TOLD};
     lock_take(&use->events->lock);
-    bool some = event_cursor_has(&use->reader->cursor, &use->events->log, use->position);
+    bool some =
+        event_cursor_has(&use->reader->cursor, events_log_of(use->events, use->reader), use->position);
     lock_release(&use->events->lock);
     return some ? POLLIN | POLLRDNORM : 0;
 }
@@ -182,7 +183,7 @@ static int begin(const struct events *events, const struct event_use *use)
     if (!reader->begun) {
         struct timespec now;
         (void)clock_gettime(CLOCK_REALTIME, &now);
-        event_cursor_begin(&reader->cursor, &events->log, &reader->view, &now);
+        event_cursor_begin(&reader->cursor, events_log_of(events, reader), &reader->view, &now);
     }
     reader->begun = true;
     return 0;

@@ -27,8 +27,8 @@ static ssize_t attempt_read(struct waiter *waiter, struct ipcfs_wait *wait)
     if (!answer)
         return -ENOMEM;
     lock_take(&use->events->lock);
-    ssize_t count =
-        event_cursor_read(&use->reader->cursor, &use->events->log, reading->offset, answer, reading->size);
+    ssize_t count = event_cursor_read(&use->reader->cursor, events_log_of(use->events, use->reader),
+                                      reading->offset, answer, reading->size);
     if (count > 0)
         use->position = reading->offset + (uint64_t)count;
     lock_release(&use->events->lock);

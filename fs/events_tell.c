@@ -36,6 +36,17 @@ static bool tells_state(enum event_what what)
     return what == EVENT_CREATED || what == EVENT_CHANGED;
 }
 
+static bool tells_fill(enum event_what what)
+{
+    return what == EVENT_FULL || what == EVENT_ROOM || what == EVENT_EMPTY || what == EVENT_DATA;
+}
+
+/* How full a queue is that is a file, natively only those are told who may read it. */
+static bool is_closed(const struct known *known, enum event_what what)
+{
+    return tells_fill(what) && known->kind->watched() >= 0 && !(known->mode & S_IROTH);
+}
+
 void watch_tell(struct event_watch *watch, const struct known *known, enum event_what what,
                 const struct who *who)
 {
@@ -47,6 +58,7 @@ void watch_tell(struct event_watch *watch, const struct known *known, enum event
         .key = known->other,
         .sized = known->sized && (what == EVENT_CREATED || what == EVENT_RESIZED),
         .size = known->size,
+        .closed = is_closed(known, what),
         .owned = looked_at && tells_state(what),
         .mode = known->mode,
         .uid = known->uid,

@@ -584,6 +584,45 @@ def test_other_users():
     eq((other['event'], other['name'], other.get('pid')), ('created', 'roots', None), "root's")
 
 
+def fills_seen_by_user():
+    """Of all up to the object `done`: whose fill is told."""
+    reader = Reader()
+    os.close(os.open(f'{SHM}/ready', os.O_CREAT | os.O_RDWR))
+    seen = []
+    while True:
+        got = reader.next(30)
+        ok(got, 'no event comes')
+        if got['name'] == 'done':
+            break
+        if got['event'] in ('data', 'full', 'room', 'empty'):
+            seen.append((got['event'], got['name']))
+    reader.close()
+    return seen
+
+
+def test_fill_is_for_those_who_may_read():
+    """How full a queue is another user is told only where he may ask natively, too."""
+    closed, readable = make_mq('closed', 2, 10), make_mq('readable', 2, 10)
+    os.chmod(MQ + '/readable', 0o644)
+    user = User(1000, 1000)
+    pid = os.fork()
+    if pid == 0:
+        end = time.monotonic() + SOON
+        while not os.path.exists(f'{SHM}/ready') and time.monotonic() < end:
+            time.sleep(0.01)
+        for queue in (closed, readable):
+            queue.send(b'1')
+            time.sleep(QUIET)
+            queue.send(b'2')
+            time.sleep(QUIET)
+        touch('done')
+        os._exit(0)
+    seen = user(fills_seen_by_user)
+    os.waitpid(pid, 0)
+    user.end()
+    eq(seen, [('data', 'readable'), ('full', 'readable')], 'what another user is told')
+
+
 def test_comes_and_goes():
     """The sources run while somebody reads, and begin anew as often as wanted."""
     settled = lambda: descriptors() <= before
