@@ -30,15 +30,66 @@ static int put_process(struct build *build, const struct process *process)
     return 0;
 }
 
+/*
+ * A descriptor costs its owner a few bytes, and here twenty times that. So a user other than root has a share of what is
+ * kept, and all together have a bound: who goes beyond is passed over, as one who may not be looked into.
+ */
+enum { USES_MAX = 2 * 1024 * 1024, USES_OF_USER_MAX = USES_MAX / 8 };
+
+/* How many uses the user's processes have so far. NULL without memory. */
+static size_t *uses_of(struct build *build, uid_t uid)
+{
+    for (size_t i = 0; i < build->user_count; i++)
+        if (build->users[i].uid == uid)
+            return &build->users[i].uses;
+    if (!ROWS_MAKE_ROOM(build->users, build->user_count, build->user_room))
+        return NULL;
+    build->users[build->user_count] = (struct build_user){.uid = uid};
+    return &build->users[build->user_count++].uses;
+}
+
+/* 0 or −ENOMEM. */
+static int count_uses(struct build *build, struct process *process, size_t uses)
+{
+    size_t *of_user = uses_of(build, process->uid);
+    if (!of_user)
+        return -ENOMEM;
+    *of_user += uses;
+    return 0;
+}
+
+static int keep_within_bounds(struct build *build, struct process *process)
+{
+    size_t most =
+        process->descriptor_count + process->mapping_count + process->call_count + process->polled_count;
+    const size_t *of_user = uses_of(build, process->uid);
+    if (!of_user)
+        return -ENOMEM;
+    bool within = build->out->use_count + most <= USES_MAX &&
+                  (process->uid == 0 || *of_user + most <= USES_OF_USER_MAX);
+    if (!within) {
+        process->readable = process->calls_known = false;
+        process->descriptor_count = process->mapping_count = process->call_count = process->polled_count = 0;
+    }
+    return 0;
+}
+
+static int add_all(struct build *build, struct process *process)
+{
+    size_t before = build->out->use_count;
+    int error = build_add_uses(build, process);
+    if (!error && build->what & INSPECT_WAITERS)
+        error = build_add_waits(build, process);
+    return error ? error : count_uses(build, process, build->out->use_count - before);
+}
+
 static int visit(void *data, struct process *process)
 {
     struct build *build = data;
-    int error = put_process(build, process);
+    int error = keep_within_bounds(build, process);
     if (!error)
-        error = build_add_uses(build, process);
-    if (!error && build->what & INSPECT_WAITERS)
-        error = build_add_waits(build, process);
-    return error;
+        error = put_process(build, process);
+    return error ? error : add_all(build, process);
 }
 
 static bool is_one_of(const char *word, const char *const *words)
@@ -106,6 +157,7 @@ static int make_inspection(struct build *build, pid_t only, struct inspection **
     (void)clock_gettime(CLOCK_REALTIME, &made->time);
     int error = make(build, only);
     objects_free(&build->objects);
+    free(build->users);
     free(build->parked);
     free(build->lines);
     free(build->files);

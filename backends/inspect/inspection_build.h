@@ -25,6 +25,12 @@ struct locked_file {
     size_t object; /* NO_OBJECT: nobody has been met yet who has it open */
 };
 
+/* What the processes of a user have. */
+struct build_user {
+    uid_t uid;
+    size_t uses;
+};
+
 struct build {
     const struct inspection_host *host;
     unsigned what;
@@ -34,6 +40,8 @@ struct build {
     struct inspection *out;
     struct objects objects;
     size_t process_room, use_room, lock_room;
+    struct build_user *users; /* owned */
+    size_t user_count, user_room;
     struct inspection_parked *parked; /* by tid; owned */
     size_t parked_count, parked_room;
     struct lock_line *lines; /* owned */

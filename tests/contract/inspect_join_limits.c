@@ -91,6 +91,23 @@ static void test_many_uses(void **state)
     assert_true(taken < LONGEST_US);
 }
 
+/* One user with very many descriptors is passed over from some point on, and costs no more memory than that. */
+static void test_share_of_user(void **state)
+{
+    (void)state;
+    enum { SHARE = 256 * 1024 };
+    static const struct made_processes many = {.count = 400, .descriptors = 800, .uid = 1234};
+    made_processes = &many;
+    struct inspection *made = NULL;
+    assert_int_equal(inspection_make(&host, INSPECT_WAITERS, 0, &made), 0);
+    assert_int_equal(made->process_count, many.count);
+    assert_int_equal(made->use_count, SHARE / many.descriptors * many.descriptors);
+    assert_int_equal(made->unreadable, many.count - SHARE / many.descriptors);
+    assert_true(made->processes[0].readable);
+    assert_false(made->processes[many.count - 1].readable);
+    inspection_free(made);
+}
+
 static void test_as_user(void **state)
 {
     (void)state;
@@ -110,5 +127,5 @@ static void test_as_user(void **state)
 }
 
 const struct CMUnitTest join_limit_tests[] = {JOIN_TEST(test_out_of_memory), JOIN_TEST(test_many_uses),
-                                              JOIN_TEST(test_as_user)};
+                                              JOIN_TEST(test_share_of_user), JOIN_TEST(test_as_user)};
 const size_t join_limit_count = sizeof join_limit_tests / sizeof *join_limit_tests;

@@ -211,6 +211,7 @@ int __wrap_processes_read(pid_t only, unsigned what, process_visit *visit, void 
         struct process process = {.pid = (pid_t)i + 2, .readable = true, .calls_known = true};
         make_descriptors(descriptors, targets, made_processes->descriptors, process.pid);
         process.descriptors = descriptors;
+        process.uid = made_processes->uid;
         process.descriptor_count = made_processes->descriptors;
         result = visit(data, &process);
     }

@@ -73,6 +73,7 @@ int end_join(void **state);
 /* While it is not NULL, these processes are all there are. */
 struct made_processes {
     size_t count, descriptors;
+    uid_t uid;
 };
 extern const struct made_processes *made_processes;
 
