@@ -113,10 +113,16 @@ size_t utf8_sequence(const char *bytes)
     return value >= smallest[length] && value <= 0x10FFFF && !surrogate ? length : 0;
 }
 
+/* U+0080 to U+009F: to a terminal, U+009B is what ESC [ is; to some, U+0085 ends a line. */
+static bool is_wide_control(const char *bytes)
+{
+    return (unsigned char)bytes[0] == 0xC2 && (unsigned char)bytes[1] < 0xA0;
+}
+
 static bool stands_for_itself(const char *bytes, size_t sequence, bool keep_space)
 {
     if (sequence != 1)
-        return sequence > 1;
+        return sequence > 1 && !is_wide_control(bytes);
     return (*bytes > ' ' && *bytes < 0x7F && *bytes != '\\') || (*bytes == ' ' && keep_space);
 }
 

@@ -31,7 +31,7 @@ void text_spaces(struct text *text, size_t count);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Appends a name in one word of one line: space, control bytes, backslash and bytes that are not part of valid
+ * Appends a name in one word of one line: space, control characters, backslash and bytes that are not part of valid
  * UTF-8 become \ooo, as the kernel writes names in /proc/mounts. text_escape_line() leaves the space as it is.
  */
 void text_escape_word(struct text *text, const char *name);

@@ -218,6 +218,10 @@ static const struct {
     {"\xED\xA0\x80", "\\355\\240\\200", "\\355\\240\\200"},               /* a surrogate */
     {"\xF4\x90\x80\x80", "\\364\\220\\200\\200", "\\364\\220\\200\\200"}, /* past U+10FFFF */
     {"\x80\xC3\xA4\x80", "\\200\xC3\xA4\\200", "\\200\xC3\xA4\\200"},
+    {"\xC2\x9B"
+     "31m",
+     "\\302\\23331m", "\\302\\23331m"}, /* what ESC [ is to a terminal */
+    {"\xC2\x80\xC2\x9F\xC2\xA0", "\\302\\200\\302\\237\xC2\xA0", "\\302\\200\\302\\237\xC2\xA0"},
     {"#", "#", "#"},
 };
 
@@ -290,6 +294,7 @@ static void test_escapes_are_reversible(void **state)
             for (const char *at = text.data; *at; at += utf8_sequence(at)) {
                 assert_int_not_equal(utf8_sequence(at), 0);
                 assert_true((unsigned char)*at >= (words ? 0x21 : 0x20) && *at != 0x7F);
+                assert_false((unsigned char)at[0] == 0xC2 && (unsigned char)at[1] < 0xA0);
             }
         }
     }
