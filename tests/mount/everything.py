@@ -291,6 +291,7 @@ def of_msg(crowd):
     empty, full, leaked = make_msg(0x61), make_msg(0x62), make_msg(0x63)
     for _ in range(2):
         full.send(b'x' * (full.stat()['qbytes'] // 2))
+        leaked.send(b'left')
     one, other, third = (f'sysv/msg/by-id/{q.id}' for q in (empty, full, leaked))
 
     def read(me):

@@ -13,7 +13,7 @@ import time
 import everything
 from busy import start_busy
 from mounttest import ASAN, CTL, MNT, SHM, eq, get, main, ok
-from queues import MQFS, mount_mqfs
+from queues import MQFS, Msg, mount_mqfs
 from semaphores import Set
 from twins import PIPE, SOCK
 
@@ -111,9 +111,11 @@ def near(one, other):
 
 def test_quiet():
     """Nobody does anything but who walks."""
-    time.sleep(1.1)  # times in seconds would tell
     get(f'{CTL}/list.json')
+    eq([(Msg(key).stat()['qnum']) for key in (0x61, 0x62, 0x63)], [0, 2, 2], 'messages that everything.py has sent')
+    time.sleep(1.1)  # times in seconds would tell
     before, view, waits = states(), shown(), waiting()
+    eq({w[0] for w in waits}, {w[1] for w in crowd.waits if w[2] != 'wait4'}, 'who waits')
     for line in WALKS:
         out = walk(line)
         ok(len(out) > 1000 or '/dev/null' in line, f'{line} tells little')
