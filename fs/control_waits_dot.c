@@ -4,6 +4,7 @@
 #include "control_views.h"
 
 #include "control_waits.h"
+#include "inspect/graph.h"
 #include "ipcfs.h"
 #include "wait_words.h"
 
@@ -29,11 +30,7 @@ struct drawing {
 static void quoted(struct text *out, const struct text *words)
 {
     text_string(out, "\"");
-    for (size_t i = 0; i < words->length; i++) {
-        if (words->data[i] == '"' || words->data[i] == '\\')
-            text_string(out, "\\");
-        text_bytes(out, words->data + i, 1);
-    }
+    graph_quote(out, words->data, words->length);
     text_string(out, "\"");
 }
 

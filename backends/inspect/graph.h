@@ -43,4 +43,8 @@ void graph_free(struct graph *graph);
  * the calling thread (`traces`). 0 or −errno. */
 int graph_dot(const struct inspection *inspection, struct text *out);
 
+/* Appends what stands between quotation marks there for these bytes: dot(1) takes backslashes and the entities of HTML for
+ * more than they are. */
+void graph_quote(struct text *out, const char *bytes, size_t length);
+
 #endif

@@ -12,8 +12,7 @@
 /* Names are cut where they are longer, in the middle: most that differ do so at one of their ends. */
 enum { SHOWN_HEAD = 24, SHOWN_TAIL = 14 };
 
-/* As dot(1) reads it: it takes backslashes and the entities of HTML for more than they are. */
-static void append_plain(struct text *out, const char *bytes, size_t length)
+void graph_quote(struct text *out, const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         if (bytes[i] == '"' || bytes[i] == '\\')
@@ -38,7 +37,7 @@ static void append_name(struct text *out, const char *name)
         return;
     }
     if (shown.length <= SHOWN_HEAD + SHOWN_TAIL + 3) {
-        append_plain(out, shown.data, shown.length);
+        graph_quote(out, shown.data, shown.length);
         return;
     }
     size_t head = SHOWN_HEAD;
@@ -47,9 +46,9 @@ static void append_name(struct text *out, const char *name)
         head--;
     while (is_inside_character(shown.data[tail]))
         tail++;
-    append_plain(out, shown.data, head);
+    graph_quote(out, shown.data, head);
     text_string(out, "…");
-    append_plain(out, shown.data + tail, shown.length - tail);
+    graph_quote(out, shown.data + tail, shown.length - tail);
 }
 
 /* ---- objects ---- */
@@ -107,8 +106,8 @@ static void append_object(struct text *out, const struct graph *graph, size_t in
 static void append_title(struct text *out, const struct ipcfs_backend *kind)
 {
     const char first = (char)toupper((unsigned char)*kind->help);
-    append_plain(out, &first, 1);
-    append_plain(out, kind->help + 1, strcspn(kind->help, "(") - 2);
+    graph_quote(out, &first, 1);
+    graph_quote(out, kind->help + 1, strcspn(kind->help, "(") - 2);
 }
 
 static void begin_cluster(struct text *out, size_t number, const struct ipcfs_backend *kind)
