@@ -363,6 +363,7 @@ static void test_without_root(void **state)
     }
     assert_int_equal(status_of(child), 0);
     assert_int_equal(rmdir("/run/u/ipcfs/mnt/listen"), 0);
+    assert_int_equal(unlink("/run/u/ipcfs/mnt/daemons"), 0);
     assert_int_equal(rmdir("/run/u/ipcfs/mnt"), 0);
     assert_int_equal(rmdir("/run/u/ipcfs"), 0);
     assert_int_equal(rmdir("/run/u"), 0);
