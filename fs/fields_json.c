@@ -1,64 +1,75 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON (RFC 8259), written straight into the text: a list has thousands of rows, and a tree of allocated values for each
- * would cost several times what the kernel takes to tell them.
+ * JSON (RFC 8259). Strings are json-c's to write. What stands around them is written straight into the text: a list has
+ * thousands of rows, and a tree of allocated values for each costs several times what the kernel takes to tell them.
  */
 #include "fields.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <json-c/json.h>
 #include <stdbool.h>
-#include <string.h>
 
 /* ---- strings ---- */
 
-/* What a byte becomes that may not stand in a string; NULL: it may. `room` is for the answer. */
-static const char *escape_of(unsigned char byte, char room[7])
+static void json_release(struct json_object **object)
 {
-    static const char digits[] = "0123456789abcdef";
-    static const char *const short_ones[] = {
-        ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f", ['\r'] = "\\r"};
-    if (byte == '"')
-        return "\\\"";
-    if (byte == '\\')
-        return "\\\\";
-    if (byte >= ' ')
-        return NULL;
-    if (byte < sizeof short_ones / sizeof *short_ones && short_ones[byte])
-        return short_ones[byte];
-    const char long_one[] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15], '\0'};
-    return memcpy(room, long_one, sizeof long_one);
+    json_object_put(*object);
 }
+#define AUTO_JSON __attribute__((cleanup(json_release))) struct json_object
 
-/* How many bytes from here on stand for themselves. */
-static size_t plain_run(const char *bytes)
+static size_t valid_length(const char *bytes)
 {
     size_t length = 0;
     size_t sequence = 0;
-    char room[7];
-    while ((sequence = utf8_sequence(bytes + length)) && !escape_of((unsigned char)bytes[length], room))
+    while ((sequence = utf8_sequence(bytes + length)))
         length += sequence;
     return length;
+}
+
+/* Copies `bytes` with U+FFFD for what is not UTF-8. */
+static void to_utf8(struct text *out, const char *bytes)
+{
+    for (;;) {
+        size_t length = valid_length(bytes);
+        text_bytes(out, bytes, length);
+        bytes += length;
+        if (!*bytes)
+            return;
+        text_string(out, "\xEF\xBF\xBD");
+        bytes++;
+    }
+}
+
+/* In quotes. */
+static void write_valid(struct text *out, const char *bytes, size_t length)
+{
+    size_t size = 0;
+    AUTO_JSON *string = json_object_new_string_len(bytes, (int)length);
+    const char *json = string ? json_object_to_json_string_length(
+                                    string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size)
+                              : NULL;
+    if (json)
+        text_bytes(out, json, size);
+    else if (!out->error)
+        out->error = -ENOMEM;
 }
 
 /* In quotes, with U+FFFD for what is not UTF-8; tells whether there was any. */
 static bool write_string(struct text *out, const char *bytes)
 {
-    bool replaced = false;
-    text_bytes(out, "\"", 1);
-    for (;;) {
-        size_t length = plain_run(bytes);
-        text_bytes(out, bytes, length);
-        bytes += length;
-        if (!*bytes)
-            break;
-        char room[7];
-        const char *escape = escape_of((unsigned char)*bytes, room);
-        replaced = replaced || !escape;
-        text_string(out, escape ? escape : "\xEF\xBF\xBD");
-        bytes++;
+    size_t length = valid_length(bytes);
+    if (!bytes[length]) {
+        write_valid(out, bytes, length);
+        return false;
     }
-    text_bytes(out, "\"", 1);
-    return replaced;
+    AUTO_TEXT valid = {0};
+    to_utf8(&valid, bytes);
+    if (text_error(&valid))
+        out->error = text_error(&valid);
+    else
+        write_valid(out, valid.data, valid.length);
+    return true;
 }
 
 static void write_hex(struct text *out, const char *field, const char *bytes)
