@@ -537,7 +537,7 @@ def crowd(path, count):
         while len(waiting) < count:
             # Some at a time: of those who look up one name at once, each asks again whenever another gets his node.
             waiting += [Opener(path) for _ in range(min(8, count - len(waiting)))]
-            while parked() < base + len(waiting):
+            while parked() < base + len(waiting) and all(o.got is None for o in waiting):  # the others may be quick
                 pass
         for opener in waiting:
             opener.join()
