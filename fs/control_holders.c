@@ -239,18 +239,10 @@ int waiters_text(struct ipcfs *fs, const struct caller *caller, const struct nod
 
 /* ---- JSON ---- */
 
-struct json_rows {
-    const struct ipcfs_field *fields;
-    struct text *out;
-    bool some;
-};
-
-static int json_row(void *data, const struct ipcfs_value *values)
+static int json_row(void *rows, const struct ipcfs_value *values)
 {
-    struct json_rows *rows = data;
-    text_string(rows->out, rows->some ? ",\n" : "\n");
-    rows->some = true;
-    return fields_json(rows->out, rows->fields, values);
+    fields_rows_add(rows, values);
+    return 0;
 }
 
 static int show_json(struct ipcfs *fs, const struct caller *caller, const struct node_kin *kin,
@@ -260,10 +252,10 @@ static int show_json(struct ipcfs *fs, const struct caller *caller, const struct
     int error = look_at(fs, caller, kin, ref, &looked);
     if (error)
         return error;
-    struct json_rows rows = {.fields = view->fields, .out = out};
-    text_string(out, "[");
+    struct fields_rows rows = fields_rows_begin(view->fields, out);
     error = for_each_use(&looked, view, json_row, &rows);
-    text_string(out, rows.some ? "\n]\n" : "]\n");
+    fields_rows_end(&rows);
+    text_string(out, "\n");
     inspected_put(&looked.inspected);
     return error;
 }

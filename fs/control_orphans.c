@@ -184,9 +184,8 @@ static void fill_values(const struct orphan *orphan, const struct words *words, 
 
 struct rows {
     struct ipcfs *fs;
-    struct fields_list *list; /* NULL: as JSON into `out` */
-    struct text *out;
-    bool some;
+    struct fields_list *list; /* NULL: as JSON */
+    struct fields_rows json;
 };
 
 static int add_row(void *data, const struct orphan *orphan)
@@ -198,13 +197,11 @@ static int add_row(void *data, const struct orphan *orphan)
     if (error)
         return error;
     fill_values(orphan, &words, values);
-    if (rows->list) {
+    if (rows->list)
         fields_list_row(rows->list, values);
-        return 0;
-    }
-    text_string(rows->out, rows->some ? ",\n" : "\n");
-    rows->some = true;
-    return fields_json(rows->out, orphan_fields, values);
+    else
+        fields_rows_add(&rows->json, values);
+    return 0;
 }
 
 static int add_all(struct rows *rows, const struct caller *caller)
@@ -230,9 +227,9 @@ int control_orphans_json(struct ipcfs *fs, const struct ipcfs_backend *kind, con
                          struct text *out)
 {
     (void)kind;
-    struct rows rows = {.fs = fs, .out = out};
-    text_string(out, "[");
+    struct rows rows = {.fs = fs, .json = fields_rows_begin(orphan_fields, out)};
     int error = add_all(&rows, caller);
-    text_string(out, rows.some ? "\n]\n" : "]\n");
+    fields_rows_end(&rows.json);
+    text_string(out, "\n");
     return error;
 }

@@ -168,7 +168,7 @@ static int list(const struct waits *waits, const bool *shown, struct text *out)
     return fields_list_finish(list, out);
 }
 
-static int json_row(const struct waits *waits, const struct wait *wait, struct text *out)
+static int json_row(const struct waits *waits, const struct wait *wait, struct fields_rows *rows)
 {
     struct row row = {0};
     fill(waits, wait, &row);
@@ -176,24 +176,20 @@ static int json_row(const struct waits *waits, const struct wait *wait, struct t
     if (!table)
         return -ENOMEM;
     row.values[HOLDERS] = (struct ipcfs_value){.known = true, .table = table};
-    int error = fields_json(out, fields, row.values);
+    fields_rows_add(rows, row.values);
     ipcfs_values_release(fields, row.values);
-    return error;
+    return 0;
 }
 
 static int json(const struct waits *waits, const bool *shown, struct text *out)
 {
     int error = 0;
-    bool some = false;
-    text_string(out, "[");
-    for (size_t i = 0; !error && i < waits->count; i++) {
-        if (!shown[i])
-            continue;
-        text_string(out, some ? ",\n" : "\n");
-        error = json_row(waits, &waits->waits[i], out);
-        some = true;
-    }
-    text_string(out, some ? "\n]\n" : "]\n");
+    struct fields_rows rows = fields_rows_begin(fields, out);
+    for (size_t i = 0; !error && i < waits->count; i++)
+        if (shown[i])
+            error = json_row(waits, &waits->waits[i], &rows);
+    fields_rows_end(&rows);
+    text_string(out, "\n");
     return error ? error : text_error(out);
 }
 
