@@ -122,8 +122,7 @@ struct handle *handle_remove(struct handle_table *table, uint64_t id)
     return handle;
 }
 
-/* Copies as many as there is room for; gives how many there are. */
-static size_t copy_locks(struct handle_table *table, struct lock_seen *out, size_t room)
+size_t handle_table_locks(struct handle_table *table, struct lock_seen *out, size_t room)
 {
     size_t count = 0;
     lock_take(&table->lock);
@@ -138,21 +137,6 @@ static size_t copy_locks(struct handle_table *table, struct lock_seen *out, size
     }
     lock_release(&table->lock);
     return count;
-}
-
-int handle_table_look(struct handle_table *table, struct lock_seen **out, size_t *count)
-{
-    struct lock_seen *seen = NULL;
-    size_t room = 0;
-    while ((*count = copy_locks(table, seen, room)) > room) {
-        free(seen);
-        room = 2 * *count;
-        seen = malloc(room * sizeof *seen);
-        if (!seen)
-            return -ENOMEM;
-    }
-    *out = seen;
-    return 0;
 }
 
 size_t handle_count(struct handle_table *table)

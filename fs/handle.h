@@ -98,8 +98,9 @@ struct lock_seen {
     uint64_t number; /* the object's */
     pid_t pid;       /* as the kernel told it with the request; 0: out of sight */
 };
-/* A copy of all that there are by flock(2), each with the thread that took it: *out is the caller's to free(). 0 or −ENOMEM. */
-int handle_table_look(struct handle_table *table, struct lock_seen **out, size_t *count);
+/* Copies those that there are by flock(2), each with the thread that took it, as many as there is room for; gives how many
+ * there are. */
+size_t handle_table_locks(struct handle_table *table, struct lock_seen *out, size_t room);
 
 size_t handle_count(struct handle_table *table);
 

@@ -5,7 +5,7 @@
 #include "inode.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
-#include "processes.h"
+#include "thread_process.h"
 
 /* ---- whose a file is ---- */
 
@@ -75,8 +75,8 @@ static int each_parked(void *data, int (*visit)(void *context, const struct insp
 /* What the kernel told is the thread that took it (flock(2)); its process, where the thread is still there. */
 static pid_t process_of(pid_t tid)
 {
-    pid_t pid = 0;
-    return process_of_thread(tid, &pid) ? tid : pid;
+    pid_t pid = thread_process(tid);
+    return pid ? pid : tid;
 }
 
 static int visit_locks(const struct lock_seen *seen, size_t count,
@@ -91,6 +91,33 @@ static int visit_locks(const struct lock_seen *seen, size_t count,
     return error;
 }
 
+static size_t range_locks(struct ipcfs *fs, struct lock_seen *out, size_t room)
+{
+    return lock_table_locks(&fs->locks, out, room);
+}
+
+static size_t whole_locks(struct ipcfs *fs, struct lock_seen *out, size_t room)
+{
+    return handle_table_locks(&fs->handles, out, room);
+}
+
+/* A copy of all of them: *out is the caller's to free(). 0 or −ENOMEM. */
+static int copy_locks(struct ipcfs *fs, size_t (*locks)(struct ipcfs *, struct lock_seen *, size_t),
+                      struct lock_seen **out, size_t *count)
+{
+    struct lock_seen *seen = NULL;
+    size_t room = 0;
+    while ((*count = locks(fs, seen, room)) > room) {
+        free(seen);
+        room = 2 * *count;
+        seen = malloc(room * sizeof *seen);
+        if (!seen)
+            return -ENOMEM;
+    }
+    *out = seen;
+    return 0;
+}
+
 static int each_lock(void *data, int (*visit)(void *context, const struct inspection_mount_lock *lock),
                      void *context)
 {
@@ -99,9 +126,9 @@ static int each_lock(void *data, int (*visit)(void *context, const struct inspec
     AUTO_FREE struct lock_seen *whole = NULL;
     size_t range_count = 0;
     size_t whole_count = 0;
-    int error = lock_table_look(&fs->locks, &ranges, &range_count);
+    int error = copy_locks(fs, range_locks, &ranges, &range_count);
     if (!error)
-        error = handle_table_look(&fs->handles, &whole, &whole_count);
+        error = copy_locks(fs, whole_locks, &whole, &whole_count);
     if (!error)
         error = visit_locks(ranges, range_count, visit, context);
     return error ? error : visit_locks(whole, whole_count, visit, context);

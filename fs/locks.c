@@ -203,8 +203,7 @@ void lock_owner_put(struct lock_table *table, struct lock_owner *owner)
         owner_free(owner);
 }
 
-/* Copies as many as there is room for; gives how many there are. */
-static size_t copy_owners(struct lock_table *table, struct lock_seen *out, size_t room)
+size_t lock_table_locks(struct lock_table *table, struct lock_seen *out, size_t room)
 {
     size_t count = 0;
     lock_take(&table->lock);
@@ -218,21 +217,6 @@ static size_t copy_owners(struct lock_table *table, struct lock_seen *out, size_
     }
     lock_release(&table->lock);
     return count;
-}
-
-int lock_table_look(struct lock_table *table, struct lock_seen **out, size_t *count)
-{
-    struct lock_seen *seen = NULL;
-    size_t room = 0;
-    while ((*count = copy_owners(table, seen, room)) > room) {
-        free(seen);
-        room = 2 * *count;
-        seen = malloc(room * sizeof *seen);
-        if (!seen)
-            return -ENOMEM;
-    }
-    *out = seen;
-    return 0;
 }
 
 size_t lock_owner_count(struct lock_table *table)

@@ -67,8 +67,8 @@ bool lock_table_flush(struct lock_table *table, const struct handle *handle, uin
 /* RELEASE of a handle. */
 void lock_table_release(struct lock_table *table, struct handle *handle);
 
-/* As handle_table_look(), of the locks of fcntl(2): one of each owner who has any, with his process. */
-int lock_table_look(struct lock_table *table, struct lock_seen **out, size_t *count);
+/* As handle_table_locks(), of the locks of fcntl(2): one of each owner who has any, with his process. */
+size_t lock_table_locks(struct lock_table *table, struct lock_seen *out, size_t room);
 
 size_t lock_owner_count(struct lock_table *table);
 

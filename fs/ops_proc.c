@@ -11,6 +11,7 @@
 #include "inspect.h"
 #include "ipcfs/cleanup.h"
 #include "slow.h"
+#include "thread_process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,11 +36,11 @@ int lookup_process(struct ipcfs *fs, fuse_req_t req, const char *name, struct fu
 
 int read_self(fuse_req_t req, char *out, size_t room)
 {
-    pid_t pid = 0;
-    int error = process_of_thread(caller_of(req).pid, &pid);
-    if (!error)
-        (void)snprintf(out, room, "%d", pid);
-    return error;
+    pid_t pid = thread_process(caller_of(req).pid);
+    if (!pid)
+        return -ENOENT;
+    (void)snprintf(out, room, "%d", pid);
+    return 0;
 }
 
 bool is_process(const struct target *target, enum node_type type)

@@ -4,7 +4,6 @@
 #include "ipcfs/cleanup.h"
 #include "ipcfs/number.h"
 #include "small_file.h"
-#include "thread_process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -116,12 +115,6 @@ int process_find(struct ipcfs_objid process, struct process_identity *out)
 {
     int error = process_identify((pid_t)process.number, out);
     return error || out->birth == process.birth ? error : -ENOENT;
-}
-
-int process_of_thread(pid_t tid, pid_t *out)
-{
-    *out = thread_process(tid);
-    return *out ? 0 : -ENOENT;
 }
 
 /* ---- the list ---- */

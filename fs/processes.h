@@ -33,8 +33,6 @@ bool process_parse(const char *name, pid_t *out);
 int process_identify(pid_t pid, struct process_identity *out);
 /* The one of that pid and birth. −ENOENT also where another has the pid by now. */
 int process_find(struct ipcfs_objid process, struct process_identity *out);
-/* The process that a thread is of, which waits for the answer. −ENOENT. */
-int process_of_thread(pid_t tid, pid_t *out);
 
 /* Called with each process; `next` is the position behind it. False ends the walk. */
 typedef bool process_row(void *data, pid_t pid, uint64_t next);
