@@ -177,6 +177,11 @@ static int compare_indices(const void *one, const void *two)
     return (a > b) - (a < b);
 }
 
+bool deadlock_has(const struct deadlocks *deadlocks, const struct deadlock *deadlock, size_t wait)
+{
+    return bsearch(&wait, deadlocks->waits + deadlock->first, deadlock->count, sizeof wait, compare_indices);
+}
+
 /* Its waits go behind those of the deadlocks found before. */
 static void add_deadlock(struct graph *graph, const size_t *nodes, size_t count, unsigned doubts)
 {

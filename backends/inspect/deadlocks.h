@@ -37,6 +37,8 @@ struct deadlocks {
 /* 0 or −ENOMEM. *out is the caller's: deadlocks_free(), which takes NULL. */
 int deadlocks_find(const struct waits *waits, struct deadlocks **out);
 void deadlocks_free(struct deadlocks *deadlocks);
+/* Whether the wait of that index is part of it. */
+bool deadlock_has(const struct deadlocks *deadlocks, const struct deadlock *deadlock, size_t wait);
 
 /*
  * An inspection is made over some time, and shows what may never have been at one time. Takes out of `now` what is not

@@ -43,19 +43,10 @@ static const struct wait *find_thread(const struct waits *waits, pid_t pid, pid_
     return NULL;
 }
 
-static int compare_indices(const void *one, const void *two)
-{
-    size_t a = *(const size_t *)one;
-    size_t b = *(const size_t *)two;
-    return (a > b) - (a < b);
-}
-
-/* The waits of one deadlock are in order. */
 static bool is_deadlocked(const struct deadlocks *deadlocks, size_t wait)
 {
     for (size_t i = 0; i < deadlocks->count; i++)
-        if (bsearch(&wait, deadlocks->waits + deadlocks->all[i].first, deadlocks->all[i].count, sizeof wait,
-                    compare_indices))
+        if (deadlock_has(deadlocks, &deadlocks->all[i], wait))
             return true;
     return false;
 }

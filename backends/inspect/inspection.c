@@ -48,48 +48,33 @@ static size_t *uses_of(struct build *build, uid_t uid)
     return &build->users[build->user_count++].uses;
 }
 
-/* 0 or −ENOMEM. */
-static int count_uses(struct build *build, struct process *process, size_t uses)
-{
-    size_t *of_user = uses_of(build, process->uid);
-    if (!of_user)
-        return -ENOMEM;
-    *of_user += uses;
-    return 0;
-}
-
-static int keep_within_bounds(struct build *build, struct process *process)
+static void keep_within_bounds(const struct build *build, size_t of_user, struct process *process)
 {
     size_t most =
         process->descriptor_count + process->mapping_count + process->call_count + process->polled_count;
-    const size_t *of_user = uses_of(build, process->uid);
-    if (!of_user)
-        return -ENOMEM;
-    bool within = build->out->use_count + most <= USES_MAX &&
-                  (process->uid == 0 || *of_user + most <= USES_OF_USER_MAX);
+    bool within =
+        build->out->use_count + most <= USES_MAX && (process->uid == 0 || of_user + most <= USES_OF_USER_MAX);
     if (!within) {
         process->readable = process->calls_known = false;
         process->descriptor_count = process->mapping_count = process->call_count = process->polled_count = 0;
     }
-    return 0;
-}
-
-static int add_all(struct build *build, struct process *process)
-{
-    size_t before = build->out->use_count;
-    int error = build_add_uses(build, process);
-    if (!error && build->what & INSPECT_WAITERS)
-        error = build_add_waits(build, process);
-    return error ? error : count_uses(build, process, build->out->use_count - before);
 }
 
 static int visit(void *data, struct process *process)
 {
     struct build *build = data;
-    int error = keep_within_bounds(build, process);
+    size_t before = build->out->use_count;
+    size_t *of_user = uses_of(build, process->uid);
+    if (!of_user)
+        return -ENOMEM;
+    keep_within_bounds(build, *of_user, process);
+    int error = put_process(build, process);
     if (!error)
-        error = put_process(build, process);
-    return error ? error : add_all(build, process);
+        error = build_add_uses(build, process);
+    if (!error && build->what & INSPECT_WAITERS)
+        error = build_add_waits(build, process);
+    *of_user += build->out->use_count - before;
+    return error;
 }
 
 static bool is_one_of(const char *word, const char *const *words)
