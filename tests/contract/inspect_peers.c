@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "inspect_peers.h"
 
+#include "descriptors.h"
 #include "failing.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
@@ -14,17 +14,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (directory && readdir(directory)) // NOLINT(concurrency-mt-unsafe): one user per DIR
-        count++;
-    if (directory)
-        closedir(directory);
-    return count;
-}
 
 static struct {
     int descriptors;

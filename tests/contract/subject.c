@@ -4,7 +4,6 @@
 #include "failing.h"
 #include "fields.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -247,17 +246,6 @@ void must_be_shown(const struct ipcfs_field *fields, const struct ipcfs_value *v
     if (value->number != expected)
         fail_msg("%s is %llu instead of %llu", name, (unsigned long long)value->number,
                  (unsigned long long)expected);
-}
-
-int count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (directory && readdir(directory)) // NOLINT(concurrency-mt-unsafe): one user per DIR
-        count++;
-    if (directory)
-        closedir(directory);
-    return count;
 }
 
 static struct {

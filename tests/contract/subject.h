@@ -9,6 +9,7 @@
 #define IPCFS_TESTS_CONTRACT_SUBJECT_H
 
 #include "cmocka_api.h"
+#include "descriptors.h"
 
 #include "ipcfs/backend.h"
 
@@ -78,9 +79,6 @@ const struct ipcfs_value *find_value(const struct ipcfs_field *fields, const str
                                      const char *name);
 void must_be_shown(const struct ipcfs_field *fields, const struct ipcfs_value *values, const char *name,
                    uint64_t expected);
-
-/* Descriptors this process has open. */
-int count_descriptors(void);
 
 int begin_test(void **state);
 int end_test(void **state);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire.h"
 
+#include "descriptors.h"
 #include "failing.h"
 #include "logged.h"
 #include "ops.h"
@@ -95,17 +96,6 @@ static struct {
     int descriptors;
     long allocations;
 } before;
-
-static int count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (directory && readdir(directory)) // NOLINT(concurrency-mt-unsafe): one user per DIR
-        count++;
-    if (directory)
-        closedir(directory);
-    return count;
-}
 
 int begin_test(void **state)
 {
