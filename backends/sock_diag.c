@@ -109,11 +109,17 @@ static int take_message(struct walk *walk, const struct nlmsghdr *message)
     return 0;
 }
 
+/* mnl_nlmsg_ok() takes a length above INT_MAX for a negative one. */
+static bool is_whole(const struct nlmsghdr *message, int size)
+{
+    return mnl_nlmsg_ok(message, size) && message->nlmsg_len <= (uint32_t)size;
+}
+
 static int take_piece(struct walk *walk, int size)
 {
     int error = 0;
     const struct nlmsghdr *message = (const struct nlmsghdr *)walk->piece;
-    for (; !walk->answered && !walk->result && mnl_nlmsg_ok(message, size);
+    for (; !walk->answered && !walk->result && is_whole(message, size);
          message = mnl_nlmsg_next(message, &size))
         error = take_message(walk, message);
     return error;

@@ -160,7 +160,8 @@ static int take_fanotify(const char *buffer, size_t size, watch_row *row, void *
         memcpy(&event, buffer + at, sizeof event);
         if (event.vers != FANOTIFY_METADATA_VERSION)
             return -EPROTO;
-        if (event.event_len < event.metadata_len || event.event_len > size - at)
+        if (event.metadata_len < sizeof event || event.event_len < event.metadata_len ||
+            event.event_len > size - at)
             return -EBADMSG;
         int end = take_event(&event, buffer + at, row, data);
         if (end)
