@@ -4,6 +4,7 @@
 #include "small_file.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/lack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,7 +107,7 @@ struct ipcfs_value caller_descriptors(const struct caller *caller)
 int caller_limit(const struct caller *caller, int resource, struct rlimit *out)
 {
     int error = limit_of_process(caller, resource, out);
-    if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+    if (is_lack(error))
         return error; /* not the caller's doing: his limit is there to be seen */
     if (error && getrlimit(resource, out) < 0)
         return -errno;

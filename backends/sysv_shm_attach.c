@@ -4,6 +4,7 @@
 #include "sysv_shm.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/lack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -150,9 +151,7 @@ static int open_map_file(const struct sysv_shm_attachment *attachment)
     uintptr_t end = (start + attachment->size + page - 1) & ~(page - 1);
     (void)snprintf(path, sizeof path, "/proc/self/map_files/%jx-%jx", (uintmax_t)start, (uintmax_t)end);
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd >= 0)
-        return fd;
-    return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EOPNOTSUPP;
+    return fd >= 0 ? fd : lack_or(-errno, -EOPNOTSUPP);
 }
 
 /* To wherever a page fits: where it was it would keep the next large mapping from going there. */

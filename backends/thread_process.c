@@ -5,6 +5,7 @@
 
 #include "ipcfs/cleanup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -22,8 +23,12 @@ pid_t thread_process(pid_t thread)
 {
     char path[32];
     struct proc_numbers tids;
-    if (thread <= 0 || is_process(thread))
-        return thread > 0 ? thread : 0;
+    if (thread <= 0) {
+        errno = ESRCH;
+        return 0;
+    }
+    if (is_process(thread))
+        return thread;
     (void)snprintf(path, sizeof path, "/proc/%d/task", thread);
     AUTO_FD task = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (task < 0)

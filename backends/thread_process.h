@@ -5,8 +5,8 @@
 #include <sys/types.h>
 
 /*
- * The process that a thread is of; 0 where it has ended, or is out of sight. The number of one that has ended may be another's
- * by now.
+ * The process that a thread is of; 0, with errno, where it has ended, is out of sight, or there is no descriptor to look by. The
+ * number of one that has ended may be another's by now.
  *
  * Not by /proc/TID/status, which tells it directly: with that the reader may become the last who has the process's memory, and
  * has to take it down (mmput()), for which a file system that does not answer keeps him (proc_pid_status(), Linux fs/proc/array.c).

@@ -10,6 +10,7 @@
 
 #include "inspect.h"
 #include "ipcfs/cleanup.h"
+#include "ipcfs/lack.h"
 #include "slow.h"
 #include "thread_process.h"
 
@@ -38,7 +39,7 @@ int read_self(fuse_req_t req, char *out, size_t room)
 {
     pid_t pid = thread_process(caller_of(req).pid);
     if (!pid)
-        return -ENOENT;
+        return lack_or(-errno, -ENOENT);
     (void)snprintf(out, room, "%d", pid);
     return 0;
 }

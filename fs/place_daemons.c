@@ -6,6 +6,7 @@
 #include "place_daemons.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/lack.h"
 #include "ipcfs/number.h"
 
 #include <dirent.h>
@@ -119,7 +120,7 @@ static int open_record(int base, const char *name)
     (void)snprintf(path, sizeof path, "%s/%s", name, record_name);
     AUTO_FD fd = (int)syscall(SYS_openat2, base, path, &how, sizeof how);
     if (fd < 0)
-        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
+        return lack_or(-errno, -ENOENT);
     bool own = fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_uid == geteuid();
     return own ? TAKE_FD(fd) : -ENOENT;
 }

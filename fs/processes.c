@@ -2,6 +2,7 @@
 #include "processes.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/lack.h"
 #include "ipcfs/number.h"
 #include "small_file.h"
 
@@ -39,14 +40,15 @@ static int open_process(pid_t pid)
 {
     char path[32];
     (void)snprintf(path, sizeof path, "/proc/%d", pid);
-    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? lack_or(-errno, -ENOENT) : fd;
 }
 
 /* −ENOENT also for a thread that is not its process's first. */
 static int open_pidfd(pid_t pid)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    return fd < 0 ? -ENOENT : fd;
+    return fd < 0 ? lack_or(-errno, -ENOENT) : fd;
 }
 
 static bool has_ended(int pidfd)
@@ -55,23 +57,27 @@ static bool has_ended(int pidfd)
     return poll(&process, 1, 0) != 0;
 }
 
-static bool pid_has_ended(pid_t pid)
+static int find_alive(pid_t pid)
 {
     AUTO_FD pidfd = open_pidfd(pid);
-    return pidfd < 0 || has_ended(pidfd);
+    if (pidfd < 0)
+        return pidfd;
+    return has_ended(pidfd) ? -ENOENT : 0;
 }
 
 /*
- * Whether `directory`/`path`, the descriptors of a process, is for the calling thread, and that has anything to show. The size
- * is how many descriptors there are (Linux 6.2). Kernel threads have none, and are in no process group; a process that has
- * neither does not show, but the first of a pid name space may be so.
+ * 0 where `directory`/`path`, the descriptors of a process, is for the calling thread, and that has anything to show; otherwise
+ * −ENOENT, or what the daemon lacks. The size is how many descriptors there are (Linux 6.2). Kernel threads have none, and are
+ * in no process group; a process that has neither does not show, but the first of a pid name space may be so.
  */
-static bool may_look(int directory, const char *path, pid_t pid)
+static int may_look(int directory, const char *path, pid_t pid)
 {
     struct stat stat;
     if (faccessat(directory, path, R_OK | X_OK, AT_EACCESS) < 0 || fstatat(directory, path, &stat, 0) < 0)
-        return false;
-    return stat.st_size || ((getpgid(pid) > 0 || pid == 1) && !pid_has_ended(pid));
+        return -ENOENT;
+    if (stat.st_size)
+        return 0;
+    return getpgid(pid) > 0 || pid == 1 ? find_alive(pid) : -ENOENT;
 }
 
 /* Field 22 of /proc/PID/stat. The second is a name in parentheses, with whatever its process has put into it. Linux before
@@ -80,7 +86,9 @@ static int read_start(int directory, uint64_t *out)
 {
     char text[FILE_ROOM];
     int error = small_file_read(directory, "stat", text, sizeof text);
-    const char *field = error ? NULL : strrchr(text, ')');
+    if (error)
+        return lack_or(error, -ENOENT);
+    const char *field = strrchr(text, ')');
     for (int number = 2; field && number < START_FIELD; number++)
         field = strchr(field + 1, ' ');
     if (field)
@@ -100,13 +108,14 @@ static int read_birth(int pidfd, int directory, uint64_t *out)
 
 int process_identify(pid_t pid, struct process_identity *out)
 {
-    AUTO_FD pidfd = pid == getpid() ? -1 : open_pidfd(pid);
-    AUTO_FD directory = pidfd < 0 ? -1 : open_process(pid);
+    AUTO_FD pidfd = pid == getpid() ? -ENOENT : open_pidfd(pid);
+    AUTO_FD directory = pidfd < 0 ? pidfd : open_process(pid);
     struct stat stat;
-    if (directory < 0 || !may_look(directory, "fd", pid) || fstat(directory, &stat) < 0)
-        return -ENOENT;
+    int error = directory < 0 ? directory : may_look(directory, "fd", pid);
+    if (error || fstat(directory, &stat) < 0)
+        return error ? error : -ENOENT;
     *out = (struct process_identity){.pid = pid, .uid = stat.st_uid, .gid = stat.st_gid};
-    int error = read_birth(pidfd, directory, &out->birth);
+    error = read_birth(pidfd, directory, &out->birth);
     /* As long as it has not ended, nobody else has its pid: all of that was its own. */
     return error || !has_ended(pidfd) ? error : -ENOENT;
 }
@@ -126,11 +135,12 @@ static void close_directory(DIR **directory)
 }
 #define AUTO_DIRECTORY __attribute__((cleanup(close_directory))) DIR
 
-static bool is_shown(DIR *directory, const struct dirent *entry, pid_t *pid)
+/* As may_look(). */
+static int find_shown(DIR *directory, const struct dirent *entry, pid_t *pid)
 {
     char path[sizeof entry->d_name + sizeof "/fd"];
     if (!process_parse(entry->d_name, pid) || *pid == getpid())
-        return false;
+        return -ENOENT;
     (void)snprintf(path, sizeof path, "%s/fd", entry->d_name);
     return may_look(dirfd(directory), path, *pid);
 }
@@ -148,7 +158,10 @@ int processes_list(uint64_t position, process_row *row, void *data)
         pid_t pid = 0;
         if (!entry)
             return -errno;
-        if (is_shown(directory, entry, &pid) && !row(data, pid, (uint64_t)entry->d_off))
+        int error = find_shown(directory, entry, &pid);
+        if (is_lack(error))
+            return error;
+        if (!error && !row(data, pid, (uint64_t)entry->d_off))
             return 0;
     }
 }
