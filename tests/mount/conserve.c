@@ -4,11 +4,14 @@
  * receivers that are killed. Every message whose sending was acknowledged is received once, unless it was in flight to a
  * receiver that was killed; none whose sending failed; each receiver gets those of one sender and priority in order.
  *
- *   conserve mq|sysv QUEUE CONTROL spare|kill|kill-lines     the queue's file and its directory in ctl/; "-" "-": all native
+ *   conserve mq|sysv QUEUE CONTROL spare|kill|kill-lines
+ *
+ * The queue's file, named by its name or its key, and its directory in ctl/; "-" "-": all native
  *
  * IPCFS_SEED and IPCFS_SECONDS (8) of the environment.
  */
 #include "conserve.h"
+#include "traffic.h"
 
 #include <err.h>
 #include <errno.h>
@@ -24,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SLOTS = 12, BOUND_S = 20, DIE_BOUND_S = 5, SYSV_KEY = 0xc0, SYSV_BYTES = 2000 };
+enum { SLOTS = 12, BOUND_S = 20, DIE_BOUND_S = 5, SYSV_BYTES = 2000 };
 
 static const char *const sender_names[] = {"native",       "native nonblocking", "file",
                                            "prio or type", "nonblocking",        "lines"};
@@ -63,9 +66,9 @@ static void open_posix(void)
 {
     struct mq_attr attr = {.mq_maxmsg = 8, .mq_msgsize = MESSAGE_MAX};
 
-    mq_unlink("/conserve"); /* of a run that failed */
-    setup.queue = mq_open("/conserve", O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
-    setup.nonblocking = mq_open("/conserve", O_RDWR | O_NONBLOCK);
+    mq_unlink(setup.name); /* of a run that failed */
+    setup.queue = mq_open(setup.name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+    setup.nonblocking = mq_open(setup.name, O_RDWR | O_NONBLOCK);
     if (setup.queue < 0 || setup.nonblocking < 0)
         err(1, "mq_open");
 }
@@ -75,8 +78,8 @@ static void open_sysv(void)
     struct msqid_ds ds;
 
     setup.nonblocking = -1;
-    msgctl(msgget(SYSV_KEY, 0), IPC_RMID, NULL); /* of a run that failed */
-    setup.queue = msgget(SYSV_KEY, IPC_CREAT | IPC_EXCL | 0600);
+    msgctl(msgget(setup.key, 0), IPC_RMID, NULL); /* of a run that failed */
+    setup.queue = msgget(setup.key, IPC_CREAT | IPC_EXCL | 0600);
     if (setup.queue < 0 || msgctl(setup.queue, IPC_STAT, &ds) < 0)
         err(1, "msgget");
     ds.msg_qbytes = SYSV_BYTES;
@@ -84,10 +87,20 @@ static void open_sysv(void)
         err(1, "IPC_SET");
 }
 
+/* The queue is natively what its file is called. */
+static void name_queue(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+
+    snprintf(setup.name, sizeof(setup.name), "/%s", slash ? slash + 1 : "conserve");
+    setup.key = slash ? (int)strtoul(slash + 1, NULL, 0) : 0xc0;
+}
+
 static void open_all(int argc, char **argv)
 {
     if (argc != 5)
         errx(2, "usage: see conserve.c");
+    name_queue(argv[2]);
     const char *seed = getenv("IPCFS_SEED");
     setup.posix = !strcmp(argv[1], "mq");
     killing = !strcmp(argv[4], "kill") ? KILL : !strcmp(argv[4], "kill-lines") ? KILL_LINES : SPARE;
@@ -174,6 +187,19 @@ static void kill_one(uint64_t *random)
     start_receiver(slot);
 }
 
+/* Since when has nobody received anything, and how long was that at most. */
+static void note_progress(double *since, double *longest)
+{
+    static unsigned seen;
+    unsigned entries = atomic_load(&shared->entries);
+    double time = now();
+
+    *longest = time - *since > *longest ? time - *since : *longest;
+    if (entries != seen)
+        *since = time;
+    seen = entries;
+}
+
 static void run(double seconds)
 {
     uint64_t random = setup.seed;
@@ -186,11 +212,14 @@ static void run(double seconds)
         if (sender_pids[i] == 0)
             _exit(run_sender(&setup, i, native_sender(sender_modes[i])));
     }
+    double since = now(), longest = 0;
     while (now() < end && !failures) {
         usleep(1000 + random_next(&random) % 20000);
+        note_progress(&since, &longest);
         if (killing != SPARE)
             kill_one(&random);
     }
+    printf("  longest gap %.3f s\n", longest);
 }
 
 static unsigned long queued(void)
@@ -322,7 +351,7 @@ int main(int argc, char **argv)
     end_all();
     check_all();
     check_modes();
-    if (setup.posix ? mq_unlink("/conserve") : msgctl(setup.queue, IPC_RMID, NULL))
+    if (setup.posix ? mq_unlink(setup.name) : msgctl(setup.queue, IPC_RMID, NULL))
         FAIL("remove");
     return failures ? 1 : 0;
 }

@@ -74,6 +74,8 @@ struct setup {
     int queue;           /* the mqd, blocking, or the msqid */
     int nonblocking;     /* another mqd */
     int handle;          /* the one of R_SHARED */
+    char name[64];       /* POSIX: of the queue, natively */
+    int key;             /* System V */
     uint64_t seed;
     struct shared *shared;
 };
@@ -85,6 +87,5 @@ int run_receiver(const struct setup *setup, unsigned receiver);
 size_t drain_one(const struct setup *setup, char *text);
 /* Checks the message and notes who got it. */
 void note_message(const struct setup *setup, unsigned receiver, const char *text, size_t length);
-uint64_t random_next(uint64_t *state);
 
 #endif

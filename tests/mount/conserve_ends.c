@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "conserve.h"
+#include "traffic.h"
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/msg.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { FAST_SIGNALS_US = 2000, SLOW_SIGNALS_US = 50000, POLL_MS = 20 };
+enum { POLL_MS = 20 };
 
 struct packet {
     long type;
@@ -30,41 +29,6 @@ struct sender {
     int fd[PRIORITIES]; /* by priority; all but S_PRIORITY use the first */
     unsigned next;
 };
-
-uint64_t random_next(uint64_t *state)
-{
-    *state += 0x9e3779b97f4a7c15u;
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static void nothing(int signal)
-{
-    (void)signal;
-}
-
-/* Signals, with a handler and without SA_RESTART, as long as the process lives: they also let it see that it is over. */
-static void be_interrupted(uint64_t *random)
-{
-    struct sigaction action = {.sa_handler = nothing};
-    long us = random_next(random) % 2 ? FAST_SIGNALS_US : SLOW_SIGNALS_US;
-    us += (long)(random_next(random) % 1000);
-    struct itimerval timer = {.it_interval.tv_usec = us, .it_value.tv_usec = us};
-
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static uint32_t checksum(const char *data, size_t length)
-{
-    uint32_t sum = 2166136261u;
-
-    for (size_t i = 0; i < length; i++)
-        sum = (sum ^ (unsigned char)data[i]) * 16777619u;
-    return sum;
-}
 
 static size_t make_message(char *text, unsigned sender, unsigned priority, unsigned sequence)
 {
