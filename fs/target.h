@@ -6,6 +6,14 @@
  * back at any moment, so it has none, and neither has its name, here and below ctl/. The tree's own entries, control
  * directories and files never change.
  *
+ * Why a stat(2) has to cost a LOOKUP and a GETATTR. A name that the kernel may keep could be checked by the GETATTR or OPEN
+ * that follows, and ESTALE has the path walked anew. But nothing follows where the kernel answers by itself: a name that is
+ * gone would still be found by O_PATH, readlink(2), realpath(3), getxattr(2) (ENOSYS is remembered), statx(2) with
+ * AT_STATX_DONT_SYNC; chmod(2) and link(2) would go by the former owner and mode (setattr_prepare(), may_linkat()); and
+ * rename(2) of two names that meant one object would succeed and do nothing (vfs_rename()), which loses data. Attributes
+ * kept for the shortest time there is, a tick, would spare the GETATTR of the same call, but also that of an fstat(2) of an
+ * O_PATH descriptor, of which the daemon never hears. tests/mount/names.py has all of these.
+ *
  * A directory of objects is the tree's own, too. The kernel keeps its attributes, and so saves a request per walk
  * through it; so they must not decide about what can change natively. They grant everything, and every step into the
  * directory is checked against the native one, by doing it as the caller. Only owner and sticky bit are the native ones,
