@@ -10,6 +10,7 @@ import struct
 import subprocess
 import time
 
+from forget import forget
 from mounttest import (CTL, MNT, STAT, Requests, User, attempt, eq, fields, in_child, join, main, ok, put, refused)
 from twins import SOCK, SOON, Thread, clean_twins, sleeps, twice, wait_until
 
@@ -487,8 +488,7 @@ def test_memory_pressure():
     for i in range(1, 100, 3):
         os.link(f'{SOCK}/{i}', f'{SOCK}/{i}.moved')
         os.unlink(f'{SOCK}/{i}')
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('2')
+    forget()
     os.sync()
     for i, s in enumerate(servers):
         eq(tried(f'{SOCK}/{i}.moved' if i % 3 < 2 else f'{SOCK}/{i}'), 'connected', f'socket {i}')

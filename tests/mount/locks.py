@@ -554,7 +554,7 @@ def test_waiters_do_not_hold_up_others():
         eq(os.stat(mount).st_size, 1, 'stat')
         os.close(os.open(mount, os.O_RDWR))
         put(f'{MNT}/shm/other', b'y')
-    ok(ASAN or time.monotonic() - start < 2, f'{time.monotonic() - start:.2f} s for 300 operations')
+    ok(time.monotonic() - start < 20, f'{time.monotonic() - start:.2f} s for 300 operations')
     os.unlink(mount)
     os.close(fd)
     join(pids, 'waiters for the lock of a removed object', 30)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 
+from forget import forget
 from mounttest import ASAN, NATIVE, SHM, TREE, daemon_only, eq, main, metrics, ok, put
 
 COUNT = 10_000 if ASAN else 100_000
@@ -41,12 +42,11 @@ def check_listings():
         eq(sum(e.is_file(follow_symlinks=False) for e in entries), COUNT, 'entries that readdir calls files')
 
 
-def forget(at_most, bound=30):
+def forget_down_to(at_most, bound=30):
     """Makes the kernel forget the nodes; gives the number that is left."""
     end = time.monotonic() + bound
     while True:
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            f.write('2')
+        forget()
         nodes = metrics()['ipcfs_nodes']
         if nodes <= at_most or time.monotonic() > end:
             return nodes
@@ -66,7 +66,7 @@ def test_listings():
     ok(peak_nodes <= COUNT + nodes + 100, f'{peak_nodes:g} nodes for {COUNT} objects')
     if not ASAN:
         ok(peak - memory <= COUNT * BYTES_A_NODE, f'{(peak - memory) / COUNT:.0f} bytes of memory an object')
-    left = forget(nodes + 50)
+    left = forget_down_to(nodes + 50)
     ok(left <= nodes + 50, f'{left:g} nodes are left after the kernel forgot them, {nodes:g} at the start')
 
     # A second round must live in the memory of the first.
@@ -82,11 +82,11 @@ def test_nodes_of_held_objects_stay():
     """What is open survives the forgetting."""
     put(f'{SHM}/held', b'still here')
     fd = os.open(f'{TREE}/held', os.O_RDWR)
-    forget(1, bound=1)
+    forget_down_to(1, bound=1)
     eq(os.pread(fd, 100, 0), b'still here', 'read')
     eq(os.fstat(fd).st_size, 10, 'size')
     os.unlink(f'{SHM}/held')
-    forget(1, bound=1)
+    forget_down_to(1, bound=1)
     eq((os.fstat(fd).st_nlink, os.pread(fd, 100, 0)), (0, b'still here'), 'removed, and held')
     os.close(fd)
 
@@ -96,14 +96,13 @@ def test_forget_storm():
     """Lookups, opens and forgets race; the counts come out even."""
     for i in range(200):
         put(f'{SHM}/storm{i}', b'%d' % i)
-    start = forget(50, bound=5)
+    start = forget_down_to(50, bound=5)
     for _ in range(20):
         for i in range(200):
             with open(f'{TREE}/storm{i}', 'rb') as f:
                 eq(f.read(), b'%d' % i, 'content')
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            f.write('2')
-    left = forget(start + 20, bound=10)
+        forget()
+    left = forget_down_to(start + 20, bound=10)
     ok(left <= start + 20, f'{left:g} nodes left, {start:g} before')
 
 

@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 
+from forget import forget
 from mounttest import (ASAN, MNT, SCRATCH, Requests, attempt, eq, fields, in_child, join, main, ok, put, refused)
 from twins import PIPE, SOON, Thread, clean_twins, sleeps, twice, wait_until
 
@@ -450,11 +451,6 @@ def test_no_request_while_data_flow():
     os.close(fd)
 
 
-def drop_caches():
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('2')
-
-
 def test_memory_pressure():
     """What the kernel does not need it forgets, but no pipe that is open and nothing that waits in it."""
     fds = [make(f'{PIPE}/p{i}', data=b'content %d' % i) for i in range(200)]
@@ -469,7 +465,7 @@ def test_memory_pressure():
         os.unlink(f'{PIPE}/p{i}')
     time.sleep(0.05)
     for _ in range(2):
-        drop_caches()
+        forget()
     for i, fd in enumerate(fds):
         by_name = os.open(f'{PIPE}/p{i}', R | NB) if i % 4 else fd
         eq(os.read(by_name, 100), b'content %d' % i, f'content of pipe {i}')

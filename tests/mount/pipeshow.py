@@ -299,7 +299,7 @@ def test_file_system_that_does_not_answer():
         before = time.monotonic()
         eq(row_of(f'{other}/pipe/there')['readers'], 1, 'readers')
         eq(state('here')['readers'], 1, 'readers here')
-        ok(time.monotonic() - before < 2, 'it takes too long')
+        ok(time.monotonic() - before < 5, 'it takes too long')
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
         after()

@@ -8,6 +8,7 @@ import signal
 import struct
 import time
 
+from forget import forget
 from mounttest import CTL, MNT, SHM, eq, metrics, ok
 from queues import IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_RMID, IPC_SET, IPC_STAT, check, deadline, libc, wait_until
 
@@ -211,8 +212,7 @@ def wait_parked(n, what):
 
 def settled(before):
     """Nothing of those who waited or held is left."""
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('2')
+    forget()
     now = metrics()
     return (now['ipcfs_parked'] == before['ipcfs_parked'] and now['ipcfs_keepers'] <= before['ipcfs_keepers']
             and now['ipcfs_handles'] <= before['ipcfs_handles'] and now['ipcfs_nodes'] <= before['ipcfs_nodes'] + 30)

@@ -10,6 +10,7 @@ import random
 import signal
 import time
 
+from forget import forget
 from mounttest import ASAN, MNT, PASSTHROUGH, SEED, attempt, daemon_only, eq, get, in_child, join, main, metrics, ok
 from queues import IPC_CREAT, bash, wait_until
 from segments import (CTL_SHM, PAGE, SHM_NORESERVE, SYSV, Mapping, Shm, all_shm, by_key, clean_segments,
@@ -24,8 +25,7 @@ DAEMON = f'/proc/{os.environ.get("IPCFS_PID")}'
 
 def held():
     """What the daemon has, once the kernel has forgotten what it can."""
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('2')
+    forget()
     m = metrics()
     with open(f'{DAEMON}/maps') as f:
         maps = len(f.readlines()) if not ASAN else 0  # its allocator keeps what it has
