@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 
+from forget import forget
 from listeners import CREATE, SOCK, Listener, clean_listeners, daemon_fds, threads
 from mounttest import CTL, MNT, SEED, SHM, TREE, attempt, clean as clean_shm, eq, get, in_child, join, main, metrics, ok, put
 from queues import KINDS, MQ, MQFS, MSG, Posix, SystemV, clean_queues, mount_mqfs, wait_until
@@ -308,8 +309,7 @@ def clean():
 
 def settled():
     """All that the daemon has is back to where it was."""
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('2')
+    forget()
     now = metrics()
     return (now['ipcfs_nodes'] <= first['ipcfs_nodes'] + 30 and daemon_fds() <= fds + 8 and threads() <= tasks + 4
             and gauges() == base)
