@@ -249,11 +249,12 @@ def ends(process, seconds=SOON):
 
 
 class Watch:
-    """No process of this run may be in state D for longer than a moment, while the block runs."""
-    MOMENT = 0.25
+    """No process of this run may be in state D for longer than a moment, while the block runs. On a busy machine it is long
+    until one that may go on does: it counts if it is in the same place at every one of many looks."""
+    MOMENT, LOOKS = 1, 20
 
     def __init__(self):
-        self.since, self.bad, self.stop = {}, set(), threading.Event()
+        self.seen, self.bad, self.stop = {}, set(), threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self):
@@ -261,9 +262,12 @@ class Watch:
             now = time.monotonic()
             for pid in filter(str.isdigit, os.listdir('/proc')):
                 letter, where = state(pid)
+                place, since, looks = self.seen.get(pid, (None, now, 0))
                 if letter != 'D':
-                    self.since.pop(pid, None)
-                elif now - self.since.setdefault(pid, now) > self.MOMENT:
+                    self.seen.pop(pid, None)
+                    continue
+                self.seen[pid] = (where, since, looks + 1) if where == place else (where, now, 1)
+                if where == place and now - since > self.MOMENT and looks > self.LOOKS:
                     self.bad.add(f'process {pid} in {where}')
 
     def __enter__(self):
