@@ -2,7 +2,8 @@
 /*
  * The operations on messages. The path of a way is a list of endpoints, separated by commas:
  *
- *   send, receive, send-open, echo, write-lines, read-lines   FILE-OR-QUEUE,QUEUE    the queue behind it, natively
+ *   send, receive, send-receive, send-open, echo, write-lines, read-lines
+ *                                                             FILE-OR-QUEUE,QUEUE    the queue behind it, natively
  *   ping-pong                                                 THERE,BACK[,THERE,BACK]   the second two are the peer's
  */
 #include "talk.h"
@@ -62,6 +63,20 @@ static int run_receive(struct way *way, uint64_t n)
             return -1;
         n -= chunk;
     }
+    return 0;
+}
+
+static int prepare_both(struct way *way)
+{
+    return talk_prepare(way, 2) == -1 ? -1 : talk_open_both(way, O_RDWR);
+}
+
+static int run_send_receive(struct way *way, uint64_t n)
+{
+    const struct endpoint *self = way->talk->self;
+    for (uint64_t i = 0; i < n; i++)
+        if (talk_send(way, self, 1) == -1 || talk_receive(way, self, 1) == -1)
+            return -1;
     return 0;
 }
 
@@ -249,6 +264,12 @@ const struct op message_ops[] = {
      .takes_size = 1,
      .prepare = prepare_receive,
      .run = run_receive,
+     .finish = talk_finish},
+    {.name = "send-receive",
+     .help = "send a message of SIZE bytes, and receive it",
+     .takes_size = 1,
+     .prepare = prepare_both,
+     .run = run_send_receive,
      .finish = talk_finish},
     {.name = "send-open",
      .help = "open, send a message, close",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operations on semaphores, beside those on messages: send is post, receive is take, ping-pong is what it is.
+ * The operations on semaphores, beside those on messages: send is post, receive is take, send-receive and ping-pong are what
+ * they are.
  * The path of a way is a list of endpoints: SEMAPHORE-OR-FILE,SEMAPHORE. The second is the one behind it, natively.
  */
 #include "endpoint_sem.h"
@@ -11,22 +12,6 @@
 #include <string.h>
 #include <sys/sem.h>
 #include <unistd.h>
-
-/* ---- post and take ---- */
-
-static int prepare_both(struct way *way)
-{
-    return talk_prepare(way, 2) == -1 ? -1 : talk_open_both(way, O_RDWR);
-}
-
-static int run_post_wait(struct way *way, uint64_t n)
-{
-    const struct endpoint *self = way->talk->self;
-    for (uint64_t i = 0; i < n; i++)
-        if (talk_send(way, self, 1) == -1 || talk_receive(way, self, 1) == -1)
-            return -1;
-    return 0;
-}
 
 /* ---- by path ---- */
 
@@ -135,11 +120,6 @@ static int run_op(struct way *way, uint64_t n)
 }
 
 const struct op sem_ops[] = {
-    {.name = "post-wait",
-     .help = "post to a semaphore, and take one",
-     .prepare = prepare_both,
-     .run = run_post_wait,
-     .finish = talk_finish},
     {.name = "sem-hold",
      .help = "take one for as long as a handle is open, and close it",
      .prepare = prepare_hold,

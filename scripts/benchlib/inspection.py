@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: MIT
 """What scripts/bench inspect measures: the files that show the whole system, beside the tools that find out the same."""
 import os
 import signal
 import subprocess
 import time
 
-from bench_rows import Kind, Row, prepare_floor
+from benchlib.rows import Kind, Row, prepare_floor
 
 PROCESSES = 2000
 OBJECTS = 10000

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What those who wait cost the daemon: memory, threads and processor time."""
 import glob
 import subprocess
@@ -5,6 +6,7 @@ import time
 
 COUNT = 10000
 KIB_MAX = 4.0
+THREADS_MAX = 1  # one for the object where its calls can only block; none for each that waits
 CPU_MAX = 0.001  # of one processor: what a look at /proc may itself cause
 SETTLE_SECONDS = 30
 
@@ -61,6 +63,17 @@ def measure(command, pid, requests):
             "kib_each_after": (status(pid)[0] - memory) / COUNT}
 
 
+def rows(found):
+    """What they cost, as rows of the path that has the targets."""
+    if not found:
+        return []
+    error = {"error": found["error"]} if "error" in found else {}
+    shown = ((f"{found['what']}, KiB each", "kib_each", KIB_MAX, 0), (f"{found['what']}, threads more", "threads_more", 0, THREADS_MAX),
+             (f"{found['what']}, part of a CPU", "cpu", 0, CPU_MAX))
+    return [{"row": label, "path": "parked", "sense": "cost", "base": "", "target": target, "slack": slack}
+            | (error or {name: found[key] for name in ("value", "low", "high")}) for label, key, target, slack in shown]
+
+
 def text(found):
     if "error" in found:
         return f"{COUNT} {found['what']}: could not measure: {found['error']}"
@@ -70,6 +83,6 @@ def text(found):
 
     return (f"{found['count']} {found['what']}: {found['kib_each']:.2f} KiB each (target ≤ {KIB_MAX:g}: "
             f"{met(found['kib_each'], KIB_MAX)}), {100 * found['cpu']:.2g} % of a CPU (target 0: "
-            f"{met(found['cpu'], CPU_MAX)}), {found['threads_more']} threads more (target 0: "
-            f"{met(found['threads_more'], 0)}); woken in {found['woken_us_each']:.3g} µs each, "
+            f"{met(found['cpu'], CPU_MAX)}), {found['threads_more']} threads more (target 0 ±{THREADS_MAX}: "
+            f"{met(found['threads_more'], THREADS_MAX)}); woken in {found['woken_us_each']:.3g} µs each, "
             f"{found['kib_each_after']:.2f} KiB each kept by the allocator")
