@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
-from benchlib import growth, paths
+from benchlib import curves, growth, paths
 from benchlib.daemons import CannotMeasure, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -51,7 +52,7 @@ def plan(args):
     runs = []
     for number in range(1, args.passes + 1):
         kinds = list(paths.KINDS if args.kind == "all" else [])
-        kinds += growth.kinds(args) if args.kind == "growth" or number == 1 else []
+        kinds += growth.plan(args) if args.kind == "growth" or number == 1 else []
         order.shuffle(kinds)
         runs += [(number, kind) for kind in kinds]
     return runs
@@ -63,8 +64,10 @@ def run_all(args):
     planned = plan(args)
     for done, (number, kind) in enumerate(planned):
         print(f"bench: {done + 1} of {len(planned)}: pass {number}, {kind}", file=sys.stderr)
-        rounds = args.rounds if kind in paths.KINDS else growth.rounds(args)
-        found = run_apart(args, kind=kind, paths=True, seed=args.seed + done, rounds=rounds)
-        runs.append({"pass": number} | found)
-    return {"facts": runs[0]["facts"] | {"passes": str(args.passes)}, "runs": runs,
-            "paths": paths.summary(runs) if args.kind == "all" else [], "curves": growth.curves(runs)}
+        begin = time.monotonic()
+        paths_only = kind in paths.KINDS
+        found = run_apart(args, kind=kind, paths=paths_only, seed=args.seed + done,
+                          rounds=args.rounds if paths_only else growth.ROUNDS[growth.plan(args)])
+        runs.append({"pass": number, "seconds": round(time.monotonic() - begin, 1)} | found)
+    return {"facts": runs[0]["facts"] | {"rounds": str(args.rounds), "passes": str(args.passes)}, "runs": runs,
+            "paths": paths.summary(runs) if args.kind == "all" else [], "curves": curves.curves(runs)}

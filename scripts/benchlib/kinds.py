@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The kinds that can be measured, by name."""
-from benchlib import channels, inspection, messages, shm, sysv
+from benchlib import channels, growth, inspection, messages, shm, sysv
 
 KINDS = {
     "shm": shm.KIND,
@@ -14,16 +14,13 @@ KINDS = {
 
 
 def find(name):
-    return KINDS[name]
-
-
-def is_kind(name):
-    return name in KINDS
+    """None: there is no such kind."""
+    return KINDS.get(name) or growth.find(name)
 
 
 def names():
-    return ", ".join(KINDS)
+    return ", ".join([*KINDS, *(f"{kind}@N" for kind in growth.KINDS)])
 
 
 def listing(name):
-    return "\n".join(f"{kind}: {row.label}" for kind in ([name] if is_kind(name) else KINDS) for row in find(kind).rows())
+    return "\n".join(f"{kind}: {row.label}" for kind in ([name] if find(name) else [*KINDS, *growth.FULL]) for row in find(kind).rows())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchlib import parked
 from benchlib.judge import meets
-from benchlib.table import columns, show_met, show_target, show_unit
+from benchlib.table import columns, full_name, show_met, show_target, show_unit
 
 
 @dataclass
@@ -61,9 +61,9 @@ def distance(row):
     if row["sense"] == "speed":
         return (row["target"] - row["slack"]) / row["value"]
     allowed = row["target"] + row["slack"]
-    if allowed:
+    if row["target"]:
         return row["value"] / allowed
-    return 1 + row["value"] if row["value"] > 0 else 0
+    return 0 if row["value"] <= allowed else 1 + row["value"]  # there is no ratio to nothing
 
 
 def summary(runs):
@@ -114,7 +114,7 @@ def met_text(row):
 
 
 def row_line(row):
-    name = f"  {row['kind']}: {row['row']}"
+    name = "  " + full_name(row)
     if "error" in row:
         return [f"{name}: could not measure: {row['error']}"]
     return [name, *value_cells(row), show_target(row), met_text(row)]

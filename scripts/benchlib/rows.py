@@ -28,7 +28,7 @@ class Row:
     # Where the daemons are: "one", on the same CPU as who asks, "two", on another one; otherwise where the kernel has them.
     # Which of these it is, is a matter of luck, and waking costs ten times as much on another one.
     place: str = ""
-    clients: int = 1  # that do it at once; their number stands for % in the paths
+    clients: int = 0  # so many do it at once; the number of each stands for % in the paths
     rate: bool = False  # how many a second is shown, too
     throughput: bool = False  # how many bytes a second is shown, too
     alone: str = ""  # one more way, which is only told: the same without what the others need for it

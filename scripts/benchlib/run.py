@@ -48,6 +48,8 @@ class Bench:
         args = self.args
         command = [f"{self.tests}/bench", f"--rounds={max(3, round(args.rounds * row.rounds))}",
                    f"--max-seconds={ROW_SECONDS // 2}", f"--seed={args.seed}", f"--batch-us={row.batch_us}"]
+        if row.clients:
+            command.append(f"--clients={row.clients}")
         if row.apart:
             command.append("--apart")
         if row.place:

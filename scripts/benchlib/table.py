@@ -33,6 +33,11 @@ def show_unit(found):
     return " x " + found["base"] if found["base"] else ""
 
 
+def full_name(found):
+    """With the kind, where rows of several kinds stand together."""
+    return found["row"] if found["row"].startswith(found["kind"] + ":") else f"{found['kind']}: {found['row']}"
+
+
 def show_count(count):
     return f"{count:.0f}" if count >= 100 else f"{count:.3g}"
 

@@ -3,7 +3,7 @@
 import json
 import os
 
-from benchlib import growth, paths, plot, table
+from benchlib import curves, paths, plot, table
 
 
 def as_json(path, found):
@@ -21,7 +21,7 @@ def text_of(found):
     """The table of the paths comes last: it is what the others lead to."""
     parts = [table.facts_text(found["facts"])]
     if found["curves"]:
-        parts.append(growth.text(found["curves"]))
+        parts.append(curves.text(found["curves"]))
     if found["paths"]:
         parts += [paths.rows_text(found["paths"]) + "\n" + paths.LEGEND, paths.table_text(found["paths"])]
     return "\n\n".join(parts)

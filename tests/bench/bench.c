@@ -9,6 +9,7 @@
  * stdout: per way the median, the 10th and 90th percentile and the median absolute deviation of the time of one
  * operation in microseconds, and the same percentiles of its ratio to the first way within each round.
  */
+#include "clients.h"
 #include "ops.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ static struct {
     size_t size;
     uint64_t seed;
     int cpu;
+    unsigned clients;
     bool apart;
 } cfg = {.rounds = 100, .batch_us = 2000, .max_seconds = 30, .size = 4096, .seed = 1, .cpu = -1};
 
@@ -200,6 +202,7 @@ static void usage(FILE *out)
                  "  --size=N         bytes per operation (4096)\n"
                  "  --seed=N         of the order in the rounds (1)\n"
                  "  --cpu=N          stay on this CPU\n"
+                 "  --clients=N      so many processes at once, each with its number for %% in its path\n"
                  "  --apart          of channels: the other process stays on another CPU, if there is one\n"
                  "operations:\n");
     for (size_t i = 0; all_ops[i]; i++)
@@ -221,10 +224,11 @@ static unsigned long number(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-    static const struct option opts[] = {
-        {"rounds", 1, NULL, 'r'},      {"batch-us", 1, NULL, 'b'}, {"size", 1, NULL, 's'},
-        {"max-seconds", 1, NULL, 'm'}, {"seed", 1, NULL, 'e'},     {"cpu", 1, NULL, 'c'},
-        {"apart", 0, NULL, 'a'},       {"help", 0, NULL, 'h'},     {0}};
+    static const struct option opts[] = {{"rounds", 1, NULL, 'r'}, {"batch-us", 1, NULL, 'b'},
+                                         {"size", 1, NULL, 's'},   {"max-seconds", 1, NULL, 'm'},
+                                         {"seed", 1, NULL, 'e'},   {"cpu", 1, NULL, 'c'},
+                                         {"apart", 0, NULL, 'a'},  {"clients", 1, NULL, 'n'},
+                                         {"help", 0, NULL, 'h'},   {0}};
     int c;
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
         switch (c) {
@@ -246,6 +250,9 @@ static void parse_options(int argc, char **argv)
         case 'c':
             cfg.cpu = (int)number(optarg);
             break;
+        case 'n':
+            cfg.clients = (unsigned)number(optarg);
+            break;
         case 'a':
             cfg.apart = true;
             break;
@@ -258,7 +265,8 @@ static void parse_options(int argc, char **argv)
 
 static bool parse_ways(char **args, int n)
 {
-    if (n < 1 || n > MAX_WAYS || cfg.rounds < MIN_ROUNDS || cfg.rounds > 1000000 || cfg.size == 0)
+    if (n < 1 || n > MAX_WAYS || cfg.rounds < MIN_ROUNDS || cfg.rounds > 1000000 || cfg.size == 0 ||
+        cfg.clients > CLIENTS_MAX)
         return false;
     for (int i = 0; i < n; i++) {
         struct runner *r = &runners[i];
@@ -310,6 +318,8 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
+    struct op by_all = cfg.clients ? clients_op(op, cfg.clients) : *op;
+    op = &by_all;
     int rc = pin() ? measure(op) : 1;
     for (size_t i = 0; i < n_ways; i++) {
         way_close(&runners[i].way, op);

@@ -24,7 +24,7 @@ static int parse_queue(struct endpoint *end, const char *text)
     char *colon = strchrnul(text, ':');
     end->name = strndup(text, (size_t)(colon - text));
     end->room = *colon ? strtoul(colon + 1, &colon, 10) : 0;
-    end->most = *colon == ':' ? strtoul(colon + 1, NULL, 10) : MESSAGE_MAX;
+    end->most = *colon == ':' ? strtoul(colon + 1, NULL, 10) : MESSAGE_USUAL;
     return end->name ? 0 : -1;
 }
 

@@ -21,7 +21,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MESSAGE_MAX 8192
+#define MESSAGE_MAX ((size_t)1 << 20)
+#define MESSAGE_USUAL 8192 /* as fs.mqueue.msgsize_default */
 #define SET_SEMAPHORES 2
 
 enum endpoint_type {

@@ -53,7 +53,6 @@ enum {
 #define NAME_LEN 7
 
 static const char ctl_text[] = "name: nothing\nsize: 4096\nmode: 0644\nuid: 0\ngid: 0\n";
-static const char zeroes[1 << 20];
 
 static struct {
     unsigned files;
@@ -257,7 +256,7 @@ static void nop_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, str
         return;
     }
     if (ino != INO_CTL) {
-        fuse_reply_buf(req, zeroes, size < sizeof zeroes ? size : sizeof zeroes);
+        fuse_reply_buf(req, no_data, size < sizeof no_data ? size : sizeof no_data);
         return;
     }
     size_t len = sizeof ctl_text - 1;

@@ -12,6 +12,8 @@
 
 enum { MESSAGE_MAX = 8192 };
 
+const char no_data[NO_DATA_SIZE];
+
 void open_stream(fuse_req_t req)
 {
     struct fuse_open_out out = {.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_PARALLEL_DIRECT_WRITES |
@@ -20,16 +22,20 @@ void open_stream(fuse_req_t req)
     fuse_reply_iov(req, &part, 1);
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 void stream_read(fuse_req_t req, size_t size, int flags)
 {
-    static const char zeroes[MESSAGE_MAX];
     static atomic_bool end_due;
     bool end = false;
     if (!(flags & O_DIRECT)) {
         end = atomic_load(&end_due);
         atomic_store(&end_due, !end);
     }
-    fuse_reply_buf(req, zeroes, end ? 0 : size < sizeof zeroes ? size : sizeof zeroes);
+    fuse_reply_buf(req, no_data, end ? 0 : smaller(size, sizeof no_data));
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -40,11 +46,6 @@ static struct {
     size_t size;
     char message[MESSAGE_MAX];
 } pipes[PIPES];
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 void pipe_read(fuse_req_t req, unsigned number, size_t size)
 {

@@ -10,6 +10,11 @@
 
 enum { PIPES = 2 };
 
+#define NO_DATA_SIZE ((size_t)1 << 20)
+
+/* What is read where there is nothing. */
+extern const char no_data[NO_DATA_SIZE];
+
 /* Answers an open as ipcfs answers that of a queue: libfuse has no field for FOPEN_STREAM. */
 void open_stream(fuse_req_t req);
 

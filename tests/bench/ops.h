@@ -24,6 +24,7 @@ struct way {
     struct segment *segment; /* of the operations on System V segments */
     struct line *line;       /* of the operations on pipes and connections */
     struct many *many;       /* of lists */
+    struct clients *clients; /* where several do it at once */
     double paused_us;        /* what of the batch was not the operation: its time is taken off */
     char why[160];           /* what failed */
 };
