@@ -172,7 +172,7 @@ void wait_watch_free(struct wait_watch *watch);
 
 void wait_stats(struct wait_engine *engine, struct wait_stats *out);
 
-/* Who waits, but for those whose `about.call` is NULL. */
+/* Who waits for an object: in a line of a kind, and `about.call` is not NULL. */
 struct wait_seen {
     const struct ipcfs_backend *kind;
     uint64_t number; /* the object's */

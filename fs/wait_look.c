@@ -17,6 +17,8 @@ static size_t copy_line(struct wait_line *line, struct look *look)
 {
     size_t left = 0;
     const struct waiter *waiter = NULL;
+    if (!line->key.kind)
+        return 0; /* of no object: who opens ctl/events waits in one */
     lock_take(&line->lock);
     DL_FOREACH(line->first, waiter) {
         if (!waiter->about.call)

@@ -322,4 +322,21 @@ def test_crowd_of_readers():
             os.waitpid(pid, 0)
 
 
+def open_events(seconds):
+    stop = time.monotonic() + seconds
+    while time.monotonic() < stop:
+        os.close(os.open(f'{CTL}/events', os.O_RDONLY))
+
+
+def test_openers_of_events():
+    """To open ctl/events waits for a moment, and for no object: whoever looks at waits meanwhile is not told of it."""
+    openers = [in_child(open_events, 2) for _ in range(3)]
+    stop = time.monotonic() + 2
+    while time.monotonic() < stop:
+        for view in ('waits', 'waits.json', 'deadlocks', 'graph.dot', 'orphans'):
+            get(f'{CTL}/{view}')
+        eq([row for row in shown('waits.json') if row['pid'] in openers and row['call'] == 'open'], [], 'waits of the openers')
+    join(openers, 'openers')
+
+
 main(globals(), after, about_daemon=True)
