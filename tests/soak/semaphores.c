@@ -27,7 +27,7 @@ static struct semaphore open_semaphore(struct actor *actor)
 
     snprintf(s.path, sizeof(s.path), "%s", actor->args[0]);
     s.set = (int)strtol(actor->args[2], NULL, 10);
-    if (strcmp(actor->args[1], "posix"))
+    if (strcmp(actor->args[1], "posix") != 0)
         return s;
     s.posix = sem_open(actor->args[2], 0);
     if (s.posix == SEM_FAILED)

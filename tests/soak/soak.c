@@ -95,7 +95,7 @@ static int set_phase(int argc, char **argv)
     uint32_t number = atomic_load(&ledger->epoch) >> 2;
 
     for (uint32_t phase = REST; argc == 2 && phase <= OVER; phase++) {
-        if (strcmp(argv[1], phases[phase]))
+        if (strcmp(argv[1], phases[phase]) != 0)
             continue;
         atomic_store(&ledger->epoch, (number + (phase == WORK)) << 2 | phase);
         return 0;
@@ -103,10 +103,9 @@ static int set_phase(int argc, char **argv)
     errx(2, "no such phase");
 }
 
-/* Milliseconds, with three digits behind the point. */
 static double ms(uint64_t ns)
 {
-    return (double)(ns / 1000) / 1000;
+    return (double)ns / 1e6;
 }
 
 static int report(char **argv)

@@ -90,6 +90,6 @@ long read_text(const char *path, char *text, size_t size);
 /* A child that dies with its parent; 0 in the child. */
 int fork_child(struct actor *actor);
 /* Kills it by that signal: it must be gone within the bound. Gives its status. */
-int kill_child(struct actor *actor, int pid, int signal);
+int kill_child(struct actor *actor, int pid, int number);
 
 #endif

@@ -15,7 +15,7 @@ import time
 
 from books import Rest, books, forget_names, grown, log_lines, settled
 from everything import remove_all
-from mounttest import ASAN, CTL, MNT, PASSTHROUGH, SCRATCH, SEED, SHM
+from mounttest import ASAN, CTL, MNT, PASSTHROUGH, SCRATCH, SEED, SHM, attempt
 from objects import GROUP, KEYS, PAGES, UNITS, by_key, feed, make_objects, names
 from stacks import stacks
 from walkers import make_walkers
@@ -29,6 +29,10 @@ KILLS = ('spare', 'kill', 'spare', 'kill-lines')
 LEDGER = f'{SCRATCH}/ledger'
 ACCOUNTS = ('stream', 'other', 'bound', 'calls', 'sem', 'set', 'slots', 'set slots', 'flock', 'fcntl')
 USERS = (0, 1001, 1002)
+# What an actor's work is counted as, by the first word of its name.
+KIND_OF = {'stream': 'pipe', 'other': 'pipe', 'bound': 'sock', 'server': 'sock', 'client': 'sock', 'native': 'sock', 'sem': 'sem',
+           'set': 'sysv/sem', 'flock': 'locks', 'fcntl': 'locks', 'shm': 'shm', 'segment': 'sysv/shm', 'names': 'names', 'looker': 'ctl',
+           'parker': 'waits', 'follower': 'events'}
 
 
 class Wrong(Exception):
@@ -137,10 +141,10 @@ class Actors:
             process.wait()
 
     def steps(self):
-        """Operations by kind of actor."""
+        """Operations by kind of object, or of what is done."""
         sums = {}
         for name, row in self.rows.items():
-            kind = name.rstrip(' 0123456789')
+            kind = KIND_OF[name.split()[0]]
             sums[kind] = sums.get(kind, 0) + int(row['steps'])
         return sums
 
@@ -177,7 +181,7 @@ class Conserve:
 class Soak:
     def __init__(self):
         self.walkers = make_walkers()
-        self.epochs, self.messages, self.conserve, self.longest_queue_gap = 0, {'mq': 0, 'sysv': 0}, [], 0.0
+        self.epochs, self.messages, self.conserve, self.longest_queue_gap = 0, {'mq': 0, 'sysv/msg': 0}, [], 0.0
         self.rests = []
         self.first = Rest()
         self.made = make_objects()
@@ -231,7 +235,7 @@ class Soak:
 
     def progress(self, rest):
         rates = ', '.join(f'{kind} {count / (EPOCH * self.epochs):.0f}' for kind, count in
-                          (self.actors.steps() | {k + ' messages': n for k, n in self.messages.items()}).items())
+                          (self.actors.steps() | self.messages).items())
         before = self.rests[-2] if len(self.rests) > 1 else self.first
         print(f'{self.epochs}: {(rest.requests - before.requests) / EPOCH:.0f} requests/s, {rest.rss >> 10} KiB, {rest.nodes} nodes, '
               f'{rest.fds} descriptors, {rest.threads} threads; per second: {rates}', flush=True)
@@ -274,8 +278,8 @@ class Soak:
         for conserve in self.conserve:
             conserve.kill()
         self.actors.end()
-        remove_all()
-        forget_names()
+        attempt(remove_all)  # the daemon may be no more
+        attempt(forget_names)
 
 
 def main():

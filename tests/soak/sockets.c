@@ -99,7 +99,7 @@ static void serve_bound(struct actor *actor)
 
     while (serving(actor)) {
         step(actor, "accept");
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept(listener, NULL, NULL);
         if (fd < 0 && interrupted(actor))
             continue;
         must(actor, fd, "accept");
