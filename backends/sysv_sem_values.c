@@ -4,27 +4,54 @@
 #include "sysv_sem.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+/*
+ * The array of a small set is in one page, before one that is not mapped. Two system calls and a page fault for each would be
+ * more than all else that is done for it, so such a mapping is kept for the next: one, for whoever comes first.
+ */
+static _Atomic(char *) spare;
+
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* So many bytes of zeros and, at their end, a page that is not mapped. NULL: no memory. */
+static char *map(size_t room)
+{
+    char *mapping =
+        mmap(NULL, room + page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED)
+        return NULL;
+    if (mprotect(mapping + room, page_size(), PROT_NONE) == 0)
+        return mapping;
+    (void)munmap(mapping, room + page_size());
+    return NULL;
+}
+
 int sysv_sem_values_make(size_t count, struct sysv_sem_values *out)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t page = page_size();
     size_t bytes = count * sizeof out->values[0];
-    size_t room = (bytes + page - 1) / page * page;
-    char *mapping = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping == MAP_FAILED)
+    size_t room = bytes <= page ? page : (bytes + page - 1) / page * page;
+    char *mapping = room == page ? atomic_exchange(&spare, NULL) : NULL;
+    if (mapping)
+        memset(mapping + room - bytes, 0, bytes);
+    else
+        mapping = map(room);
+    if (!mapping)
         return -ENOMEM;
     *out = (struct sysv_sem_values){
         .values = (unsigned short *)(void *)(mapping + room - bytes),
         .count = count,
         .mapping = mapping,
-        .mapped = room + page,
+        .room = room,
     };
-    if (mprotect(mapping + room, page, PROT_NONE) == 0)
-        return 0;
-    sysv_sem_values_release(out);
-    return -ENOMEM;
+    return 0;
 }
 
 void sysv_sem_values_release(struct sysv_sem_values *values)
@@ -32,7 +59,9 @@ void sysv_sem_values_release(struct sysv_sem_values *values)
     if (!values->mapping)
         return;
     int saved = errno;
-    (void)munmap(values->mapping, values->mapped);
+    char *none = NULL;
+    if (values->room > page_size() || !atomic_compare_exchange_strong(&spare, &none, values->mapping))
+        (void)munmap(values->mapping, values->room + page_size());
     errno = saved;
     *values = (struct sysv_sem_values){0};
 }

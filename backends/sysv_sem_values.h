@@ -13,8 +13,8 @@
 struct sysv_sem_values {
     unsigned short *values; /* `count` of them, zeros at first */
     size_t count;
-    void *mapping;
-    size_t mapped;
+    void *mapping; /* `room` bytes, the array at their end */
+    size_t room;
 };
 
 /* −ENOMEM. */

@@ -384,7 +384,9 @@ static void test_array_that_is_too_small(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
         struct sysv_sem_values values = {0};
         assert_int_equal(sysv_sem_values_make(counts[i], &values), 0);
-        values.values[0] = 7;
+        for (size_t j = 0; j < counts[i]; j++)
+            assert_int_equal(values.values[j], 0); /* also where it had others before */
+        memset(values.values, 7, counts[i] * sizeof values.values[0]);
         assert_int_equal(sysv_sem_set_all(id_of(&object), &values), -ESTALE);
         assert_int_equal(native_value(id_of(&object), 0), 0);
         assert_int_equal(sysv_sem_get_all(id_of(&object), &values), -ESTALE);
