@@ -126,7 +126,11 @@ static int lookup_in_tree(struct ipcfs *fs, fuse_req_t req, const struct tree_en
     return parent->controls ? lookup_control_directory(fs, req, parent, name, entry) : -ENOENT;
 }
 
-/* Whether a file may have to wait, or is written. */
+/*
+ * Whether a file may have to wait, or is written. Of what is only written the writers should not wait for each other in the
+ * kernel; and a write(2) that ends has the kernel drop the attributes that are on their way to it just then
+ * (attr_version in Linux fs/fuse/inode.c), so that somebody else on the same node is judged by an owner and mode of before.
+ */
 static bool wants_fresh(const struct ipcfs_verb *verb)
 {
     switch (verb->type) {
@@ -179,6 +183,11 @@ static int find_part(const struct node_use *parent, const char *name, struct nod
     return kin->number < members ? 0 : -ENOENT;
 }
 
+/*
+ * The name of a file with a node for good may be kept: which there are is a matter of the kind, and every walk to it looks up
+ * the object or, from a descriptor of the directory, asks for its attributes (may_lookup() in Linux fs/namei.c). Not that of a
+ * member: a later set can have the id, and fewer of them.
+ */
 static int lookup_part(struct ipcfs *fs, const struct node_use *parent, const char *name,
                        struct fuse_entry_param *entry)
 {
@@ -191,7 +200,9 @@ static int lookup_part(struct ipcfs *fs, const struct node_use *parent, const ch
     if (error)
         return error == -ESTALE ? -ENOENT : error;
     part_attributes(fs, &kin, &object, &shown);
-    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT, .entry_timeout = TIMEOUT_OBJECT};
+    bool constant = kin.type != NODE_MEMBER && !kin.fresh;
+    *entry = (struct fuse_entry_param){.attr_timeout = TIMEOUT_OBJECT,
+                                       .entry_timeout = constant ? TIMEOUT_FIXED : TIMEOUT_OBJECT};
     statx_to_stat(&shown, &entry->attr);
     if (kin.fresh)
         entry->attr.st_size = open_size(&kin);

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from mounttest import PASSTHROUGH, TREE, Requests, both, daemon_only, eq, in_child, join, main, metrics, ok, put
+from mounttest import MNT, PASSTHROUGH, TREE, Requests, both, daemon_only, eq, get, in_child, join, main, metrics, ok, put
 
 SLACK = 12  # forgets and releases of what came before
 
@@ -137,6 +137,20 @@ def test_counters_count():
     eq(now['ipcfs_backing_ids'] - m['ipcfs_backing_ids'], 1 if PASSTHROUGH else 0, 'backing ids of one object open 30 times')
     for fd in fds:
         os.close(fd)
+
+
+@daemon_only
+def test_files_of_a_set():
+    """The object is looked up, and asked for its attributes; the name of what is only read in it is known."""
+    made = f'{MNT}/sysv/sem/by-key/0x00000088'
+    os.mkdir(made)
+    get(f'{made}/nsems')
+    with Requests() as r:
+        for _ in range(100):
+            get(f'{made}/nsems')
+    for op, want in (('lookup', 1), ('getattr', 2), ('open', 1), ('read', 2), ('release', 1)):
+        ok(abs(r[op] - 100 * want) <= SLACK, f'{r[op]} {op} requests for 100 times nsems')
+    os.rmdir(made)
 
 
 main(globals())

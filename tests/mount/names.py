@@ -12,7 +12,7 @@ import os
 import random
 import sys
 
-from mounttest import ASAN, NATIVE, SEED, SHM, TREE, User, attempt, main
+from mounttest import ASAN, MNT, SEED, SHM, TREE, User, attempt, daemon_only, eq, main, ok
 
 libc = ctypes.CDLL(None, use_errno=True)
 NAMES = ('a', 'b', 'c')
@@ -214,6 +214,85 @@ def test_a_fresh_seed():
         seed = int.from_bytes(os.urandom(4), 'little')
         print(f'  seed {seed} (repeat with IPCFS_SEED={seed})', flush=True)
         Run(seed).go(STEPS // 2)
+
+
+# ---- files in objects: some of their names are remembered, but not the objects' ----
+
+def read(name, directory):
+    """What there is to read, with what stat(2) says."""
+    fd = os.open(f'{directory}/{name}', os.O_RDONLY)
+    text = os.read(fd, 100)
+    os.close(fd)
+    st = os.stat(f'{directory}/{name}')
+    return text, oct(st.st_mode), st.st_uid
+
+
+def write(path, text):
+    with open(path, 'w') as f:
+        f.write(text)
+
+
+# What can not be told of a path whose directory is gone: there is nothing to be created in it.
+BELOW = {name: fn for name, fn in CALLS.items() if name not in ('open or create', 'create', 'listdir')}
+
+
+def is_gone(path):
+    for name, fn in BELOW.items():
+        ok(attempt(fn, path, path) in ('ENOENT', False), f'{name} of {path}, which is gone')
+
+
+@daemon_only
+def test_a_semaphore_that_is_replaced():
+    path, native = f'{MNT}/sem/n', f'{SHM}/sem.n'
+    stranger = User(1001, 1001)
+    for count in range(50):
+        os.mkdir(path, 0o600)
+        write(f'{path}/value', str(count))
+        text = b'%d\n' % count
+        eq(read('value', path), (text, '0o100600', 0), 'the value')
+        eq(attempt(stranger, read, 'value', path), 'EACCES', 'for a stranger')
+        os.chmod(native, 0o666)
+        eq(stranger(read, 'value', path), (text, '0o100666', 0), 'for a stranger who may')
+        os.chmod(native, 0o600)
+        eq(attempt(stranger, read, 'value', path), 'EACCES', 'for a stranger who may no more')
+        os.chown(native, 1001, 1001)
+        eq(stranger(read, 'value', path), (text, '0o100600', 1001), 'for the new owner')
+        os.unlink(native)
+        is_gone(f'{path}/value')
+        os.mkdir(path, 0o600)
+        eq(read('value', path), (b'0\n', '0o100600', 0), 'the value of the next one')
+        os.rmdir(path)
+    stranger.end()
+
+
+@daemon_only
+def test_a_set_that_is_replaced():
+    """By one with the same id, and fewer semaphores."""
+    next_id = '/proc/sys/kernel/sem_next_id'  # for checkpoint and restore; without it, the next set has another id
+    for _ in range(20):
+        large = libc.semget(0x77, 4, 0o1600)
+        paths = f'{MNT}/sysv/sem/by-id/{large}', f'{MNT}/sysv/sem/by-key/0x00000077'
+        for path in paths:
+            eq(read('nsems', path), (b'4\n', '0o100444', 0), path)
+            for member in (1, 3):
+                eq(read('value', f'{path}/{member}'), (b'0\n', '0o100600', 0), path)
+        directory = os.open(paths[0], os.O_RDONLY | os.O_DIRECTORY)
+        libc.semctl(large, 0, 0)
+        for path in paths:
+            is_gone(f'{path}/nsems')
+            is_gone(f'{path}/1/value')
+        for fn, *args in ((os.open, 'nsems', os.O_PATH), (os.open, 'nsems', os.O_RDONLY), (os.readlink, 'nsems'), (os.stat, 'nsems')):
+            eq(attempt(fn, *args, dir_fd=directory), 'ESTALE', f'{fn.__name__} from a directory that is gone')
+        os.close(directory)
+        if os.path.exists(next_id):
+            write(next_id, str(large))
+        small = libc.semget(0x77, 2, 0o1660)
+        eq(small == large, os.path.exists(next_id), 'the id is the same')
+        for path in paths[small != large:]:
+            eq(read('nsems', path), (b'2\n', '0o100444', 0), path)
+            eq(read('value', f'{path}/1'), (b'0\n', '0o100660', 0), path)
+            is_gone(f'{path}/3')
+        libc.semctl(small, 0, 0)
 
 
 main(globals())
