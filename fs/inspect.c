@@ -24,6 +24,7 @@
  */
 #include "inspect.h"
 
+#include "inspect/boot_time.h"
 #include "inspect_host.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
@@ -253,6 +254,7 @@ int walks_new(struct walks **out)
         return -ENOMEM;
     }
     *out = walks;
+    (void)boot_time_earliest();
     return 0;
 }
 

@@ -7,6 +7,10 @@
 #include "ipcfs/cleanup.h"
 #include "thread_process.h"
 
+#include <time.h>
+
+enum { NS_PER_S = 1000000000 };
+
 /* ---- whose a file is ---- */
 
 /* Whether who has it open has the object by it: what is only read, as `state`, is no use of the object. */
@@ -47,6 +51,21 @@ static bool node(void *data, uint64_t ino, struct inspection_node *out)
 
 /* ---- who waits ---- */
 
+/* As the time of day is set now. */
+static struct timespec time_of_day(const struct timespec *since)
+{
+    struct timespec day;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &day);
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    day.tv_sec -= now.tv_sec - since->tv_sec;
+    day.tv_nsec -= now.tv_nsec - since->tv_nsec;
+    int over = day.tv_nsec < 0 ? -1 : day.tv_nsec >= NS_PER_S;
+    day.tv_sec += over;
+    day.tv_nsec -= over * NS_PER_S;
+    return day;
+}
+
 static int each_parked(void *data, int (*visit)(void *context, const struct inspection_parked *parked),
                        void *context)
 {
@@ -63,7 +82,7 @@ static int each_parked(void *data, int (*visit)(void *context, const struct insp
             .member = seen[i].about.member,
             .call = seen[i].about.call,
             .writes = seen[i].about.writes,
-            .since = seen[i].about.since,
+            .since = time_of_day(&seen[i].about.since),
         };
         error = visit(context, &parked);
     }

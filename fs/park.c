@@ -49,7 +49,7 @@ static void park_by(struct parked *parked, struct wait_line *line, struct reply 
 {
     reply_move(reply, &parked->reply);
     parked->waiter.about.tid = fuse_req_ctx(parked->reply.request)->pid;
-    (void)clock_gettime(CLOCK_REALTIME, &parked->waiter.about.since);
+    (void)clock_gettime(CLOCK_MONOTONIC, &parked->waiter.about.since);
     wait_prepare(line, &parked->waiter);
     fuse_req_interrupt_func(parked->reply.request, interrupted, &parked->waiter);
     wait_park(&parked->waiter);

@@ -71,7 +71,7 @@ struct wait_about {
     const char *part;      /* the file of the object by which; constant. NULL: the object itself */
     int member;            /* of it; −1: none */
     bool writes;           /* it waits for room, or to have something alone */
-    struct timespec since; /* CLOCK_REALTIME */
+    struct timespec since; /* CLOCK_MONOTONIC: whatever is done to the time of day while it waits */
 };
 
 struct waiter {

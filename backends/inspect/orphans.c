@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "orphans.h"
 
+#include "boot_time.h"
+
 #include "ipcfs/cleanup.h"
 #include "ipcfs/identity.h"
 #include "ipcfs/place.h"
@@ -22,11 +24,7 @@ enum { SLACK_S = 3 };
  * older than that, so where one seems to be the clock has been set, and tells nothing. */
 static uint64_t younger_than(const struct timespec *time)
 {
-    struct timespec wall;
-    struct timespec boot;
-    (void)clock_gettime(CLOCK_REALTIME, &wall);
-    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
-    int64_t seconds = time->tv_sec - wall.tv_sec + boot.tv_sec + SLACK_S;
+    int64_t seconds = time->tv_sec - boot_time_earliest() + SLACK_S;
     return seconds > SLACK_S ? (uint64_t)seconds * (uint64_t)sysconf(_SC_CLK_TCK) : UINT64_MAX;
 }
 

@@ -20,7 +20,7 @@ struct waits_build {
     struct inspected_lock *locks; /* by object, then waiter; owned */
     struct lock_word *words;      /* of the futexes, which come first among `waited`; owned */
     size_t word_count;
-    time_t boot; /* CLOCK_REALTIME */
+    time_t boot; /* boot_time_earliest() */
 };
 
 enum { NO_PROCESS = -1 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "waits_build.h"
 
+#include "boot_time.h"
 #include "posix_sem.h"
 #include "sock.h"
 #include "sysv_msg.h"
@@ -248,11 +249,7 @@ static int prepare_sockets(struct waits_build *build)
 int waits_prepare_holders(struct waits_build *build)
 {
     const struct inspection *inspection = build->inspection;
-    struct timespec real;
-    struct timespec since_boot;
-    (void)clock_gettime(CLOCK_REALTIME, &real);
-    (void)clock_gettime(CLOCK_BOOTTIME, &since_boot);
-    build->boot = real.tv_sec - since_boot.tv_sec;
+    build->boot = boot_time_earliest();
     build->locks = calloc(inspection->lock_count + 1, sizeof *build->locks);
     if (!build->locks)
         return -ENOMEM;
