@@ -226,6 +226,37 @@ def test_bound_sockets():
     stop(daemon)
 
 
+CLONE_NEWTIME = 0x80
+
+
+def enter_time():
+    """Clocks that count from another start, as where a container was moved from another machine: time_namespaces(7)."""
+    check(libc.unshare(CLONE_NEWTIME), 'unshare')
+    with open('/proc/self/timens_offsets', 'w') as f:
+        f.write('monotonic 1000000 0\nboottime 2000000 0\n')
+
+
+def test_time_namespace():
+    daemon = Daemon(preexec_fn=enter_time)
+    if os.readlink(f'/proc/{daemon.process.pid}/ns/time') == os.readlink('/proc/self/ns/time'):
+        print('  exec(2) does not enter it (Linux before 6.3)')
+    feeds, told = Feeds(), os.pipe()
+    feeds.start()
+    pid = in_child(make_and_wait, told[1])
+    shmid = int(os.read(told[0], 20))
+    row, = json.loads(get(f'{CTL}/mq/q/waiters.json'))
+    ok(0 <= time.time() - row['since'] < 5, f'waits since: {row}, now {time.time()}')
+    row, = [row for row in json.loads(get(f'{CTL}/orphans.json')) if row['kind'] == 'sysv/shm']
+    eq((row['creator_state'], row['age'] < 5), ('alive', True), f'an orphan: {row}')
+    feeds.serve()
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    check(libc.shmctl(shmid, IPC_RMID, None), 'IPC_RMID')
+    feeds.lock.close()
+    feeds.listener.remove()
+    stop(daemon)
+
+
 def end_all():
     end_children()
     end_daemons()
