@@ -8,7 +8,8 @@
  *
  * The queue's file, named by its name or its key, and its directory in ctl/; "-" "-": all native
  *
- * IPCFS_SEED and IPCFS_SECONDS (8) of the environment.
+ * IPCFS_SEED and IPCFS_SECONDS (8) of the environment; IPCFS_BESIDE=1: there is other load, and not all modes need have
+ * come to much.
  */
 #include "conserve.h"
 #include "traffic.h"
@@ -102,6 +103,7 @@ static void open_all(int argc, char **argv)
         errx(2, "usage: see conserve.c");
     name_queue(argv[2]);
     const char *seed = getenv("IPCFS_SEED");
+    setup.beside = getenv("IPCFS_BESIDE") != NULL;
     setup.posix = !strcmp(argv[1], "mq");
     killing = !strcmp(argv[4], "kill") ? KILL : !strcmp(argv[4], "kill-lines") ? KILL_LINES : SPARE;
     setup.seed = seed ? strtoull(seed, NULL, 10) : 20251;
@@ -294,7 +296,7 @@ static unsigned count_missing(const uint16_t *seen)
                        sender_names[native_sender(sender_modes[i])]);
         }
     printf("  %u messages, %u missing\n", sent, missing);
-    if (sent < 1000)
+    if (sent < (setup.beside ? 100u : 1000u))
         FAIL("only %u messages were sent", sent);
     return missing;
 }
@@ -327,17 +329,17 @@ static void check_modes(void)
 {
     for (unsigned i = 0; i < sizeof(sender_names) / sizeof(*sender_names); i++) {
         printf("  sent %-20s %u\n", sender_names[i], atomic_load(&shared->sent_by_mode[i]));
-        if (setup.file && atomic_load(&shared->sent_by_mode[i]) < 10)
+        if (setup.file && !setup.beside && atomic_load(&shared->sent_by_mode[i]) < 10)
             FAIL("senders '%s' have sent almost nothing", sender_names[i]);
     }
     for (unsigned i = 0; i < R_MODES; i++) {
-        bool none = (setup.posix && i >= R_TYPE) || !setup.file;
+        bool none = (setup.posix && i >= R_TYPE) || !setup.file || setup.beside;
         printf("  received %-16s %u\n", receiver_names[i], atomic_load(&shared->received_by_mode[i]));
         if (!none && atomic_load(&shared->received_by_mode[i]) < 10)
             FAIL("receivers '%s' have got almost nothing", receiver_names[i]);
     }
     printf("  %u kills, %u calls interrupted\n", kills, atomic_load(&shared->interrupted));
-    if (atomic_load(&shared->interrupted) < 10)
+    if (!setup.beside && atomic_load(&shared->interrupted) < 10)
         FAIL("hardly any call was interrupted");
 }
 

@@ -76,6 +76,7 @@ struct setup {
     int handle;          /* the one of R_SHARED */
     char name[64];       /* POSIX: of the queue, natively */
     int key;             /* System V */
+    bool beside;         /* there is other load */
     uint64_t seed;
     struct shared *shared;
 };

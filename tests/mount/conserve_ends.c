@@ -140,7 +140,7 @@ static bool send_native(const struct sender *s, unsigned priority, const char *t
 static void give_way(const struct setup *setup, bool native, uint64_t *random)
 {
     if (setup->file && native)
-        usleep(random_next(random) % 300);
+        usleep(random_next(random) % (setup->beside ? 3000 : 300));
 }
 
 static bool send_once(const struct sender *s, unsigned priority, const char *text, size_t length)

@@ -29,8 +29,8 @@ static void write_pipe(struct actor *actor)
             atomic_fetch_add(&bytes->in, (uint64_t)n);
         else if (!interrupted(actor))
             must(actor, n, "write");
-        if (pick(actor, 8) == 0)
-            usleep(pick(actor, 2000));
+        usleep(pick(actor,
+                    1000)); /* the daemon has no part in this, and is to have the processors for the rest */
     }
     close(fd);
 }

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from books import Rest, books, forget_names, grown, log_lines, settled
+from books import books, forget_names, grown, log_lines, settled
 from everything import remove_all
 from mounttest import ASAN, CTL, MNT, PASSTHROUGH, SCRATCH, SEED, SHM, attempt
 from objects import GROUP, KEYS, PAGES, UNITS, by_key, feed, make_objects, names
@@ -153,7 +153,7 @@ class Conserve:
     """Senders and receivers of messages of all sorts, for one epoch: tests/mount/conserve.c."""
 
     def __init__(self, kind, queue, kills, number):
-        env = os.environ | {'IPCFS_SECONDS': str(EPOCH), 'IPCFS_SEED': str(SEED + number)}
+        env = os.environ | {'IPCFS_SECONDS': str(EPOCH), 'IPCFS_SEED': str(SEED + number), 'IPCFS_BESIDE': '1'}
         self.name = f'{kind}, {kills}'
         self.process = subprocess.Popen([CONSERVE, kind, f'{MNT}/{queue}', f'{CTL}/{queue}', kills], env=env, text=True, errors='replace',
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
@@ -183,7 +183,7 @@ class Soak:
         self.walkers = make_walkers()
         self.epochs, self.messages, self.conserve, self.longest_queue_gap = 0, {'mq': 0, 'sysv/msg': 0}, [], 0.0
         self.rests = []
-        self.first = Rest()
+        self.first, _ = settled(None)
         self.made = make_objects()
         self.known = names()
         self.actors = Actors(self.made)
@@ -223,7 +223,7 @@ class Soak:
     def checkpoint(self):
         """All are at rest."""
         wrong = books(self.actors.accounts, self.made, self.known)
-        rest, left = settled(self.rests and self.rests[0])
+        rest, left = settled(self.first)
         self.rests.append(rest)
         wrong += left + [f'in the log: {line}' for line in log_lines()]
         # The first rests are those of a daemon that meets everything for the first time.
