@@ -17,7 +17,7 @@ LOG_EXPECTED = re.compile(r'mounted on ')
 GAUGES = ('handles', 'backing_ids', 'parked', 'keepers', 'jobs_running', 'jobs_queued')
 # Bytes that the daemon's memory may grow by between two times of rest: what an allocator does not give back, and what a
 # request may have left. A leak of a few bytes in each of a common sort of request is more than that.
-GROWTH, GROWTH_PER_REQUEST = 3 << 20, 1
+GROWTH, GROWTH_PER_REQUEST = 6 << 20, 1
 
 
 def forget_names():
