@@ -11,6 +11,7 @@
 #include "ipcfs/place.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -45,7 +46,8 @@ struct request {
     bool interrupted;
 };
 
-static unsigned inputs_max = 200; /* to one session; IPCFS_FUZZ_INPUTS */
+/* To one session: then the order of inputs means nothing. More are faster (scripts/fuzz). */
+static unsigned inputs_max = 1;
 
 static struct {
     struct known_node nodes[NODES_MAX]; /* the oldest first */
@@ -472,13 +474,29 @@ void kernel_begin(void)
         start_session();
 }
 
+static void show_requests(void)
+{
+    struct wait_stats stats;
+    wait_stats(wire.fs.waits, &stats);
+    for (size_t i = 0; i < REQUESTS_MAX; i++) {
+        const struct request *request = &kernel.requests[i];
+        if (request->unique)
+            (void)dprintf(STDERR_FILENO,
+                          "no reply to %" PRIu64 ": opcode %u, node %" PRIx64 ", handle %" PRIx64 "\n",
+                          request->unique, request->opcode, request->node, request->handle);
+    }
+    (void)dprintf(STDERR_FILENO, "%zu are parked\n", (size_t)stats.parked);
+    MUST(!"all are answered");
+}
+
 static void end_requests(void)
 {
     for (size_t i = 0; i < REQUESTS_MAX; i++)
         if (kernel.requests[i].unique && !kernel.requests[i].interrupted)
             interrupt(&kernel.requests[i]);
     while (kernel.request_count)
-        MUST(take_one(ANSWER_MS));
+        if (!take_one(ANSWER_MS))
+            show_requests();
 }
 
 static void await_none(size_t (*count)(void), size_t wanted)
