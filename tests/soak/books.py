@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What must be as it was, or as the actors' accounts say, when all are at rest."""
-import ctypes
 import os
 import re
 import time
 
+from forget import forget
 from mounttest import ASAN, MNT, SHM, attempt, metrics
 from objects import KEYS, UNITS, by_key, names
 from queues import MQ
@@ -12,19 +12,11 @@ from semaphores import PosixSem, Set, read
 
 SETTLE_BOUND = 30 if ASAN else 10
 PID = int(os.environ['IPCFS_PID'])
-MS_REMOUNT, MS_NOSUID, MS_NODEV = 32, 2, 4
 LOG_EXPECTED = re.compile(r'mounted on ')
 GAUGES = ('handles', 'backing_ids', 'parked', 'keepers', 'jobs_running', 'jobs_queued')
 # Bytes that the daemon's memory may grow by between two times of rest: what an allocator does not give back, and what a
 # request may have left. A leak of a few bytes in each of a common sort of request is more than that.
 GROWTH, GROWTH_PER_REQUEST = 6 << 20, 1
-
-
-def forget_names():
-    """The kernel lets go of all that nobody has open of this mount, and of no other."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b'none', os.fsencode(MNT), None, MS_REMOUNT | MS_NOSUID | MS_NODEV, None):
-        raise OSError(ctypes.get_errno(), 'remount')
 
 
 def status(name):
@@ -75,7 +67,7 @@ def settled(first):
     """The daemon at rest, and what is wrong with it that does not go away."""
     end = time.monotonic() + SETTLE_BOUND
     while True:
-        forget_names()
+        forget()
         rest = Rest()
         wrong = rest.differs(first or rest)
         if not wrong or time.monotonic() > end:

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 
-from books import books, forget_names, grown, log_lines, settled
+from books import books, grown, log_lines, settled
 from everything import remove_all
+from forget import forget
 from mounttest import ASAN, CTL, MNT, PASSTHROUGH, SCRATCH, SEED, SHM, attempt
 from objects import GROUP, KEYS, PAGES, UNITS, by_key, feed, make_objects, names
 from stacks import stacks
@@ -279,7 +280,7 @@ class Soak:
             conserve.kill()
         self.actors.end()
         attempt(remove_all)  # the daemon may be no more
-        attempt(forget_names)
+        attempt(forget)
 
 
 def main():
