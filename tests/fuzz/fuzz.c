@@ -13,10 +13,8 @@ __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-void fuzz_must(bool holds, const char *file, int line, const char *condition)
+void fuzz_fail(const char *file, int line, const char *condition)
 {
-    if (holds)
-        return;
     (void)dprintf(STDERR_FILENO, "%s:%d: this must hold: %s\n", file, line, condition);
     abort();
 }

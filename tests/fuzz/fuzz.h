@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); // NOLINT(readabil
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 /* Ends the program with a word about where, unless it holds. */
-#define MUST(condition) fuzz_must(condition, __FILE__, __LINE__, #condition)
-void fuzz_must(bool holds, const char *file, int line, const char *condition);
+#define MUST(condition) ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #condition))
+__attribute__((noreturn)) void fuzz_fail(const char *file, int line, const char *condition);
 
 /* An input that is being taken apart. At its end there is nothing but zeros. */
 struct input {

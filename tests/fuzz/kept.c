@@ -90,8 +90,8 @@ static void make_names(struct input names)
         struct input part = input_until(&names, '\n');
         char *name = input_string(&part);
         path_in_listen(name, path);
-        if (*name && strlen(name) <= NAME_MAX && !strchr(name, '/') && strcmp(name, ".") &&
-            strcmp(name, ".."))
+        if (*name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+            strlen(name) <= NAME_MAX)
             write_file(path, "", 0, &nothing);
         free(name);
     }

@@ -268,7 +268,7 @@ static void take_reply(uint64_t unique, const struct answer *answer)
             take_success(&request, answer);
         return;
     }
-    fuzz_must(false, __FILE__, __LINE__, "a reply is to a request that is under way");
+    fuzz_fail(__FILE__, __LINE__, "a reply is to a request that is under way");
 }
 
 /* False when there is none. An odd number: libfuse asks for the interrupt of what is answered by now once more. */
@@ -431,7 +431,7 @@ static void show_descriptors(void)
         if (length >= 0)
             (void)dprintf(STDERR_FILENO, "%d: %.*s\n", fd, (int)length, target);
     }
-    MUST(!"something is left behind");
+    fuzz_fail(__FILE__, __LINE__, "nothing is left behind");
 }
 
 static void stop_session(void)
@@ -486,7 +486,7 @@ static void show_requests(void)
                           request->unique, request->opcode, request->node, request->handle);
     }
     (void)dprintf(STDERR_FILENO, "%zu are parked\n", (size_t)stats.parked);
-    MUST(!"all are answered");
+    fuzz_fail(__FILE__, __LINE__, "all are answered");
 }
 
 static void end_requests(void)

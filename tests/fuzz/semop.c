@@ -69,13 +69,14 @@ static void check_vector(const struct ipcfs_written *written, size_t nsems)
     int error = sysv_sem_parse_vector(written, nsems, SEMOPM, &vector);
     check_reason(error, written->reason);
     MUST(!error == (vector != NULL));
-    if (error)
+    if (!vector)
         return;
     write_vector(vector, nsems, &once);
     const struct ipcfs_written again = {.data = once.data, .size = once.length, .reason = written->reason};
     MUST(sysv_sem_parse_vector(&again, nsems, SEMOPM, &same) == 0);
     write_vector(same, nsems, &twice);
-    MUST(once.length == twice.length && memcmp(once.data, twice.data, once.length) == 0);
+    MUST(once.length && once.length == twice.length);
+    MUST(once.data && twice.data && memcmp(once.data, twice.data, once.length) == 0);
     MUST(vector->alters == same->alters && vector->never_waits == same->never_waits);
     free(vector);
     free(same);
