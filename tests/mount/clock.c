@@ -27,33 +27,33 @@ __attribute__((constructor)) static void find_file(void)
         close(fd);
 }
 
-int clock_gettime(clockid_t clock, struct timespec *time)
+int clock_gettime(clockid_t clock_id, struct timespec *tp)
 {
-    long result = syscall(SYS_clock_gettime, clock, time);
+    long result = syscall(SYS_clock_gettime, clock_id, tp);
 
-    if (result == 0 && ahead && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        time->tv_sec += *ahead;
+    if (result == 0 && ahead && (clock_id == CLOCK_REALTIME || clock_id == CLOCK_REALTIME_COARSE))
+        tp->tv_sec += *ahead;
     return (int)result;
 }
 
-int gettimeofday(struct timeval *restrict time, void *restrict zone)
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
 {
     struct timespec now;
 
-    (void)zone;
+    (void)tz;
     if (clock_gettime(CLOCK_REALTIME, &now) < 0)
         return -1;
-    *time = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
+    *tv = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
     return 0;
 }
 
-time_t time(time_t *out)
+time_t time(time_t *timer)
 {
     struct timespec now;
 
     if (clock_gettime(CLOCK_REALTIME, &now) < 0)
         return -1;
-    if (out)
-        *out = now.tv_sec;
+    if (timer)
+        *timer = now.tv_sec;
     return now.tv_sec;
 }

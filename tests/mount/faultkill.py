@@ -12,7 +12,7 @@ import sys
 from forget import forget
 from listeners import CREATE, SOCK, Listener, clean_listeners, daemon_fds, threads
 from mounttest import CTL, MNT, SEED, SHM, TREE, attempt, clean as clean_shm, eq, get, in_child, join, main, metrics, ok, put
-from queues import KINDS, MQ, MQFS, MSG, Posix, SystemV, clean_queues, mount_mqfs, wait_until
+from queues import KINDS, MQ, MQFS, MSG, Posix, SystemV, clean_queues, mount_mqfs, sysctl, wait_until
 from semaphores import FAMILIES, SEM, SSEM, clean_semaphores, wait_parked
 
 KILLED = sys.argv[1]
@@ -316,6 +316,7 @@ def settled():
 
 
 mount_mqfs()
+sysctl('fs/mqueue/msgsize_default', 1024)  # queues of all namespaces count for their user
 gauges()
 base = gauges()
 first, fds, tasks = metrics(), daemon_fds(), threads()
