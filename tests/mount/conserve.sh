@@ -6,9 +6,11 @@ set -euo pipefail
 
 program=$1
 status=0
-# Long where a wrong use of memory shows; a data race shows at once.
-grep -q __asan_init "$IPCFS" 2>/dev/null && export IPCFS_SECONDS=${IPCFS_SECONDS:-20}
-export IPCFS_SECONDS=${IPCFS_SECONDS:-2}
+# Longer where a wrong use of memory shows; a data race shows at once.
+short=1 long=2
+if grep -q __asan_init "$IPCFS" 2>/dev/null; then short=4 long=20; fi
+[[ ${IPCFS_LONG:-} == 1 ]] && short=$long
+export IPCFS_SECONDS=${IPCFS_SECONDS:-$short}
 
 part() { # KIND QUEUE CONTROL
     for kills in spare kill kill-lines; do

@@ -12,7 +12,7 @@ import time
 
 import everything
 from everything import Crowd, PAGE, remove_all
-from mounttest import ASAN, CTL, MNT, SEED, SHM, attempt, eq, get, in_child, join, main, metrics, ok
+from mounttest import ASAN, CTL, LONG, MNT, SEED, SHM, attempt, eq, get, in_child, join, main, metrics, ok
 from queues import libc, make_mq, wait_until
 from silent import Silent
 from semaphores import make_posix
@@ -244,7 +244,7 @@ def fork_storm(stop):
 def test_storm():
     """Processes by the hundred come and go while twenty read everything."""
     holder = make_known()
-    stop = time.monotonic() + 5
+    stop = time.monotonic() + (5 if LONG else 2.5)
     storms = [in_child(fork_storm, stop) for _ in range(2)]
     readers = [in_child(read_all, stop) for _ in range(20)]
     while time.monotonic() < stop - 1:
@@ -304,7 +304,7 @@ def test_crowd_of_readers():
     try:
         time.sleep(1)
         took = {'mq': 0.0, 'version': 0.0, 'holders': 0.0, 'state': 0.0}
-        stop = time.monotonic() + 6
+        stop = time.monotonic() + (6 if LONG else 2)
         while time.monotonic() < stop:
             q.send(b'x')
             took['mq'] = max(took['mq'], seconds(get, f'{MNT}/mq/q'))

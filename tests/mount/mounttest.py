@@ -18,6 +18,7 @@ SCRATCH = os.environ['SCRATCH']
 NATIVE = os.environ['IPCFS_NATIVE'] == '1'
 PASSTHROUGH = os.environ['PASSTHROUGH'] == 'on'
 ASAN = os.environ['ASAN'] == '1'
+LONG = os.environ.get('IPCFS_LONG') == '1'  # storms and crowds of full length: by hand, for hours
 os.umask(0o22)
 SEED = int(os.environ.get('IPCFS_SEED', '20251'))
 

@@ -9,10 +9,10 @@ import signal
 import socket
 import time
 
-from mounttest import ASAN, ERRNO, SEED, in_child, join, main, ok
+from mounttest import ASAN, ERRNO, LONG, SEED, in_child, join, main, ok
 from twins import PIPE, SOCK, SOON, clean_twins, twice
 
-SECONDS, PROCESSES, NAMES = (6 if ASAN else 4), 6, 4
+SECONDS, PROCESSES, NAMES = (6 if LONG else 2), 6, 4
 NB = os.O_NONBLOCK
 # What can be met natively, too.
 EXPECTED = {'ENOENT', 'EEXIST', 'ENXIO', 'ECONNREFUSED', 'EADDRINUSE', 'EAGAIN', 'EPROTOTYPE', 'EPIPE',

@@ -258,7 +258,7 @@ class Watch:
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self):
-        while not self.stop.wait(0.01):
+        while not self.stop.wait(0.05):
             now = time.monotonic()
             for pid in filter(str.isdigit, os.listdir('/proc')):
                 letter, where = state(pid)

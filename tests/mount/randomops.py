@@ -10,7 +10,7 @@ import random
 import stat
 import sys
 
-from mounttest import ASAN, NATIVE, PASSTHROUGH, SHM, STAT, TREE, attempt, fields, get, main
+from mounttest import ASAN, LONG, NATIVE, PASSTHROUGH, SHM, STAT, TREE, attempt, fields, get, main
 
 libc = ctypes.CDLL(None, use_errno=True)
 NAMES = ['a', 'b', 'c', 'd', 'with space', 'é']
@@ -378,7 +378,7 @@ def short(value):
     return repr(value)
 
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 600 if ASAN else 2500
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 600 if ASAN else 2500 if LONG else 1000
 
 
 def run(seed):

@@ -8,8 +8,9 @@ set -eu
 
 program=$1
 work=$SCRATCH/sections
-scale=${IPCFS_SCALE:-1}
-[ "$ASAN" = 0 ] || scale=${IPCFS_SCALE:-4}
+scale=4
+[ "$ASAN${IPCFS_LONG:-0}" != 01 ] || scale=1
+scale=${IPCFS_SCALE:-$scale}
 failures=0
 
 if [ "${2:-}" = worker ]; then

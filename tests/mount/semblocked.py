@@ -10,17 +10,17 @@ import signal
 import sys
 import time
 
-from mounttest import ASAN, CTL, SEED, TREE, attempt, eq, in_child, join, main, metrics, ok
+from mounttest import ASAN, CTL, LONG, SEED, TREE, attempt, eq, in_child, join, main, metrics, ok
 from queues import (SOON, Posix as PosixQueue, SystemV as SystemVQueue, Watch, check, clean_queues, ends, libc, mount_mqfs,
                     output, shell, start, wait_blocked, wait_until)
 from semaphores import (FAMILIES, Posix, SystemV, clean_semaphores, said, wait_parked, wait_settled, wait_value, write)
 
 PEER, CROWD = sys.argv[1:3]
 MEASURE = os.environ['IPCFS_MEASURE'] == '1'
-MANY = 5_000 if MEASURE else 500
+MANY = 500 if not MEASURE else 5_000 if LONG else 2_000
 BYTES_EACH = 4096
 PID = os.environ['IPCFS_PID']
-SECONDS = 3 if MEASURE else 8
+SECONDS = 8 if LONG else 2
 
 
 def parked():
@@ -367,11 +367,11 @@ def check_no_delay(semaphores, count, other):
 
 
 def test_posix_does_not_delay_others():
-    check_no_delay([Posix(f'p{i}') for i in range(300)], 3000 if MEASURE else 300, Posix('free'))
+    check_no_delay([Posix(f'p{i}') for i in range(300)], MANY * 3 // 5, Posix('free'))
 
 
 def test_system_v_does_not_delay_others():
-    check_no_delay([SystemV(0x1000 + i) for i in range(300)], 3000 if MEASURE else 300, SystemV('free'))
+    check_no_delay([SystemV(0x1000 + i) for i in range(300)], MANY * 3 // 5, SystemV('free'))
 
 
 mount_mqfs()

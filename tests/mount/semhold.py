@@ -11,12 +11,12 @@ import socket
 import sys
 import time
 
-from mounttest import SEED, attempt, eq, in_child, main, metrics, ok, refused
+from mounttest import LONG, SEED, attempt, eq, in_child, main, metrics, ok, refused
 from queues import SOON, Watch, bash, ends, output, shell, start, wait_blocked, wait_until
 from semaphores import FAMILIES, clean_semaphores, said, wait_parked, wait_settled, wait_value
 
 PEER = sys.argv[1]
-SECONDS = 3
+SECONDS = 3 if LONG else 1.5
 
 
 def says(p, word):

@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 
-from mounttest import ASAN, SEED, attempt, eq, in_child, join, main, metrics, ok
+from mounttest import ASAN, LONG, SEED, attempt, eq, in_child, join, main, metrics, ok
 from queues import IPC_NOWAIT, SOON, check, libc, output, shell, start, wait_blocked, wait_until
 from semaphores import SSEM, Set, clean_semaphores, make_set, wait_parked, wait_settled, write
 
 PEER = sys.argv[1]
 KEY = 0x0b
 SET = f'{SSEM}/by-key/{KEY:#010x}'
-SECONDS = 3 if not ASAN else 8
+SECONDS = 8 if LONG else 2
 SUM = 6
 MEASURE = os.environ['IPCFS_MEASURE'] == '1'
 

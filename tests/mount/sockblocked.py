@@ -13,11 +13,11 @@ import time
 
 from listeners import (PID, SOCK, TYPES, Left, Listener, clean_listeners, daemon_fds, parked, put_line, raw_open,
                        raw_read, rss, threads, ticks, wait_parked, write_all)
-from mounttest import ASAN, TREE, attempt, eq, in_child, join, main, metrics, ok, refused
+from mounttest import ASAN, LONG, TREE, attempt, eq, in_child, join, main, metrics, ok, refused
 from queues import SOON, Watch, ends, output, shell, state, wait_until
 
 MEASURE = os.environ['IPCFS_MEASURE'] == '1'
-MANY = 5000 if MEASURE else 500
+MANY = 500 if not MEASURE else 5000 if LONG else 2000
 BYTES_EACH = 8192  # a handle, a node, a stream and its file, and what malloc adds
 threading.stack_size(65536)
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -513,7 +513,7 @@ def churn_opens(until, path, flags, seed):
 def test_storm():
     """Made, removed and changed while many accept, connect, read and write; nobody hangs, nothing is left."""
     with Left('a storm'):
-        until = time.monotonic() + (6 if ASAN else 3)
+        until = time.monotonic() + (6 if LONG else 2)
         with Watch() as watch:
             watch.MOMENT = 2  # those who make and remove names wait for each other, for the directory
             pids = [in_child(churn_names, until, i) for i in range(2)]

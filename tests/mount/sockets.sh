@@ -13,8 +13,8 @@ if [ -z "${UNDER:-}" ]; then
     exit 0
 fi
 
-TURNS=1000 AT_ONCE=100
-if [ "$ASAN" = 1 ]; then TURNS=100 AT_ONCE=40; fi
+TURNS=100 AT_ONCE=40
+if [ "${IPCFS_LONG:-}" = 1 ]; then TURNS=1000 AT_ONCE=100; fi
 # shellcheck source=tests/mount/words.sh
 . "$(dirname "$0")/words.sh"
 umask 022

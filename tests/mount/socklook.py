@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from listeners import CREATE, SOCK, Left, Listener, clean_listeners, parked, put_line, raw_write, set_nonblocking, wait_parked
-from mounttest import ASAN, CTL, SEED, attempt, eq, in_child, join, main, metrics, ok
+from mounttest import ASAN, CTL, LONG, SEED, attempt, eq, in_child, join, main, metrics, ok
 from queues import Watch, output, shell
 
 LOOKS = [f'ls -laR {SOCK}', f'find {SOCK} -ls', f'stat {SOCK}/* {SOCK}/*/*', f'du -a {SOCK}', f'find {SOCK} -size +0 -o -newer /proc',
@@ -111,7 +111,7 @@ def namer(until, seed):
 def test_while_served():
     with Left('looks beside an echo server'):
         s = Listener('echo')
-        until = time.monotonic() + (8 if ASAN else 4)
+        until = time.monotonic() + (8 if LONG else 2)
         with Watch() as watch:
             watch.MOMENT = 2  # those who make and remove names wait for each other, for the directory
             pids = [in_child(server, until) for _ in range(3)] + [in_child(client, until, SEED + i) for i in range(2)]

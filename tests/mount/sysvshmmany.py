@@ -11,12 +11,12 @@ import signal
 import time
 
 from forget import forget
-from mounttest import ASAN, MNT, PASSTHROUGH, SEED, attempt, daemon_only, eq, get, in_child, join, main, metrics, ok
+from mounttest import ASAN, LONG, MNT, PASSTHROUGH, SEED, attempt, daemon_only, eq, get, in_child, join, main, metrics, ok
 from queues import IPC_CREAT, bash, wait_until
 from segments import (CTL_SHM, PAGE, SHM_NORESERVE, SYSV, Mapping, Shm, all_shm, by_key, clean_segments,
                       daemon_attachments, finish, make_shm, state)
 
-COUNT = 1000 if ASAN else 3000
+COUNT = 1000 if ASAN or not LONG else 3000
 OPEN = 1000
 GIANTS, GIANT = 150, 1 << 40
 USER = 65534
@@ -151,7 +151,7 @@ def test_giants():
 # ---- the storm ----
 
 KEYS = (0x51, 0x52, 0x53)
-SECONDS = 6
+SECONDS = 6 if LONG else 2
 SIZES = (1, 100, PAGE, 3 * PAGE + 1)
 # What may happen when others make and remove the same key.
 EXPECTED = {'create': {None, 'EEXIST', 'EINVAL', 'ENOENT', 'EFBIG', 'ESTALE'}, 'use': {None, 'ENOENT', 'EINVAL', 'EFBIG', 'ESTALE'},
