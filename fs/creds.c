@@ -128,21 +128,27 @@ static int parse_status(const char *text, const struct caller *caller, gid_t *gr
     return line ? parse_groups(line, groups, room) : -ESRCH;
 }
 
-/* Reads a whole file into `buffer`, terminated. −E2BIG where it does not fit. */
-static int read_whole(int fd, char *buffer, size_t room)
+static bool has_groups(const char *text)
+{
+    const char *line = status_line(text, "Groups");
+    return line && strchr(line, '\n');
+}
+
+/* Reads as much into `buffer` as the last line that matters takes, terminated. −E2BIG where that does not fit. */
+static int read_status(int fd, char *buffer, size_t room)
 {
     size_t length = 0;
-    for (;;) {
+    do {
         if (length + 1 >= room)
             return -E2BIG;
         ssize_t count = read(fd, buffer + length, room - 1 - length);
         if (count < 0 && errno != EINTR)
             return -errno;
         if (count == 0)
-            break;
+            return -ESRCH;
         length += count > 0 ? (size_t)count : 0;
-    }
-    buffer[length] = '\0';
+        buffer[length] = '\0';
+    } while (!has_groups(buffer));
     return 0;
 }
 
@@ -154,7 +160,7 @@ static int groups_from_status(const struct caller *caller, char *buffer, size_t 
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -ESRCH;
-    int error = read_whole(fd, buffer, buffer_room);
+    int error = read_status(fd, buffer, buffer_room);
     return error ? error : parse_status(buffer, caller, groups, room);
 }
 
