@@ -210,6 +210,7 @@ static int render_version(struct ipcfs *fs, const struct ipcfs_backend *kind, co
     text_printf(out, "default_request_timeout: %u\n", fs->default_request_timeout);
     text_printf(out, "max_request_timeout: %u\n", fs->max_request_timeout);
     text_printf(out, "threads: %u\n", atomic_load(&fs->threads));
+    text_printf(out, "poll_percent: %u\n", fs->poll_percent);
     return 0;
 }
 

@@ -50,6 +50,7 @@ struct ipcfs {
     unsigned default_request_timeout; /* seconds, 0: none; fs.fuse.* of sysctl */
     unsigned max_request_timeout;
     unsigned threads_wanted;
+    unsigned poll_percent; /* of one CPU, that the workers may spend in polling the device */
 
     atomic_uint threads; /* that answer requests now */
 };

@@ -219,6 +219,7 @@ static int run(struct options *options, int ready_fd)
     struct ipcfs fs = {
         .passthrough_wanted = options->passthrough,
         .threads_wanted = options->threads,
+        .poll_percent = options->poll_percent,
         .started = now(),
     };
     place_init(options->runtime, options->mountpoint);

@@ -4,6 +4,7 @@
 #include "ipcfs/cleanup.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@
  */
 enum { THREADS_DEFAULT = 8, THREADS_MAX = 256 };
 
+enum { POLL_DEFAULT = 50 };
+
 /* As fuse_opt fills them in. */
 struct raw_options {
     int help;
@@ -27,6 +30,7 @@ struct raw_options {
     char *passthrough;
     char *loglevel;
     char *threads;
+    char *poll;
     char *runtime;
     char *names[2]; /* arguments that are no options */
     int name_count;
@@ -48,6 +52,7 @@ static const struct fuse_opt option_table[] = {
     RAW("passthrough=%s", passthrough),
     RAW("loglevel=%s", loglevel),
     RAW("max_threads=%s", threads),
+    RAW("poll=%s", poll),
     RAW("runtime=%s", runtime),
     FUSE_OPT_END,
 };
@@ -69,6 +74,7 @@ static void free_raw(struct raw_options *raw)
     free(raw->passthrough);
     free(raw->loglevel);
     free(raw->threads);
+    free(raw->poll);
     free(raw->runtime);
     free(raw->names[0]);
     free(raw->names[1]);
@@ -86,14 +92,28 @@ __attribute__((format(printf, 1, 2))) static int complain(const char *format, ..
     return -EINVAL;
 }
 
-static int parse_threads(const char *word, unsigned *threads)
+static int parse_number(const char *word, unsigned least, unsigned most, unsigned *out)
 {
     char *end = NULL;
     unsigned long number = strtoul(word, &end, 10);
-    if (*word < '0' || *word > '9' || *end || number < 1 || number > THREADS_MAX)
+    if (*word < '0' || *word > '9' || *end || number < least || number > most)
         return -EINVAL;
-    *threads = (unsigned)number;
+    *out = (unsigned)number;
     return 0;
+}
+
+static int parse_poll(const char *word, unsigned *percent)
+{
+    *percent = 0;
+    return strcmp(word, "off") == 0 ? 0 : parse_number(word, 0, 100, percent);
+}
+
+/* With one CPU only, whoever polls keeps it from those whose requests he waits for. */
+static unsigned poll_default(void)
+{
+    cpu_set_t cpus;
+    bool one = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) < 2;
+    return one ? 0 : POLL_DEFAULT;
 }
 
 static int interpret(struct raw_options *raw, struct options *options)
@@ -104,12 +124,15 @@ static int interpret(struct raw_options *raw, struct options *options)
     options->foreground = raw->foreground || raw->debug;
     options->log_level = raw->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     options->threads = THREADS_DEFAULT;
+    options->poll_percent = poll_default();
     if (raw->passthrough && passthrough_parse_mode(raw->passthrough, &options->passthrough))
         return complain("-o passthrough=%s: must be auto, on or off", raw->passthrough);
     if (raw->loglevel && log_parse_level(raw->loglevel, &options->log_level))
         return complain("-o loglevel=%s: must be error, warning, info or debug", raw->loglevel);
-    if (raw->threads && parse_threads(raw->threads, &options->threads))
+    if (raw->threads && parse_number(raw->threads, 1, THREADS_MAX, &options->threads))
         return complain("-o max_threads=%s: must be 1 to 256", raw->threads);
+    if (raw->poll && parse_poll(raw->poll, &options->poll_percent))
+        return complain("-o poll=%s: must be off or a percentage, 0 to 100", raw->poll);
     if (raw->runtime && *raw->runtime != '/')
         return complain("-o runtime=%s: must be an absolute path", raw->runtime);
     options->runtime = TAKE_PTR(raw->runtime);
@@ -206,11 +229,14 @@ void options_help(void)
         "       runtime=DIR          where pipes and sockets are kept while there is no mount\n"
         "                            (default: /run/ipcfs, for ordinary users $XDG_RUNTIME_DIR/ipcfs)\n"
         "       max_threads=N        threads that answer requests (default: %d)\n"
+        "       poll=PERCENT         how much of one CPU may be spent in waiting for the next request awake;\n"
+        "                            off: none (default: %d, with one CPU off)\n"
         "       loglevel=LEVEL       error, warning, info (default) or debug\n"
         "       allow_other          let all users in, each with his own rights (always on for root)\n"
         "       ro, noexec, noatime, fsname=NAME, ...\n"
         "                            mount options that FUSE file systems have in common\n"
         "\n"
         "Unmount with `umount MOUNTPOINT`, or `fusermount3 -u MOUNTPOINT` as an ordinary user.\n",
-        passthrough_expected() ? "it can" : "it cannot (needs Linux 6.9 and CAP_SYS_ADMIN)", THREADS_DEFAULT);
+        passthrough_expected() ? "it can" : "it cannot (needs Linux 6.9 and CAP_SYS_ADMIN)", THREADS_DEFAULT,
+        POLL_DEFAULT);
 }

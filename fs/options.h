@@ -17,6 +17,7 @@ struct options {
     enum passthrough_mode passthrough;
     enum log_level log_level;
     unsigned threads;
+    unsigned poll_percent;
     char *runtime;         /* directory; owned; NULL: the default */
     char *mountpoint;      /* absolute; owned; NULL with help and version */
     struct fuse_args fuse; /* what is left, for libfuse; owned */

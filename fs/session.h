@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session loop: a few threads, each of which reads a request from /dev/fuse, answers it, and reads the next. No
- * handler waits for another process, so few are enough however many requests are waiting; where a native call has to
- * wait all the same, more are started.
+ * The session: a few workers (fs/crew.h), each of which receives a request from /dev/fuse, answers it, and receives the
+ * next. No handler waits for another process, so few are enough however many requests are waiting.
  *
  * The first request, FUSE_INIT, is answered by the main thread alone; what depends on its outcome is found out before
  * any other request is read. The main thread then waits for SIGTERM, SIGINT, SIGHUP, or for the end of the mount, and

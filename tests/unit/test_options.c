@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,47 @@ static void test_accepted(void **state)
     }
 }
 
+static void test_poll(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        unsigned percent;
+    } given[] = {{"-o poll=off mnt", 0},
+                 {"-o poll=0 mnt", 0},
+                 {"-o poll=1 mnt", 1},
+                 {"-opoll=100 mnt", 100},
+                 {"-o poll=7,poll=30 mnt", 30}};
+    struct options options;
+    for (size_t i = 0; i < ARRAY_LENGTH(given); i++) {
+        must_parse(given[i].line, &options);
+        assert_int_equal(options.poll_percent, given[i].percent);
+        options_free(&options);
+    }
+}
+
+/* Where there is one CPU to run on, the default is off; it may be asked for all the same. */
+static void test_poll_by_cpus(void **state)
+{
+    (void)state;
+    struct options options;
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    must_parse("mnt", &options);
+    assert_int_equal(options.poll_percent, CPU_COUNT(&all) > 1 ? 50 : 0);
+    options_free(&options);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    must_parse("mnt", &options);
+    assert_int_equal(options.poll_percent, 0);
+    options_free(&options);
+    must_parse("-o poll=20 mnt", &options);
+    assert_int_equal(options.poll_percent, 20);
+    options_free(&options);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+}
+
 static void test_help_and_version_need_no_mount_point(void **state)
 {
     (void)state;
@@ -184,7 +226,7 @@ static void test_defaults_for_libfuse(void **state)
     assert_true(is_given(&options, "default_permissions"));
     assert_true(is_given(&options, "ro"));
     assert_int_equal(is_given(&options, "allow_other"), geteuid() == 0);
-    static const char *const ours[] = {"passthrough", "threads", "loglevel", "mnt", "-f"};
+    static const char *const ours[] = {"passthrough", "poll", "threads", "loglevel", "mnt", "-f"};
     for (size_t i = 0; i < ARRAY_LENGTH(ours); i++)
         assert_false(is_given(&options, ours[i]));
     options_free(&options);
@@ -206,6 +248,11 @@ static const struct {
     {"-o passthrough=yes mnt", "-o passthrough=yes: must be auto, on or off"},
     {"-o passthrough= mnt", "must be auto, on or off"},
     {"-o loglevel=loud mnt", "-o loglevel=loud: must be error, warning, info or debug"},
+    {"-o poll=101 mnt", "-o poll=101: must be off or a percentage, 0 to 100"},
+    {"-o poll=on mnt", "must be off or a percentage"},
+    {"-o poll=-1 mnt", "must be off or a percentage"},
+    {"-o poll=5% mnt", "must be off or a percentage"},
+    {"-o poll= mnt", "must be off or a percentage"},
     {"-o max_threads=0 mnt", "-o max_threads=0: must be 1 to 256"},
     {"-o max_threads=257 mnt", "must be 1 to 256"},
     {"-o max_threads=-1 mnt", "must be 1 to 256"},
@@ -274,6 +321,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_poll),
+        cmocka_unit_test(test_poll_by_cpus),
         cmocka_unit_test(test_help_and_version_need_no_mount_point),
         cmocka_unit_test(test_defaults_for_libfuse),
         cmocka_unit_test(test_refused),
