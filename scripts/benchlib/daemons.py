@@ -98,14 +98,14 @@ def version(where):
 # ---- the floor -------------------------------------------------------------------------------------------------
 
 # The floor gets the loop of what it is the floor for: what ctl/version says, and the options of nopfs that do the same.
-SAME_LOOP = {"threads": "--threads={}"}
+SAME_LOOP = {"threads": "--threads={}", "poll_percent": "--poll-percent={}"}
 
 
 def floor_loop(where):
-    """As many threads, all asleep in read; without a daemon that says so, libfuse's own loop."""
+    """As many threads, that poll as much; without a daemon that says so, libfuse's own loop."""
     said = settled(where)
     same = [option.format(said[name]) for name, option in SAME_LOOP.items() if name in said]
-    return ["--loop=fixed", *same] if same else ["--loop=mt"]
+    return ["--loop=crew", *same] if same else ["--loop=mt"]
 
 
 def settled(where):

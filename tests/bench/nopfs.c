@@ -355,18 +355,25 @@ static void usage(FILE *out)
                  "  --attr-timeout=S    seconds the kernel may keep attributes (0)\n"
                  "  --dir-timeout=S     the same, both, for directories (3600)\n"
                  "  --backing=FILE      what is behind the file data\n"
-                 "  --loop=KIND         mt (libfuse's, default), fixed, poll\n"
-                 "  --threads=N         for mt: at most; for fixed: exactly (1)\n"
+                 "  --loop=KIND         mt (libfuse's, default), fixed, poll, crew (that of ipcfs)\n"
+                 "  --threads=N         for mt: at most; for fixed and crew: exactly (1)\n"
+                 "  --poll-percent=N    for crew: of one CPU, to be spent in polling (0)\n"
                  "  --poll-us=N         for poll: microseconds to poll before sleeping (50)\n");
 }
 
 static const char *parse_args(int argc, char **argv)
 {
-    static const struct option opts[] = {{"files", 1, NULL, 'f'},        {"entry-timeout", 1, NULL, 'e'},
-                                         {"attr-timeout", 1, NULL, 'a'}, {"loop", 1, NULL, 'l'},
-                                         {"threads", 1, NULL, 't'},      {"poll-us", 1, NULL, 'u'},
-                                         {"dir-timeout", 1, NULL, 'd'},  {"backing", 1, NULL, 'b'},
-                                         {"help", 0, NULL, 'h'},         {0}};
+    static const struct option opts[] = {{"files", 1, NULL, 'f'},
+                                         {"entry-timeout", 1, NULL, 'e'},
+                                         {"attr-timeout", 1, NULL, 'a'},
+                                         {"loop", 1, NULL, 'l'},
+                                         {"threads", 1, NULL, 't'},
+                                         {"poll-us", 1, NULL, 'u'},
+                                         {"dir-timeout", 1, NULL, 'd'},
+                                         {"backing", 1, NULL, 'b'},
+                                         {"poll-percent", 1, NULL, 'p'},
+                                         {"help", 0, NULL, 'h'},
+                                         {0}};
     int c;
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
         switch (c) {
@@ -393,6 +400,9 @@ static const char *parse_args(int argc, char **argv)
             break;
         case 'u':
             cfg.loop.poll_us = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'p':
+            cfg.loop.percent = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'b':
             cfg.backing = optarg;

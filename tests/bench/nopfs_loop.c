@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "nopfs_loop.h"
 
+#include "crew.h"
+#include "wait.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -78,6 +81,30 @@ static int loop_poll(const struct loop *loop, struct fuse_session *se)
     return 0;
 }
 
+static void ignore(int signal_number)
+{
+    (void)signal_number;
+}
+
+/* The loop of ipcfs itself. */
+static int loop_crew(const struct loop *loop, struct fuse_session *se)
+{
+    const struct sigaction wake = {.sa_handler = ignore};
+    if (sigaction(WAKE_SIGNAL, &wake, NULL) < 0)
+        return -errno;
+    atomic_uint count = 0;
+    struct crew *crew = NULL;
+    const struct crew_options options = {
+        .session = se, .threads = loop->threads, .poll_percent = loop->percent, .count = &count};
+    int error = crew_start(&options, &crew);
+    if (error)
+        return error;
+    struct pollfd ended = {.fd = crew_ended_fd(crew), .events = POLLIN};
+    while (!fuse_session_exited(se) && poll(&ended, 1, 100) <= 0)
+        ; /* a signal may end the session in any thread */
+    return crew_end(crew) ? 0 : -ETIMEDOUT;
+}
+
 static int loop_mt(const struct loop *loop, struct fuse_session *se)
 {
     struct fuse_loop_config *lc = fuse_loop_cfg_create();
@@ -92,7 +119,8 @@ static int loop_mt(const struct loop *loop, struct fuse_session *se)
 
 bool loop_parse(struct loop *loop, const char *name)
 {
-    static const char *const names[] = {[LOOP_MT] = "mt", [LOOP_FIXED] = "fixed", [LOOP_POLL] = "poll"};
+    static const char *const names[] = {
+        [LOOP_MT] = "mt", [LOOP_FIXED] = "fixed", [LOOP_POLL] = "poll", [LOOP_CREW] = "crew"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) != 0)
             continue;
@@ -107,6 +135,8 @@ int loop_run(const struct loop *loop, struct fuse_session *se)
     switch (loop->kind) {
     case LOOP_FIXED:
         return loop_fixed(loop, se);
+    case LOOP_CREW:
+        return loop_crew(loop, se);
     case LOOP_POLL:
         return loop_poll(loop, se);
     default:

@@ -3,23 +3,22 @@
 #ifndef BENCH_NOPFS_LOOP_H
 #define BENCH_NOPFS_LOOP_H
 
-#ifndef FUSE_USE_VERSION
-#define FUSE_USE_VERSION 317
-#endif
-#include <fuse_lowlevel.h>
+#include "fuse_api.h"
+
 #include <stdbool.h>
 
 #define LOOP_THREADS_MAX 64
 
-enum loop_kind { LOOP_MT, LOOP_FIXED, LOOP_POLL };
+enum loop_kind { LOOP_MT, LOOP_FIXED, LOOP_POLL, LOOP_CREW };
 
 struct loop {
     enum loop_kind kind;
-    unsigned threads; /* libfuse's own: at most, 0 for its default; fixed: exactly */
+    unsigned threads; /* libfuse's own: at most, 0 for its default; fixed and crew: exactly */
     unsigned poll_us; /* how long the one that polls does so before it sleeps */
+    unsigned percent; /* crew: of one CPU, that may be spent in polling */
 };
 
-/* Whether there is a loop of that name: mt, fixed or poll. */
+/* Whether there is a loop of that name: mt, fixed, poll or crew. */
 bool loop_parse(struct loop *loop, const char *name);
 /* Serves until the session ends; 0 or −errno. */
 int loop_run(const struct loop *loop, struct fuse_session *se);

@@ -3,10 +3,7 @@
 #ifndef BENCH_NOPFS_MESSAGE_H
 #define BENCH_NOPFS_MESSAGE_H
 
-#ifndef FUSE_USE_VERSION
-#define FUSE_USE_VERSION 317
-#endif
-#include <fuse_lowlevel.h>
+#include "fuse_api.h"
 
 enum { PIPES = 2 };
 
