@@ -17,7 +17,6 @@ struct connection {
     struct endpoint *endpoint;       /* counted; NULL once it is connected */
     struct ipcfs_identity *identity; /* owned: whose a connecting one is; NULL once it is connected */
     int fd;                          /* −1 until it is connected */
-    uint64_t lane;                   /* its own, and the next */
     struct sock_member member;
 };
 
@@ -159,13 +158,11 @@ static int connection_poll(struct ipcfs_file *file, struct ipcfs_wait *wait)
     return poll(&state, 1, 0) < 0 ? -errno : state.revents;
 }
 
-/* All who accept wait for clients of one socket, all who connect for room in its queue; what is connected is by itself. */
+/* All who accept wait for clients of one socket, all who connect for room in its queue. */
 static uint64_t lane(struct ipcfs_file *file, bool writing)
 {
-    const struct connection *connection = connection_of(file);
-    if (connection->fd < 0)
-        return connection->member.end.accepted ? SOCK_LANE_ACCEPT : SOCK_LANE_CONNECT;
-    return connection->lane + writing;
+    (void)writing;
+    return connection_of(file)->member.end.accepted ? SOCK_LANE_ACCEPT : SOCK_LANE_CONNECT;
 }
 
 static void connection_shutdown(struct ipcfs_file *file, int how)
@@ -206,7 +203,6 @@ static int open_connection(const struct ipcfs_ref *ref, bool accepts, struct ipc
     connection->file.ops = &connection_ops;
     connection->id = ref->id;
     connection->fd = -1;
-    connection->lane = sock_lanes_own();
     connection->member.end = (struct sock_end){.accepted = accepts, .caller = identity_caller_pid()};
     connection->endpoint = listener_endpoint(ref->id);
     int error = connection->endpoint ? 0 : -ESTALE;

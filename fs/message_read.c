@@ -37,26 +37,50 @@ static bool is_packet(const struct reading *reading)
 
 /* ---- one message ---- */
 
-/*
- * Receives one message into a new buffer of room for one byte more. The room a message needs may
- * turn out larger than it was thought to be, while nothing has been taken.
- */
-static ssize_t receive(struct handle *handle, int flags, struct ipcfs_wait *wait, char **out)
+/* Whether a message of that length at most may need an answer of its own beside the buffer it is in. */
+static bool wants_answer(const struct reading *reading, size_t room)
 {
-    const struct ipcfs_backend *backend = handle->node.kin.backend;
+    bool lines = reading->handle->messages->style == MESSAGE_LINES;
+    return lines || (room > reading->size && !is_packet(reading));
+}
+
+static void drop_answer(struct reading *reading)
+{
+    free(reading->answer);
+    reading->answer = NULL;
+}
+
+/* With room for a message and a newline behind it; the answer too, where it is wanted. NULL: out of memory. */
+static char *new_buffer(struct reading *reading, size_t room)
+{
+    AUTO_FREE char *buffer = malloc(room + 1);
+    if (!buffer || !wants_answer(reading, room))
+        return TAKE_PTR(buffer);
+    reading->answer = malloc(reading->size);
+    return reading->answer ? TAKE_PTR(buffer) : NULL;
+}
+
+/*
+ * Receives one message into a new buffer. The room a message needs may turn out larger than it was thought to be, while
+ * nothing has been taken. All memory that its way to the reader takes is there before it is taken.
+ */
+static ssize_t receive(struct reading *reading, struct ipcfs_wait *wait, char **out)
+{
+    struct ipcfs_file *file = reading->handle->file;
+    const struct ipcfs_backend *backend = reading->handle->node.kin.backend;
     bool block = wait->block;
     for (;;) {
-        size_t room = backend->message_room(handle->file);
-        char *buffer = malloc(room + 1); /* one more, for a newline */
+        size_t room = backend->message_room(file);
+        AUTO_FREE char *buffer = new_buffer(reading, room);
         if (!buffer)
             return -ENOMEM;
         *wait = (struct ipcfs_wait){.block = block};
-        ssize_t length = backend->try_read(handle->file, buffer, room, 0, flags, wait);
+        ssize_t length = backend->try_read(file, buffer, room, 0, reading->flags, wait);
         if (length >= 0) {
-            *out = buffer;
+            *out = TAKE_PTR(buffer);
             return length;
         }
-        free(buffer);
+        drop_answer(reading); /* who waits shall not have so much */
         if (length != -E2BIG)
             return length;
     }
@@ -102,14 +126,12 @@ static ssize_t take_message(struct reading *reading, char *buffer, size_t length
 {
     struct messages *messages = reading->handle->messages;
     if (length <= reading->size) {
+        drop_answer(reading);
         reading->answer = buffer;
         messages->end_due = length > 0; /* of an empty message the end is all there is */
         return (ssize_t)length;
     }
     set_rest(messages, buffer, 0, length);
-    reading->answer = malloc(reading->size);
-    if (!reading->answer)
-        return -ENOMEM; /* it is all there for the next */
     return (ssize_t)continue_rest(messages, reading->answer, reading->size);
 }
 
@@ -137,7 +159,7 @@ static ssize_t take_plain(struct reading *reading, char *buffer, size_t length)
 static ssize_t read_plain(struct reading *reading, struct ipcfs_wait *wait)
 {
     char *buffer = NULL;
-    ssize_t length = receive(reading->handle, reading->flags, wait, &buffer);
+    ssize_t length = receive(reading, wait, &buffer);
     return length < 0 ? length : take_plain(reading, buffer, (size_t)length);
 }
 
@@ -181,16 +203,13 @@ static ssize_t take_line(struct reading *reading, char *buffer, size_t length)
     struct messages *messages = reading->handle->messages;
     buffer[length] = '\n';
     set_rest(messages, buffer, 0, length + 1);
-    reading->answer = malloc(reading->size);
-    if (!reading->answer)
-        return -ENOMEM;
     return read_more_lines(reading, continue_rest(messages, reading->answer, reading->size));
 }
 
 static ssize_t read_lines(struct reading *reading, struct ipcfs_wait *wait)
 {
     char *buffer = NULL;
-    ssize_t length = receive(reading->handle, reading->flags, wait, &buffer);
+    ssize_t length = receive(reading, wait, &buffer);
     return length < 0 ? length : take_line(reading, buffer, (size_t)length);
 }
 
@@ -219,7 +238,7 @@ static ssize_t block(struct waiter *waiter)
 {
     struct reading *reading = reading_of(waiter);
     struct ipcfs_wait wait = {.block = true};
-    return receive(reading->handle, reading->flags, &wait, &reading->buffer);
+    return receive(reading, &wait, &reading->buffer);
 }
 
 static ssize_t deliver(struct waiter *waiter, ssize_t blocked)

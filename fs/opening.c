@@ -12,7 +12,7 @@ void opening_answer(struct ipcfs *fs, struct reply *reply, struct handle *handle
     uint64_t id = handle->id;
     const struct fuse_file_info info = {.fh = id, .noflush = 1, .direct_io = 1};
     if (!result && handle->stream_use)
-        result = stream_ready(fs, handle);
+        stream_ready(handle);
     if (result < 0)
         reply_error(reply, (int)result);
     else if ((handle->events ? reply_open(reply, &info) : reply_open_stream(reply, &info)) == 0)

@@ -57,17 +57,12 @@ int stream_use_new(struct ipcfs *fs, struct handle *handle, int flags)
     return error;
 }
 
-int stream_ready(struct ipcfs *fs, struct handle *handle)
+void stream_ready(struct handle *handle)
 {
     struct stream_use *use = handle->stream_use;
-    int error = 0;
-    if (use->directions & STREAM_READS)
-        error = park_line(fs, handle, use->stream->file, false, &use->readers);
-    if (!error && use->directions & STREAM_WRITES)
-        error = park_line(fs, handle, use->stream->file, true, &use->writers);
-    if (!error)
-        atomic_store(&use->ready, true);
-    return error;
+    use->readers = use->directions & STREAM_READS ? use->stream->readers : NULL;
+    use->writers = use->directions & STREAM_WRITES ? use->stream->writers : NULL;
+    atomic_store(&use->ready, true);
 }
 
 bool stream_is_ready(const struct handle *handle)
@@ -90,13 +85,42 @@ void stream_end(struct handle *handle)
 
 /* ---- the stream ---- */
 
+/* In lanes that nobody else has, and no kind either: those of kinds count from 0. */
+static int get_own_lines(struct ipcfs *fs, const struct handle *handle, struct stream *stream)
+{
+    static atomic_uint_fast64_t streams;
+    const struct node_kin *kin = &handle->node.kin;
+    struct wait_key key = {.kind = kin->backend,
+                           .object = kin->object,
+                           .lane = UINT64_MAX - 2 * atomic_fetch_add(&streams, 1)};
+    int error = wait_line_get(fs->waits, &key, &stream->readers);
+    key.lane--;
+    return error ? error : wait_line_get(fs->waits, &key, &stream->writers);
+}
+
+static void put_line(struct wait_line *line)
+{
+    if (line)
+        wait_line_put(line);
+}
+
+static void put_lines(struct stream *stream)
+{
+    put_line(stream->openers);
+    put_line(stream->readers);
+    put_line(stream->writers);
+}
+
 int stream_new(struct ipcfs *fs, struct handle *handle, struct stream **out)
 {
     struct stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return -ENOMEM;
     int error = park_line(fs, handle, handle->file, true, &stream->openers);
+    if (!error)
+        error = get_own_lines(fs, handle, stream);
     if (error) {
+        put_lines(stream);
         free(stream);
         return error;
     }
@@ -108,7 +132,7 @@ int stream_new(struct ipcfs *fs, struct handle *handle, struct stream **out)
 void stream_free(const struct ipcfs_backend *backend, struct stream *stream)
 {
     backend->close(stream->file);
-    wait_line_put(stream->openers);
+    put_lines(stream);
     free(stream);
 }
 
@@ -140,10 +164,6 @@ void stream_leave(struct handle *handle)
     if (!use)
         return;
     poller_destroy(&use->poller);
-    if (use->readers)
-        wait_line_put(use->readers);
-    if (use->writers)
-        wait_line_put(use->writers);
     if (use->stream)
         leave(&handle->node, use->stream, use->directions);
     free(use);

@@ -61,6 +61,10 @@ struct stream {
     struct wait_group opening;
     bool connected; /* for good */
 
+    /* Counted. They are there before it is connected: then nothing is left that could fail, and no connection is lost. */
+    struct wait_line *readers;
+    struct wait_line *writers;
+
     /* Guarded by the node table's lock (fs/node.h). */
     unsigned handles;
     unsigned reading; /* of these: open for reading */
@@ -72,7 +76,7 @@ struct stream_use {
     struct stream *stream; /* counted in the node; NULL: not yet */
     unsigned directions;
     atomic_bool ready;         /* it is connected, and there is what follows */
-    struct wait_line *readers; /* counted. NULL: not open for reading */
+    struct wait_line *readers; /* the stream's. NULL: not open for reading */
     struct wait_line *writers;
     struct poller poller;
 };
@@ -84,8 +88,8 @@ int stream_new(struct ipcfs *fs, struct handle *handle, struct stream **out);
 /* Of one that no handle counts. */
 void stream_free(const struct ipcfs_backend *backend, struct stream *stream);
 
-/* It is connected: from here on the handle can be read, written and polled. 0 or −ENOMEM. */
-int stream_ready(struct ipcfs *fs, struct handle *handle);
+/* It is connected: from here on the handle can be read, written and polled. */
+void stream_ready(struct handle *handle);
 /* Whether it is. */
 bool stream_is_ready(const struct handle *handle);
 /* At RELEASE: ends what waits by the handle with −EBADF. */

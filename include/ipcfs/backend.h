@@ -402,8 +402,9 @@ struct ipcfs_backend {
 
     /*
      * Of an IPCFS_VERB_CONNECTION's file: 0 when it is connected, from then on always. Until then those who wait for it are
-     * in lane(file, true), it is called by one thread at a time, and nothing else but lane() and close() is called with
-     * the file; from then on both lanes are of this connection alone, and what waits in them never needs a keeper.
+     * in lane(file, true), a small number, it is called by one thread at a time, and nothing else but lane() and close() is
+     * called with the file; from then on who waits for data, or for room, waits for this connection alone, and never
+     * needs a keeper.
      * shutdown() is shutdown(2), with SHUT_RD or SHUT_WR: nobody is left who could read, or write, here; the other end
      * learns of it, and what waits in that direction ends. It is called of what is connected; again where a direction
      * that was over was opened once more.

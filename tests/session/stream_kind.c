@@ -28,7 +28,6 @@ struct ipcfs_file {
     int fd; /* −1: not yet */
     atomic_bool connected;
     atomic_bool closed; /* nobody may use it */
-    uint64_t lane;
 };
 
 /* ---- for the tests ---- */
@@ -76,7 +75,6 @@ int links_take_end(void)
 
 /* ---- files ---- */
 
-static atomic_uint_fast64_t last_lane;
 
 static void limit_room(int fd)
 {
@@ -108,7 +106,7 @@ static int open_link(enum what what, const struct ipcfs_ref *ref, int flags, str
     struct ipcfs_file *file = calloc(1, sizeof *file);
     if (!file)
         return -ENOMEM;
-    *file = (struct ipcfs_file){.what = what, .fd = -1, .lane = 100 + 2 * atomic_fetch_add(&last_lane, 1)};
+    *file = (struct ipcfs_file){.what = what, .fd = -1};
     int error = what == PAIR || what == PACKETS ? open_pair(file) : 0;
     if (!error && what == CONNECT)
         file->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -226,11 +224,12 @@ static ssize_t try_write(struct ipcfs_file *file, const char *data, size_t size,
     return count < 0 ? waits_for(file, POLLOUT, wait) : count;
 }
 
-/* Those who wait to be connected wait in a line for each sort, those of a connection for themselves. */
+/* Those who wait to be connected wait in a line for each sort. */
 static uint64_t lane(struct ipcfs_file *file, bool writing)
 {
+    (void)writing;
     check(file, false);
-    return file->connected ? file->lane + writing : (uint64_t)file->what;
+    return (uint64_t)file->what;
 }
 
 static int poll_link(struct ipcfs_file *file, struct ipcfs_wait *wait)
