@@ -2,6 +2,7 @@
 #include "crew.h"
 
 #include "creds.h"
+#include "deliver.h"
 #include "lookout.h"
 #include "wait.h"
 
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 512, NO_MEMORY_PAUSE_MS = 10, JOIN_MS = 2000 };
+enum { WORKERS_MAX = 512, JOIN_MS = 2000 };
 
 struct worker {
     pthread_t thread;
@@ -73,7 +74,7 @@ static void answer(struct crew *crew, const struct fuse_buf *buffer)
 {
     atomic_fetch_add(&crew->lookout.busy, 1);
     look_round(crew);
-    fuse_session_process_buf(crew->options.session, buffer);
+    deliver(crew->options.session, buffer);
     atomic_fetch_add(&crew->served, 1);
     atomic_fetch_sub(&crew->lookout.busy, 1);
 }
@@ -90,14 +91,6 @@ static bool leave(struct crew *crew)
     return true;
 }
 
-/* Without memory for a buffer nothing is read, so that the end of the mount would not be noticed either. */
-static void wait_for_memory(struct fuse_session *session)
-{
-    struct pollfd device = {.fd = fuse_session_fd(session)};
-    if (poll(&device, 1, NO_MEMORY_PAUSE_MS) > 0 && device.revents & POLLERR)
-        fuse_session_exit(session);
-}
-
 /* Receives and answers until the session ends or the worker is not needed. */
 static void serve_requests(struct crew *crew, struct lookout_place *place, struct fuse_buf *buffer)
 {
@@ -111,7 +104,7 @@ static void serve_requests(struct crew *crew, struct lookout_place *place, struc
             else if (leave(crew))
                 return;
         } else if (count == -ENOMEM) {
-            wait_for_memory(session);
+            deliver_wait_for_memory(session);
         } else if (count < 0 && count != -EINTR && count != -EAGAIN) {
             log_error("/dev/fuse: %s", strerror(-count));
             fuse_session_exit(session);

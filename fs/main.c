@@ -2,6 +2,7 @@
 /* ipcfs: start-up and end. */
 #include "background.h"
 #include "creds.h"
+#include "deliver.h"
 #include "ipcfs.h"
 #include "mountpoint.h"
 #include "ops.h"
@@ -43,6 +44,8 @@ __attribute__((format(printf, 2, 0))) static void take_fuse_log(enum fuse_log_le
     char words[sizeof fuse_words];
     (void)vsnprintf(words, sizeof words, format, arguments);
     words[strcspn(words, "\n")] = '\0';
+    if (deliver_heed_log(words))
+        return;
     if (!starting) {
         log_line(own_level(level), "%s", words);
     } else if (*words) {

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "crew.h"
+#include "deliver.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
 #include "wait.h"
@@ -75,12 +76,12 @@ int session_first_request(struct ipcfs *fs)
         count = fuse_session_receive_buf(fs->session, &buffer);
     while (count == -EINTR);
     if (count > 0)
-        fuse_session_process_buf(fs->session, &buffer);
+        deliver(fs->session, &buffer);
     free(buffer.mem);
     if (count <= 0)
         return count < 0 ? count : -ENODEV;
     if (fs->protocol_major == 0)
-        return -EPROTO;
+        return deliver_had_no_memory() ? -ENOMEM : -EPROTO;
     settle_passthrough(fs);
     return fs->passthrough || fs->passthrough_wanted != PASSTHROUGH_ON ? 0 : -EOPNOTSUPP;
 }
