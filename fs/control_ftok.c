@@ -47,16 +47,17 @@ static int split(char *line, char **path, char **project)
     return 0;
 }
 
-/* A number of 1 to 255, or one character that is no digit. 0: neither. */
-static unsigned char parse_project(const char *word)
+/* A number of 1 to 255, or one character that is no digit. 0: neither; −ENOMEM. */
+static int parse_project(const char *word)
 {
     AUTO_TEXT bytes = {0};
-    if (text_unescape(&bytes, word, strlen(word)) || text_error(&bytes))
-        return 0;
-    if (bytes.length == 1 && !is_digit(*bytes.data))
+    int error = text_unescape(&bytes, word, strlen(word));
+    if (text_error(&bytes))
+        return text_error(&bytes);
+    if (!error && bytes.length == 1 && !is_digit(*bytes.data))
         return (unsigned char)*bytes.data;
     uint64_t number = 0;
-    return parse_digits(bytes.data, bytes.length, 10, UCHAR_MAX, &number) ? 0 : (unsigned char)number;
+    return error || parse_digits(bytes.data, bytes.length, 10, UCHAR_MAX, &number) ? 0 : (int)number;
 }
 
 /* "PATH: why". */
@@ -100,8 +101,10 @@ int control_ftok(struct ipcfs *fs, const struct ipcfs_backend *kind, const struc
         text_string(answer, "PATH PROJ is wanted: a path, and a number or a character");
         return -EINVAL;
     }
-    unsigned char number = parse_project(project);
+    int number = parse_project(project);
+    if (number < 0)
+        return number;
     if (!number)
         return refuse(answer, project, -EINVAL, "PROJ is a number of 1 to 255, or one character");
-    return answer_key(fs, path, number, answer);
+    return answer_key(fs, path, (unsigned char)number, answer);
 }

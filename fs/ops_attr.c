@@ -251,7 +251,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
     (void)ino;
     (void)name;
     (void)size;
-    reply_error(&reply, -ENOSYS);
+    reply_not_offered(&reply);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
@@ -259,7 +259,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     OP(listxattr);
     (void)ino;
     (void)size;
-    reply_error(&reply, -ENOSYS);
+    reply_not_offered(&reply);
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
@@ -270,7 +270,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
     (void)value;
     (void)size;
     (void)flags;
-    reply_error(&reply, -ENOSYS);
+    reply_not_offered(&reply);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
@@ -278,5 +278,5 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
     OP(removexattr);
     (void)ino;
     (void)name;
-    reply_error(&reply, -ENOSYS);
+    reply_not_offered(&reply);
 }

@@ -37,11 +37,21 @@ void reply_move(struct reply *from, struct reply *to)
         return request ? (call) : -EALREADY;                                                                 \
     } while (0)
 
-int reply_error(struct reply *reply, int error)
+static int answer_error(struct reply *reply, int error)
 {
     if (error && reply->request && reply->errors)
         atomic_fetch_add_explicit(reply->errors, 1, memory_order_relaxed);
     ANSWER(reply, fuse_reply_err(request, -error));
+}
+
+int reply_error(struct reply *reply, int error)
+{
+    return answer_error(reply, error == -ENOSYS ? -EOPNOTSUPP : error);
+}
+
+int reply_not_offered(struct reply *reply)
+{
+    return answer_error(reply, -ENOSYS);
 }
 
 static int answer_none(fuse_req_t request)

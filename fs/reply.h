@@ -30,8 +30,14 @@ void reply_end(struct reply *reply);
 /* Hands the request over: `to` owes the reply from here on. */
 void reply_move(struct reply *from, struct reply *to);
 
-/* `error` as everywhere inside: 0 or −errno. */
+/*
+ * `error` as everywhere inside: 0 or −errno. ENOSYS, which a native call may say where system calls are filtered (seccomp(2)), becomes
+ * EOPNOTSUPP: the kernel takes it as of the operation itself, and asks nobody for it again, for any file, as long as the
+ * mount lives (Linux fs/fuse/file.c: after an OPEN so answered, no descriptor works).
+ */
 int reply_error(struct reply *reply, int error);
+/* That it is not asked for again: ENOSYS. */
+int reply_not_offered(struct reply *reply);
 int reply_none(struct reply *reply);
 int reply_entry(struct reply *reply, const struct fuse_entry_param *entry);
 int reply_create(struct reply *reply, const struct fuse_entry_param *entry,

@@ -48,14 +48,23 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
     return -EAGAIN;
 }
 
+/* An EAGAIN of the work itself is an answer; otherwise it says that the limit has come. */
+static bool is_done(struct slow *slow)
+{
+    wait_line_lock(slow->line);
+    bool done = slow->done;
+    wait_line_unlock(slow->line);
+    return done;
+}
+
 static void finish(struct waiter *waiter, ssize_t result)
 {
     struct slow *slow = (struct slow *)waiter;
     park_end(&slow->parked);
     if (jobs_cancel(slow->fs->jobs, &slow->job))
         slow_put(slow);
-    if (result == -EAGAIN && slow->ops->firm)
-        result = -ETIMEDOUT; /* the limit */
+    if (result == -EAGAIN && slow->ops->firm && !is_done(slow))
+        result = -ETIMEDOUT;
     slow->ops->answer(slow, &slow->parked.reply, (int)result);
     slow_put(slow);
 }
