@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* ---- strings ---- */
 
@@ -41,6 +42,21 @@ static void to_utf8(struct text *out, const char *bytes)
     }
 }
 
+/*
+ * How long they are in quotes (RFC 8259, section 7). json-c does not tell that it had no memory amid a string: it leaves out what
+ * its buffer could not grow for (json_escape_str() in json_object.c), and what it gives is shorter than this.
+ */
+static size_t quoted_length(const char *bytes, size_t length)
+{
+    size_t quoted = 2;
+    for (size_t i = 0; i < length; i++)
+        if (strchr("\b\t\n\f\r\"\\", bytes[i]))
+            quoted += 2;
+        else
+            quoted += (unsigned char)bytes[i] < ' ' ? 6 : 1;
+    return quoted;
+}
+
 /* In quotes. */
 static void write_valid(struct text *out, const char *bytes, size_t length)
 {
@@ -49,7 +65,7 @@ static void write_valid(struct text *out, const char *bytes, size_t length)
     const char *json = string ? json_object_to_json_string_length(
                                     string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size)
                               : NULL;
-    if (json)
+    if (json && size == quoted_length(bytes, length))
         text_bytes(out, json, size);
     else if (!out->error)
         out->error = -ENOMEM;
