@@ -2,33 +2,34 @@
 """Pipes and sockets."""
 import os
 
-from benchlib.rows import SHM, Kind, Parked, Row, prepare_floor, state_rows
+from benchlib.rows import SHM, Kind, Parked, Row, placed_awake, prepare_floor, state_rows
 
 BLOCKS = ((4096, "4 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB"))
 PIPES = 1000  # of the list
 SOCKETS = 4000  # of the list
 ECHO = {"size": 1, "batch_us": 10000, "rate": True}
-TO_NATIVE = {"sense": "speed", "target": 0.97, "path": "channel"}  # the kernel carries the data
+# The kernel carries the data.
+TO_NATIVE = {"sense": "speed", "target": 0.97, "path": "channel", "batch_us": 10000}
 
 
 def stream_rows(name, mounted, native, floor="", **more):
     """One process writes, another one reads, at the same time."""
-    return [Row(f"{name}: write {text}", "channel-stream", mounted, native, floor, size=size, batch_us=20000,
-                throughput=True, apart=True, **more) for size, text in BLOCKS]
+    shape = {"batch_us": 20000, "throughput": True, "apart": True} | more
+    return [Row(f"{name}: write {text}", "channel-stream", mounted, native, floor, size=size, **shape) for size, text in BLOCKS]
 
 
-def echo_rows(name, mounted, native):
-    """On one CPU both take turns; on two, each wakes the other one."""
-    return [Row(f"{name}, on one CPU", "channel-echo", mounted, native, rounds=2, place="one", **ECHO, **TO_NATIVE),
-            Row(f"{name}, on two CPUs", "channel-echo", mounted, native, rounds=2, apart=True, **ECHO, **TO_NATIVE)]
+def kernel_rows(name, mounted, native):
+    """On one CPU both take turns; on two, each wakes the other one. The daemon does nothing, wherever it is."""
+    echo = Row(f"{name}: ping-pong, 1 byte", "channel-echo", mounted, native, **ECHO | TO_NATIVE)
+    both = [echo, *stream_rows(name, mounted, native, **TO_NATIVE | {"apart": False})]
+    return [placed_row for row in both for placed_row in placed_awake(row)[1:]]
 
 
 def pipe_rows():
     mounted, native = "fifo:{mnt}/pipe/there,{mnt}/pipe/back", "fifo:{shm}/there,{shm}/back"
     listed = "{mnt}/ctl/pipe/list.json"
     return [
-        *echo_rows("ping-pong, 1 byte", mounted, native),
-        *stream_rows("pipe", mounted, native, rounds=2, **TO_NATIVE),
+        *kernel_rows("pipe", mounted, native),
         Row("open + close", "open", "{mnt}/pipe/there", "{shm}/there", "{nop}/fifo"),
         *state_rows("ctl/pipe/there/state"),
         Row(f"list of {PIPES} pipes, beside a walk over /proc", "pipe-list", listed, f"walk:{PIPES}", rounds=0.5),
@@ -51,8 +52,7 @@ def bound_rows():
     """A native server, which binds its socket in the mount, and a native client."""
     mounted, native = "unix:{mnt}/sock/bound", "unix:{shm}/bound"
     return [
-        *echo_rows("bound: ping-pong, 1 byte", mounted, native),
-        *stream_rows("bound", mounted, native, rounds=2, **TO_NATIVE),
+        *kernel_rows("bound", mounted, native),
         Row("bound: connect + accept + close", "channel-connect", mounted, native),
     ]
 

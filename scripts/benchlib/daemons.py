@@ -102,10 +102,9 @@ SAME_LOOP = {"threads": "--threads={}", "poll_percent": "--poll-percent={}"}
 
 
 def floor_loop(where):
-    """As many threads, that poll as much; without a daemon that says so, libfuse's own loop."""
-    said = settled(where)
-    same = [option.format(said[name]) for name, option in SAME_LOOP.items() if name in said]
-    return ["--loop=crew", *same] if same else ["--loop=mt"]
+    """As many threads, that poll as much. Without a daemon that says so, as many as it has by default."""
+    said = {"threads": 8, "poll_percent": 0} | settled(where)
+    return ["--loop=crew", *(option.format(said[name]) for name, option in SAME_LOOP.items() if name in said)]
 
 
 def settled(where):

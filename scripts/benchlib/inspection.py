@@ -59,7 +59,7 @@ def listing(directory, tool, options="", target=1.0):
 def first_segment():
     """The id of the segment that several have attached, and of one that nobody has."""
     with open("/proc/sysvipc/shm", encoding="ascii") as text:
-        rows = [line.split() for line in text][1:]
+        rows = [line.split() for line in text][1:] or [["0"] * 7]
     return rows[0][1], next((row[1] for row in rows if row[6] == "0"), rows[-1][1])
 
 

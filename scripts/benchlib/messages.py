@@ -2,7 +2,7 @@
 """Message queues, POSIX and System V."""
 from dataclasses import dataclass
 
-from benchlib.rows import Kind, Parked, Row, placed, prepare_floor, set_limit, state_rows
+from benchlib.rows import Kind, Parked, Row, placed, placed_awake, prepare_floor, set_limit, state_rows
 
 
 @dataclass
@@ -67,13 +67,13 @@ def one_message(queue_of):
 def lines(queue_of):
     """Sent to, and received from, a native process at the other end."""
     rows = []
-    to_native = {"size": 64, "sense": "speed", "target": 1.0, "batch_us": 20000, "rounds": 0.5, "rate": True,
+    to_native = {"size": 64, "sense": "speed", "target": 1.0, "slack": 0.02, "batch_us": 10000, "rate": True,
                  "path": "lines" if queue_of is mq_queue else ""}
     for number, depth in ((3, 10), (4, 256)):
         queue = queue_of(number, depth, 64)
         for verb, op in (("write", "write-lines"), ("read", "read-lines")):
-            rows.append(Row(f"{verb} lines of 64 bytes, queue of {depth}", op, f"{queue.lines},{queue.native}",
-                            f"{queue.native},{queue.native}", **to_native))
+            rows += placed_awake(Row(f"{verb} lines of 64 bytes, queue of {depth}", op, f"{queue.lines},{queue.native}",
+                                     f"{queue.native},{queue.native}", **to_native))
     return rows
 
 

@@ -24,10 +24,12 @@ class Row:
     slack: float = 0.0  # what of the target is taken for noise
     rounds: float = 1.0  # times --rounds: less where an operation takes long, more where little must be told apart
     batch_us: int = 2000  # about how long the operations between two looks at the clock last
-    apart: bool = False  # of two processes that run at a time, each stays on a CPU of its own
-    # Where the daemons are: "one", on the same CPU as who asks, "two", on another one; otherwise where the kernel has them.
+    apart: bool = False  # of two processes that talk, each stays on a CPU of its own
+    # Where the daemons are, and the other one of two processes: "one", on the CPU of who asks, "two", on another one;
+    # otherwise where the kernel has them.
     # Which of these it is, is a matter of luck, and waking costs ten times as much on another one.
     place: str = ""
+    awake: bool = False  # idle CPUs do not halt meanwhile, where that can be had
     clients: int = 0  # so many do it at once; the number of each stands for % in the paths
     rate: bool = False  # how many a second is shown, too
     throughput: bool = False  # how many bytes a second is shown, too
@@ -68,9 +70,15 @@ def prepare_floor():
 
 
 def placed(row):
-    """As it comes; and, of the path, with the daemons on the same CPU, and on another one."""
+    """As it comes; and, of the path, on one CPU, and on two."""
     return [replace(row, path=""), replace(row, label=f"{row.label}, on one CPU", place="one"),
             replace(row, label=f"{row.label}, on two CPUs", place="two")]
+
+
+def placed_awake(row):
+    """For what flows between two processes: on two CPUs that halt, who falls asleep when makes it faster or slower by half."""
+    free, one, two = placed(row)
+    return [free, one, replace(two, label=f"{row.label}, on two CPUs awake", awake=True)]
 
 
 CONTROL = {"base": "floor", "target": 1.3, "path": "control"}

@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from benchlib import kinds, parked
 from benchlib.daemons import START_SECONDS, CannotMeasure, deadline, set_up, version
@@ -50,13 +50,17 @@ class Bench:
                    f"--max-seconds={ROW_SECONDS // 2}", f"--seed={args.seed}", f"--batch-us={row.batch_us}"]
         if row.clients:
             command.append(f"--clients={row.clients}")
-        if row.apart:
-            command.append("--apart")
-        if row.place:
-            command.append(f"--cpu={min(os.sched_getaffinity(0))}")
+        command += self.cpus(row)
         if row.size:
             command.append(f"--size={row.size}")
         return [*command, row.op, *(f"{name}={path.format(**self.where)}" for name, path in self.ways(row) if path)]
+
+    @staticmethod
+    def cpus(row):
+        first, *others = sorted(os.sched_getaffinity(0))
+        apart = row.apart or row.place == "two"
+        options = [f"--cpu={first}"] if apart or row.place else []
+        return options + ([f"--peer-cpu={others[0]}"] if apart and others else [])
 
     def ways(self, row):
         """The first one is what the ratios are taken to."""
@@ -74,7 +78,7 @@ class Bench:
     def measure(self, row):
         """The answer of the bench program, with the requests per operation; a failure is {"error": ...}."""
         self.place_daemons(row.place)
-        with deadline(2 * ROW_SECONDS, *self.processes):
+        with deadline(2 * ROW_SECONDS, *self.processes), awake(row.awake and can_stay_awake()):
             counts = [self.requests()]
             try:
                 done = subprocess.run(self.command(row), capture_output=True, text=True, check=False,
@@ -131,14 +135,24 @@ def describe(args, where):
     return {name: said[name] for name in wanted if name in said} | facts
 
 
-def stay_awake():
+@contextmanager
+def awake(wanted):
     """While the file is open with 0 in it, idle CPUs poll instead of halting, so that waking one costs little."""
     try:
-        awake = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-        os.write(awake, bytes(4))
+        file = os.open("/dev/cpu_dma_latency", os.O_WRONLY) if wanted else -1
     except OSError as error:
-        raise CannotMeasure(f"--steady: /dev/cpu_dma_latency: {error.strerror}") from error
-    return awake
+        raise CannotMeasure(f"/dev/cpu_dma_latency: {error.strerror}") from error
+    try:
+        if file != -1:
+            os.write(file, bytes(4))
+        yield
+    finally:
+        if file != -1:
+            os.close(file)
+
+
+def can_stay_awake():
+    return os.access("/dev/cpu_dma_latency", os.W_OK)
 
 
 def run_kind(args, tmp):
@@ -151,14 +165,12 @@ def run_kind(args, tmp):
             raise CannotMeasure(f"--cpu: {error.strerror}") from error
     kind = kinds.find(args.kind)
     where, daemons = set_up(args, kind, tmp)
-    awake = stay_awake() if args.steady else None
     try:
         with deadline(START_SECONDS, *(daemon.process for daemon in daemons)):
             facts = describe(args, where)
-        return {"kind": args.kind, "facts": facts, **measure_kind(args, kind, Bench(args, where, daemons))}
+        with awake(args.steady):
+            return {"kind": args.kind, "facts": facts, **measure_kind(args, kind, Bench(args, where, daemons))}
     finally:
-        if awake is not None:
-            os.close(awake)
         for daemon in reversed(daemons):
             daemon.stop()
 

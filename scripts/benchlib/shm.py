@@ -32,7 +32,7 @@ def shm_rows():
         *control_rows("ctl/version"),
         *state_rows("ctl/shm/data/state"),
         Row(f"ls of {FILES}", "ls", "{mnt}/shm", "{shm}", "{nop}/dir", rounds=0.2),
-        *placed(Row(f"ls -l of {FILES}", "ls-l", "{mnt}/shm", "{shm}", "{nop}/dir", target=3.0, rounds=0.2, path="ls")),
+        *placed(Row(f"ls -l of {FILES}", "ls-l", "{mnt}/shm", "{shm}", "{nop}/dir", target=3.0, rounds=0.1, path="ls")),
     ]
 
 

@@ -31,9 +31,10 @@ static struct {
     size_t size;
     uint64_t seed;
     int cpu;
+    int peer_cpu;
     unsigned clients;
-    bool apart;
-} cfg = {.rounds = 100, .batch_us = 2000, .max_seconds = 30, .size = 4096, .seed = 1, .cpu = -1};
+} cfg = {
+    .rounds = 100, .batch_us = 2000, .max_seconds = 30, .size = 4096, .seed = 1, .cpu = -1, .peer_cpu = -1};
 
 struct runner {
     struct way way;
@@ -203,7 +204,7 @@ static void usage(FILE *out)
                  "  --seed=N         of the order in the rounds (1)\n"
                  "  --cpu=N          stay on this CPU\n"
                  "  --clients=N      so many processes at once, each with its number for %% in its path\n"
-                 "  --apart          of channels: the other process stays on another CPU, if there is one\n"
+                 "  --peer-cpu=N     where there is a second process, it stays on that one\n"
                  "operations:\n");
     for (size_t i = 0; all_ops[i]; i++)
         for (const struct op *op = all_ops[i]; op->name; op++)
@@ -224,11 +225,11 @@ static unsigned long number(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-    static const struct option opts[] = {{"rounds", 1, NULL, 'r'}, {"batch-us", 1, NULL, 'b'},
-                                         {"size", 1, NULL, 's'},   {"max-seconds", 1, NULL, 'm'},
-                                         {"seed", 1, NULL, 'e'},   {"cpu", 1, NULL, 'c'},
-                                         {"apart", 0, NULL, 'a'},  {"clients", 1, NULL, 'n'},
-                                         {"help", 0, NULL, 'h'},   {0}};
+    static const struct option opts[] = {{"rounds", 1, NULL, 'r'},   {"batch-us", 1, NULL, 'b'},
+                                         {"size", 1, NULL, 's'},     {"max-seconds", 1, NULL, 'm'},
+                                         {"seed", 1, NULL, 'e'},     {"cpu", 1, NULL, 'c'},
+                                         {"peer-cpu", 1, NULL, 'p'}, {"clients", 1, NULL, 'n'},
+                                         {"help", 0, NULL, 'h'},     {0}};
     int c;
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
         switch (c) {
@@ -253,8 +254,8 @@ static void parse_options(int argc, char **argv)
         case 'n':
             cfg.clients = (unsigned)number(optarg);
             break;
-        case 'a':
-            cfg.apart = true;
+        case 'p':
+            cfg.peer_cpu = (int)number(optarg);
             break;
         default:
             usage(c == 'h' ? stdout : stderr);
@@ -274,8 +275,8 @@ static bool parse_ways(char **args, int n)
         if (!eq)
             return false;
         *eq = '\0';
-        r->way =
-            (struct way){.name = args[i], .path = eq + 1, .size = cfg.size, .apart = cfg.apart, .fd = -1};
+        r->way = (struct way){
+            .name = args[i], .path = eq + 1, .size = cfg.size, .peer_cpu = cfg.peer_cpu, .fd = -1};
         r->us = calloc(cfg.rounds, sizeof *r->us);
         r->ratio = calloc(cfg.rounds, sizeof *r->ratio);
         if (!r->us || !r->ratio)

@@ -12,8 +12,8 @@
 struct way {
     const char *name;
     const char *path;
-    size_t size; /* bytes per operation, where the operation has any */
-    bool apart;  /* two processes are to be on two CPUs */
+    size_t size;  /* bytes per operation, where the operation has any */
+    int peer_cpu; /* where the other process of two stays; −1: where the kernel has it */
     int fd;
     char *buf;
     char *map;

@@ -39,7 +39,7 @@ static int prepare_talk(struct way *way, peer_job *job)
         return way_failed(way, "join");
     int rc = peer_start(way, &line->peer, job);
     channel_end_close(&line->channel.server);
-    return rc == 0 && way->apart ? peer_set_apart(way, &line->peer) : rc;
+    return rc;
 }
 
 static void finish_line(struct way *way)

@@ -24,6 +24,14 @@ static _Noreturn void be_peer(struct way *way, peer_job *job, int go_fd, int don
     _exit(0);
 }
 
+static int stay_on(struct way *way, pid_t pid, int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)cpu, &set);
+    return sched_setaffinity(pid, sizeof set, &set) == 0 ? 0 : way_failed(way, "CPU");
+}
+
 int peer_start(struct way *way, struct peer *peer, peer_job *job)
 {
     int go[2];
@@ -45,30 +53,9 @@ int peer_start(struct way *way, struct peer *peer, peer_job *job)
     close(go[0]);
     close(done[1]);
     peer->pid = pid == -1 ? 0 : pid;
-    return pid == -1 ? way_failed(way, "fork") : 0;
-}
-
-static int stay_on(struct way *way, pid_t pid, size_t cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    return sched_setaffinity(pid, sizeof set, &set) == 0 ? 0 : way_failed(way, "CPU");
-}
-
-int peer_set_apart(struct way *way, const struct peer *peer)
-{
-    static cpu_set_t all; /* as it was at first: for the next way the caller is on one already */
-    size_t cpus[2];
-    size_t count = 0;
-    if (CPU_COUNT(&all) == 0 && sched_getaffinity(0, sizeof all, &all) == -1)
-        return way_failed(way, "CPU");
-    for (size_t cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++)
-        if (CPU_ISSET(cpu, &all))
-            cpus[count++] = cpu;
-    if (count < 2)
-        return 0;
-    return stay_on(way, 0, cpus[0]) == -1 ? -1 : stay_on(way, peer->pid, cpus[1]);
+    if (pid == -1)
+        return way_failed(way, "fork");
+    return way->peer_cpu == -1 ? 0 : stay_on(way, pid, way->peer_cpu);
 }
 
 int peer_begin(struct way *way, const struct peer *peer, uint64_t n)

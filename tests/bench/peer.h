@@ -20,10 +20,8 @@ typedef int peer_job(struct way *way, uint64_t n);
 
 /* All of these: 0, or −1 with the reason in way->why. */
 
-/* Starts a process that does its job whenever it is told how many operations it is about. The peer must be PEER_NONE. */
+/* Starts a process, on the way's peer_cpu, that does its job whenever it is told how many operations it is about. The peer must be PEER_NONE. */
 int peer_start(struct way *way, struct peer *peer, peer_job *job);
-/* From now on the peer is on one CPU and the caller on another one, if they may use two. */
-int peer_set_apart(struct way *way, const struct peer *peer);
 int peer_begin(struct way *way, const struct peer *peer, uint64_t n);
 int peer_wait(struct way *way, const struct peer *peer);
 /* Ends the process, also amid its job. */
