@@ -213,7 +213,7 @@ def read_all(stop):
     rng = random.Random(os.getpid())
     files = [f'{CTL}/{view}' for view in VIEWS] + [f'{CTL}/shm/known/{view}' for view in ('holders.json', 'waiters.json', 'holders')]
     done = 0
-    while time.monotonic() < stop:
+    while time.monotonic() < stop or not done:
         path = rng.choice(files)
         text = attempt(get, path)
         ok(isinstance(text, bytes), f'{path}: {text}')
@@ -222,7 +222,7 @@ def read_all(stop):
         for pid in attempt(os.listdir, f'{MNT}/proc')[:3]:
             attempt(os.listdir, f'{MNT}/proc/{pid}')
         done += 1
-    return 0 if done else 1
+    return 0
 
 
 def fork_storm(stop):

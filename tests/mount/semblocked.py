@@ -206,7 +206,7 @@ def test_conservation_under_signals():
             taken, interrupted = map(sum, zip(*(map(int, l.split()) for l in f)))
         print(f'  {cls.kind}: {posts} posts, {taken} taken, {interrupted} interrupted waits, {s.value()} left')
         eq(taken + s.value(), posts, f'units of {cls.kind}')
-        ok(interrupted > 100 and taken > 100, 'there were both')
+        ok(interrupted > 20 and taken > 20, 'there were both')
         eq(s.waiting(), 0, 'waiters afterwards')
 
 

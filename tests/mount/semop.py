@@ -31,7 +31,7 @@ def watched(p):
     ok(status == 0, f'the watcher: {out}')
     looks, different = map(int, out.split())
     print(f'  {looks} looks, {different} changes seen')
-    ok(looks > 1000 and different > 100, f'the watcher saw too little: {looks} looks, {different} changes')
+    ok(looks > 1000 and different > 20, f'the watcher saw too little: {looks} looks, {different} changes')
 
 
 def raw_write(fd, data):
@@ -90,7 +90,7 @@ def test_moves_are_whole():
     watched(watcher)
     print(f'  {done} moves, {interrupted} interrupted')
     eq(s.values(), [SUM // 2 - moved, SUM // 2 + moved, 0], 'what was moved, and what is there')
-    ok(done > 100 and interrupted > 100, 'there were both')
+    ok(done > 20 and interrupted > 20, 'there were both')
 
 
 def endless_mover(seed):

@@ -230,7 +230,7 @@ def test_conservation_under_signals():
             served, interrupted = map(sum, zip(*(map(int, l.split()) for l in c)))
         print(f'  {taken} accepted ({cut} interrupted), {served} connected ({interrupted} interrupted)')
         eq((taken, emptied(s)), (served, 0), 'accepted, and left in the queue')
-        ok(cut > 50 and interrupted > 50 and taken > 100, 'there were all sorts')
+        ok(cut > 10 and interrupted > 10 and taken > 20, 'there were all sorts')
 
 
 # ---- connect ----
