@@ -184,7 +184,7 @@ def test_no_requests():
     eq(state('a')['readers'], 20, 'readers')
     now = [cost_of(p) for p in paths]
     for path, few, many in zip(paths, before, now):
-        eq(many, few, f'requests for {path}')
+        ok(all(many[k] <= few[k] for k in few), f'requests for {path}: {many}, before {few}')
 
 
 def test_nobody_is_let_in():

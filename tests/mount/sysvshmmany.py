@@ -126,7 +126,8 @@ def test_giants():
     if PASSTHROUGH:
         eq(count, f'{GIANTS} None', 'a user has them all open')
     else:  # the daemon has no descriptors of what he opens
-        ok(count.endswith(str(errno.ENOMEM)) and 8 < int(count.split()[0]) <= 16, 'a user has some of them open')
+        ok(count.endswith(str(errno.ENOMEM)), 'a user has some of them open')
+        ok(ASAN or 8 < int(count.split()[0]) <= 16, 'as many as are meant')  # a sanitizer takes most of the addresses
         open_and_close(0x30000, 'root has room for a large one all the same')
     s = make_shm(0x9998, 1 << 29)
     with open(s.path, 'rb+', 0) as f:
