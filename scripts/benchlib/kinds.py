@@ -23,4 +23,5 @@ def names():
 
 
 def listing(name):
-    return "\n".join(f"{kind}: {row.label}" for kind in ([name] if find(name) else [*KINDS, *growth.FULL]) for row in find(kind).rows())
+    chosen = [name] if find(name) else [*KINDS, *growth.FULL]
+    return "\n".join(f"{kind}: {row.label}" for kind in chosen for row in find(kind).rows())

@@ -68,7 +68,8 @@ def rows(found):
     if not found:
         return []
     error = {"error": found["error"]} if "error" in found else {}
-    shown = ((f"{found['what']}, KiB each", "kib_each", KIB_MAX, 0), (f"{found['what']}, threads more", "threads_more", 0, THREADS_MAX),
+    shown = ((f"{found['what']}, KiB each", "kib_each", KIB_MAX, 0),
+             (f"{found['what']}, threads more", "threads_more", 0, THREADS_MAX),
              (f"{found['what']}, part of a CPU", "cpu", 0, CPU_MAX))
     return [{"row": label, "path": "parked", "sense": "cost", "base": "", "target": target, "slack": slack}
             | (error or {name: found[key] for name in ("value", "low", "high")}) for label, key, target, slack in shown]

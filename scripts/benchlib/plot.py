@@ -27,8 +27,8 @@ def draw_ratios(drawing, paths, top):
     scale = LogScale(TIMES[0], TIMES[-1], SCALE_LEFT, SCALE_RIGHT)
     bottom = top + ratios_height(paths) - 20
     drawing.text(MARGIN, top + 16, "Cost in multiples of what the target allows", "title")
-    drawing.text(MARGIN, top + 34, "left of the line: met. mark: median; thick: range of the passes; thin: 10th to 90th percentile "
-                 "of the rounds", "small")
+    drawing.text(MARGIN, top + 34, "left of the line: met. mark: median; thick: range of the passes; thin: "
+                 "10th to 90th percentile of the rounds", "small")
     for times in TIMES:
         x = scale(times)
         drawing.line(x, top + 58, x, bottom, "goal" if times == 1 else "grid")

@@ -13,6 +13,6 @@
  * the path. There is one such operation in a program. It must do all of its work in prepare and run: what it does there to
  * take time off is of no effect.
  */
-struct op clients_op(const struct op *op, unsigned count);
+struct op clients_op(const struct op *op, unsigned wanted);
 
 #endif

@@ -121,6 +121,22 @@ class Judgement(unittest.TestCase):
         self.assertEqual(control[1]["rows"][0]["row"], name)
         self.assertAlmostEqual(row_of(after, name)["value"], 3 * row_of(before, name)["value"], 4)
 
+    def test_one_missed_row_is_enough_and_comes_first(self):
+        for name in ("read 4 KiB", "write 4 KiB"):
+            data = next(path for path in results(slowed(recorded(), name, 2))["paths"] if path["key"] == "data")
+            self.assertEqual([row["row"] for row in data["rows"]][0], name)
+            other = data["rows"][1] | {"met": True}
+            again = paths.summary_of("data", paths.PATHS["data"], [other, data["rows"][0]])
+            self.assertIs(again["met"], False)
+            self.assertEqual(again["rows"][0]["row"], name)
+
+    def test_readers_that_could_not_wait_are_a_failure(self):
+        runs = recorded()
+        next(one for one in runs if one["parked"])["parked"] = {"what": "blocked readers", "error": "broken"}
+        parked = next(path for path in results(runs)["paths"] if path["key"] == "parked")
+        self.assertIs(parked["met"], False)
+        self.assertEqual({row["error"] for row in parked["rows"]}, {"broken"})
+
     def test_speed_is_the_other_way_round(self):
         name = "read 4 KiB"
         before, after = (row_of(found, name)["value"] for found in (results(), results(slowed(recorded(), name, 2))))
@@ -156,7 +172,10 @@ class Text(unittest.TestCase):
         self.assertEqual(paths.met_text(row | {"met_in": 2}), "yes")
 
     def test_growth(self):
-        text = curves.text(results()["curves"])
+        found = results()["curves"]
+        text = curves.text(found)
+        us = found[0]["points"][0]["us"]
+        self.assertRegex(text, rf"  {found[0]['name']}, x floor +{us['ipcfs'] / us['floor']:.3g} ")
         self.assertRegex(text, r"objects +10 +1,000")
         self.assertRegex(text, r"shm: stat of one, x native +\d[\d.]* +\d[\d.]*\n")
         self.assertRegex(text, r"a second, floor +[\d,]+ +[\d,]+\n")
@@ -209,8 +228,16 @@ class Plot(unittest.TestCase):
             self.assertIn(f".{look}", dark)
 
     def test_all_is_on_the_page(self):
-        width, height = map(float, self.root.get("viewBox").split()[2:])
-        for element in self.root.iter():
+        self.check_places(self.root)
+
+    def test_what_is_beyond_the_scale_is_at_its_end(self):
+        for factor in (1e-4, 1e4):
+            runs = slowed(recorded(), "send 64 bytes, on one CPU", factor)
+            self.check_places(ElementTree.fromstring(plot.svg(results(runs))))
+
+    def check_places(self, root):
+        width, height = map(float, root.get("viewBox").split()[2:])
+        for element in root.iter():
             for name, value in element.items():
                 if name in ("x", "x1", "x2", "cx"):
                     self.assertTrue(0 <= float(value) <= width, (element.tag, name, value))
