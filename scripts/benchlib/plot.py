@@ -125,7 +125,7 @@ def draw_panel(drawing, curve, left, top, rate):
 def draw_axes(drawing, points, x_of, y_of, rate):
     for value in y_of.ticks():
         drawing.line(x_of.start, y_of(value), x_of.end, y_of(value), "grid")
-        drawing.text(x_of.start - 6, y_of(value) + 3, f"{value:,g}" if rate else show_time(value), "small", "end")
+        drawing.text(x_of.start - 6, y_of(value) + 3, f"{value:,.0f}" if rate else show_time(value), "small", "end")
     drawing.line(x_of.start, y_of.start, x_of.end, y_of.start, "grid")
     last = None
     for point in points:
