@@ -109,7 +109,7 @@ static void put(struct transaction *transaction, struct text *text, bool ready)
 void transaction_answer(struct transaction *transaction, struct text *answer)
 {
     lock_take(&transaction->lock);
-    put(transaction, answer, answer->length > 0);
+    put(transaction, answer, answer->length > 0 || text_error(answer));
     lock_release(&transaction->lock);
     text_reset(answer);
 }
@@ -137,12 +137,13 @@ int transaction_take(struct transaction *transaction, size_t size, struct text *
     lock_take(&transaction->lock);
     size_t left = transaction->text.length - transaction->position;
     size_t count = left < size ? left : size;
-    if (count)
+    int lost = text_error(&transaction->text);
+    if (count && !lost)
         text_bytes(out, transaction->text.data + transaction->position, count);
-    int error = text_error(out);
+    int error = lost ? lost : text_error(out);
     if (!error)
         transaction->position += count;
-    if (!error && !left && transaction->ready)
+    if (lost || (!error && !left && transaction->ready))
         put(transaction, &unneeded, false);
     lock_release(&transaction->lock);
     return error;

@@ -51,7 +51,8 @@ struct transaction *transaction_new(void);
 /* NULL is harmless. */
 void transaction_free(struct transaction *transaction);
 
-/* What a write had to say, which is taken over, is to be read from its beginning. An empty text: nothing. */
+/* What a write had to say, which is taken over, is to be read from its beginning. An empty text: nothing. One that failed: the
+ * next read says so, and the one behind it begins anew. */
 void transaction_answer(struct transaction *transaction, struct text *answer);
 /* Whether the next read needs the file's own text. */
 bool transaction_wants_text(struct transaction *transaction);
