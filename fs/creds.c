@@ -30,6 +30,7 @@ struct ipcfs_identity {
 };
 
 static struct ipcfs_identity *own; /* fixed by creds_init() */
+static bool own_only;              /* likewise: it can not act as anybody else */
 
 int identity_of_thread(struct ipcfs_identity **out)
 {
@@ -64,17 +65,6 @@ int identity_of_owner(uid_t uid, gid_t gid, struct ipcfs_identity **out)
 void identity_free(struct ipcfs_identity *identity)
 {
     free(identity);
-}
-
-int creds_init(void)
-{
-    struct ipcfs_identity *identity = NULL;
-    int error = identity_of_thread(&identity);
-    if (error)
-        return error;
-    identity_free(own);
-    own = identity;
-    return 0;
 }
 
 /* ---- /proc/PID/status ---- */
@@ -193,6 +183,37 @@ static int set_effective_uid(uid_t uid)
     return syscall(SYS_setresuid, -1, uid, -1) < 0 ? -errno : 0;
 }
 
+/* As root, it has to take identities on: better to be told at the start that it can not than to lose every thread. */
+static int try_own(const struct ipcfs_identity *identity)
+{
+    if (identity->uid != 0)
+        return 0;
+    int error = set_groups(identity->group_count, identity->groups);
+    if (!error)
+        error = set_effective_gid(identity->gid);
+    return error ? error : set_effective_uid(identity->uid);
+}
+
+int creds_init(void)
+{
+    struct ipcfs_identity *identity = NULL;
+    int error = identity_of_thread(&identity);
+    if (error)
+        return error;
+    error = try_own(identity);
+    if (error && error != -EPERM) {
+        identity_free(identity);
+        return error;
+    }
+    if (error)
+        log_warning("without the right to act as others, none but user %u is served",
+                    (unsigned)identity->uid);
+    identity_free(own);
+    own = identity;
+    own_only = error || own->uid != 0;
+    return 0;
+}
+
 static _Thread_local bool lost;
 
 bool creds_lost(void)
@@ -265,7 +286,7 @@ static int begin(struct acting *acting, const struct caller *caller)
         return -EPERM; /* no identity: setresuid(2) would take it for "leave it as it is" */
     if (caller->uid == own->uid && (caller->gid == own->gid || own->uid != 0))
         return 0;
-    if (own->uid != 0)
+    if (own_only)
         return -EPERM;
     gid_t few[GROUPS_ON_STACK];
     int count = creds_supplementary_groups(caller, few, GROUPS_ON_STACK);
@@ -296,7 +317,7 @@ int acting_begin(struct acting *acting, const struct caller *caller)
 int identity_put_on(struct identity_change *change, const struct ipcfs_identity *identity)
 {
     *change = (struct identity_change){0};
-    if (own->uid != 0)
+    if (own_only)
         return 0; /* there is one identity only */
     if (!identity && geteuid() == own->uid && getegid() == own->gid)
         return 0; /* it is on */

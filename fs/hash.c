@@ -11,7 +11,8 @@ static uint64_t secret[WORDS + 2]; /* fixed after hash_init() */
 
 int hash_init(void)
 {
-    return getrandom(secret, sizeof secret, 0) == sizeof secret ? 0 : -EIO;
+    ssize_t count = getrandom(secret, sizeof secret, 0); /* so few come at once */
+    return count < 0 ? -errno : 0;
 }
 
 uint32_t hash_bytes(const void *bytes, size_t length)

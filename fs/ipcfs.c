@@ -17,7 +17,15 @@ static void note_left_out(struct ipcfs *fs, const char *kind, int error)
                    strerror(-error));
 }
 
-/* The kinds that can start, NULL-terminated; NULL when out of memory. */
+static void stop_kinds(const struct ipcfs_backend **kinds)
+{
+    for (size_t i = 0; kinds[i]; i++)
+        kinds[i]->stop();
+    free(kinds);
+}
+
+/* The kinds that can start, NULL-terminated; NULL when out of memory, also of one of them: it would be missing until the
+ * daemon's end. */
 static const struct ipcfs_backend **start_kinds(struct ipcfs *fs)
 {
     size_t count = 0;
@@ -27,19 +35,16 @@ static const struct ipcfs_backend **start_kinds(struct ipcfs *fs)
     size_t started = 0;
     for (size_t i = 0; kinds && i < count; i++) {
         int error = ipcfs_backends[i]->start();
+        if (error == -ENOMEM) {
+            stop_kinds(kinds);
+            return NULL;
+        }
         if (error)
             note_left_out(fs, ipcfs_backends[i]->kind, error);
         else
             kinds[started++] = ipcfs_backends[i];
     }
     return kinds;
-}
-
-static void stop_kinds(const struct ipcfs_backend **kinds)
-{
-    for (size_t i = 0; kinds[i]; i++)
-        kinds[i]->stop();
-    free(kinds);
 }
 
 /* ---- shares ---- */

@@ -162,6 +162,13 @@ static int fail_mount(const struct options *options)
     return fail(options->mountpoint, -EIO);
 }
 
+/* Out of memory for the mount's source, libfuse gives 0 for the device (fuse_mount_sys(), lib/mount.c): that is /dev/null. */
+static int mount_session(struct fuse_session *session, const char *mountpoint)
+{
+    int error = fuse_session_mount(session, mountpoint);
+    return error || fuse_session_fd(session) > STDERR_FILENO ? error : -ENOMEM;
+}
+
 static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_fd)
 {
     fs->session = fuse_session_new(&options->fuse, &ipcfs_operations, sizeof ipcfs_operations, fs);
@@ -171,7 +178,7 @@ static int mount_and_serve(struct ipcfs *fs, struct options *options, int ready_
     fs->mountpoint = realpath(options->mountpoint, NULL); /* while nobody has to answer for what is there */
     if (error) {
         (void)fprintf(stderr, "ipcfs: %s: %s\n", options->mountpoint, mount_problem(error));
-    } else if (fuse_session_mount(fs->session, options->mountpoint)) {
+    } else if (mount_session(fs->session, options->mountpoint)) {
         error = fail_mount(options);
     } else {
         error = mountpoint_device(options->mountpoint, &fs->device);
