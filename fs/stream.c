@@ -90,9 +90,8 @@ static int get_own_lines(struct ipcfs *fs, const struct handle *handle, struct s
 {
     static atomic_uint_fast64_t streams;
     const struct node_kin *kin = &handle->node.kin;
-    struct wait_key key = {.kind = kin->backend,
-                           .object = kin->object,
-                           .lane = UINT64_MAX - 2 * atomic_fetch_add(&streams, 1)};
+    struct wait_key key = {
+        .kind = kin->backend, .object = kin->object, .lane = UINT64_MAX - 2 * atomic_fetch_add(&streams, 1)};
     int error = wait_line_get(fs->waits, &key, &stream->readers);
     key.lane--;
     return error ? error : wait_line_get(fs->waits, &key, &stream->writers);
