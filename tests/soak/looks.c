@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TEXT = 8 << 20, PIECE = 64 << 10, POLL_MS = 100 };
+enum { TEXT = 8 << 20, PIECE = 64 << 10, POLL_MS = 100, GIVEN_UP_MAX = 20 };
 
 static const char *const files[] = {
     "version",
@@ -68,6 +68,7 @@ static void look(struct actor *actor)
 {
     static char text[TEXT];
     char path[240];
+    unsigned given_up = 0; /* looks in a row */
 
     while (working(actor)) {
         const char *file = files[pick(actor, sizeof(files) / sizeof(*files))];
@@ -76,7 +77,9 @@ static void look(struct actor *actor)
         long n = read_text(path, text, sizeof(text));
         /* Bound sockets and what waits in a pipe are there only while somebody has them. */
         bool may_go = !strcmp(file, "sock/bound/state") || !strcmp(file, "pipe/stream/peek");
-        if (n == -EINTR)
+        /* Processes that do not answer within half a second are given up: on a busy machine it may be for want of a CPU. */
+        given_up = n == -EAGAIN ? given_up + 1 : 0;
+        if (n == -EINTR || (n == -EAGAIN && given_up < GIVEN_UP_MAX))
             continue;
         if (n != -ENOENT || !may_go)
             check_text(actor, file, text, may_go && n == -ENXIO ? 0 : n);
