@@ -11,6 +11,8 @@
 /* What the handler of GETATTR does is told by the node id. */
 enum behaviour {
     FORGETS = 100,
+    NO_SUCH_CALL,
+    NOT_OFFERED,
     ERROR,
     ATTR,
     ENTRY,
@@ -68,6 +70,10 @@ static int reply_as(struct reply *reply, enum behaviour behaviour)
     switch (behaviour) {
     case ERROR:
         return reply_error(reply, -ENOTTY);
+    case NO_SUCH_CALL:
+        return reply_error(reply, -ENOSYS);
+    case NOT_OFFERED:
+        return reply_not_offered(reply);
     case ATTR:
         return reply_attr(reply, &attr, 1.5);
     case ENTRY:
@@ -152,6 +158,14 @@ static void test_a_handler_that_forgets(void **state)
     assert_int_equal(ask_for(FORGETS).error, -EIO);
     assert_true(logged("without an answer"));
     assert_int_equal(ask_for(ERROR).error, -ENOTTY); /* the session goes on */
+}
+
+/* The kernel would not ask for anything of the kind again. */
+static void test_a_missing_system_call(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_for(NO_SUCH_CALL).error, -EOPNOTSUPP);
+    assert_int_equal(ask_for(NOT_OFFERED).error, -ENOSYS);
 }
 
 static void test_answers(void **state)
@@ -280,6 +294,7 @@ static void test_interrupted_error(void **state)
 
 static const struct CMUnitTest tests[] = {
     GUARD_TEST(test_a_handler_that_forgets),
+    GUARD_TEST(test_a_missing_system_call),
     GUARD_TEST(test_answers),
     GUARD_TEST(test_streams),
     GUARD_TEST(test_a_second_answer_is_not_sent),

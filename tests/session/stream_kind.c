@@ -75,7 +75,6 @@ int links_take_end(void)
 
 /* ---- files ---- */
 
-
 static void limit_room(int fd)
 {
     const int room = SOCKET_ROOM;
