@@ -31,9 +31,9 @@ void reply_end(struct reply *reply);
 void reply_move(struct reply *from, struct reply *to);
 
 /*
- * `error` as everywhere inside: 0 or −errno. ENOSYS, which a native call may say where system calls are filtered (seccomp(2)), becomes
- * EOPNOTSUPP: the kernel takes it as of the operation itself, and asks nobody for it again, for any file, as long as the
- * mount lives (Linux fs/fuse/file.c: after an OPEN so answered, no descriptor works).
+ * `error` as everywhere inside: 0 or −errno. ENOSYS, which a native call may say where system calls are filtered
+ * (seccomp(2)), becomes EOPNOTSUPP: the kernel takes it as of the operation itself, and asks nobody for it again, for any
+ * file, as long as the mount lives (Linux fs/fuse/file.c: after an OPEN so answered, no descriptor works).
  */
 int reply_error(struct reply *reply, int error);
 /* That it is not asked for again: ENOSYS. */

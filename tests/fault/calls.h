@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The system calls that deny.c can deny: those of the daemon's runs, and those that its source names. But for
  * those without which no program starts, or no request is read, waited for or answered; and those that have no errno. */
+// clang-format off
 CALL(accept4),
 CALL(bind),
 CALL(capget),
 CALL(capset),
 CALL(chdir),
-#ifdef SYS_chmod
-CALL(chmod),
-#endif
-#ifdef SYS_chown
-CALL(chown),
-#endif
 CALL(clock_gettime),
 CALL(clock_nanosleep),
 CALL(clone),
@@ -19,14 +14,8 @@ CALL(clone3),
 CALL(close_range),
 CALL(connect),
 CALL(copy_file_range),
-#ifdef SYS_dup2
-CALL(dup2),
-#endif
 CALL(epoll_create1),
 CALL(epoll_ctl),
-#ifdef SYS_epoll_pwait2
-CALL(epoll_pwait2),
-#endif
 CALL(eventfd2),
 CALL(faccessat2),
 CALL(fallocate),
@@ -46,9 +35,6 @@ CALL(fsopen),
 CALL(fstat),
 CALL(fstatfs),
 CALL(ftruncate),
-#ifdef SYS_futex_waitv
-CALL(futex_waitv),
-#endif
 CALL(getdents64),
 CALL(getegid),
 CALL(getgid),
@@ -71,9 +57,6 @@ CALL(listen),
 CALL(lseek),
 CALL(madvise),
 CALL(memfd_create),
-#ifdef SYS_mkdir
-CALL(mkdir),
-#endif
 CALL(mkdirat),
 CALL(mknodat),
 CALL(mount),
@@ -90,17 +73,11 @@ CALL(msgrcv),
 CALL(msgsnd),
 CALL(name_to_handle_at),
 CALL(nanosleep),
-#ifdef SYS_open
-CALL(open),
-#endif
 CALL(openat2),
 CALL(pidfd_getfd),
 CALL(pidfd_open),
 CALL(pidfd_send_signal),
 CALL(pipe2),
-#ifdef SYS_poll
-CALL(poll),
-#endif
 CALL(ppoll),
 CALL(prctl),
 CALL(preadv2),
@@ -108,16 +85,10 @@ CALL(prlimit64),
 CALL(process_vm_readv),
 CALL(pwrite64),
 CALL(pwritev2),
-#ifdef SYS_readlink
-CALL(readlink),
-#endif
 CALL(readlinkat),
 CALL(readv),
 CALL(recvfrom),
 CALL(recvmsg),
-#ifdef SYS_renameat
-CALL(renameat),
-#endif
 CALL(renameat2),
 CALL(rt_sigaction),
 CALL(rt_sigprocmask),
@@ -156,12 +127,24 @@ CALL(timerfd_gettime),
 CALL(timerfd_settime),
 CALL(umask),
 CALL(umount2),
-#ifdef SYS_unlink
-CALL(unlink),
-#endif
 CALL(unlinkat),
 CALL(unshare),
 CALL(utimensat),
 CALL(vmsplice),
 CALL(wait4),
 CALL(waitid),
+#ifdef SYS_open /* newer machines have but those with "at" or a number */
+CALL(chmod),
+CALL(chown),
+CALL(dup2),
+CALL(mkdir),
+CALL(open),
+CALL(poll),
+CALL(readlink),
+CALL(renameat),
+CALL(unlink),
+#endif
+#ifdef SYS_futex_waitv /* Linux 5.16; the other is of 5.11 */
+CALL(epoll_pwait2),
+CALL(futex_waitv),
+#endif

@@ -112,6 +112,7 @@ static bool shall_fail(void)
     return true;
 }
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): those of the C library begin with __
 static void *counted(void *memory)
 {
     if (memory)
@@ -179,3 +180,4 @@ void *shmat(int id, const void *address, int flags)
 {
     return shall_fail() ? MAP_FAILED : real_shmat(id, address, flags);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
