@@ -87,7 +87,7 @@ def storm(where, ops, seed):
     signal.alarm(SECONDS + 3 * SOON)
     rng, counts, end = random.Random(seed), dict.fromkeys(ops, 0), time.monotonic() + SECONDS
     names = list(ops)
-    while time.monotonic() < end:
+    while time.monotonic() < end or (time.monotonic() < end + 2 * SOON and not all(counts.values())):
         name = rng.choice(names)
         p, q = (f'{where}/n{rng.randrange(NAMES)}' for _ in range(2))
         try:

@@ -7,7 +7,7 @@ import threading
 import time
 
 from daemons import BOUND, Daemon, end_daemons
-from mounttest import CTL, MNT, attempt, eq, get, main, ok
+from mounttest import ASAN, CTL, MNT, attempt, eq, get, main, ok
 from queues import MQ, clean_queues, make_mq, mount_mqfs, output, shell, wait_blocked
 
 SECONDS = 1
@@ -113,7 +113,8 @@ def test_idle():
     time.sleep(0.2)
     before, polls = daemon.cpu(), daemon.polls()
     time.sleep(1)
-    eq((daemon.cpu() - before, polls), (0, False), 'CPU time of an idle daemon, and whether it polls')
+    spent = daemon.cpu() - before
+    ok(not polls and spent <= (0.01 if ASAN else 0), f'an idle daemon has had {spent} s of CPU time, polls: {polls}')  # TSan has a thread
     daemon.end()
     for p in blocked:
         output(p, BOUND)

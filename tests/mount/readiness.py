@@ -12,7 +12,7 @@ from queues import KINDS, SOON, Posix, Watch, bash, clean_queues, ends, mount_mq
 
 IN, OUT = select.POLLIN, select.POLLOUT
 # A queue that can not be polled natively is looked at every now and then.
-WAKE = {'mq': 1 if ASAN else 0.25, 'sysv/msg': 2 if ASAN else 1}
+WAKE = {'mq': 4 if ASAN else 0.25, 'sysv/msg': 4 if ASAN else 1}  # the waits end after 5 seconds
 
 
 def poll(fd, events=IN | OUT, ms=0):
