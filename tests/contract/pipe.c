@@ -179,7 +179,7 @@ static void test_mounted_on(void **state)
     struct ipcfs_ref ref = ref_by_name(&found, "a");
     struct statx stat;
     assert_int_equal(mkfifo("/dev/shm/other", 0666), 0);
-    assert_int_equal(mount("/dev/shm/other", native("a"), NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount("/dev/shm/other", native("a"), "none", MS_BIND, NULL), 0);
     int error = find_error("a");
     int stat_error = kind->stat(&ref, &stat);
     assert_int_equal(umount(native("a")), 0);

@@ -152,7 +152,7 @@ int main(void)
     private_shm_enter("size=64m,mode=1777");
     (void)umask(0);
     want_descriptors();
-    (void)alarm(100); /* nothing here may block for ever */
+    (void)alarm(500); /* nothing here may block for ever */
     fuse_set_log_func(say_nothing);
     if (session_block_signals() || creds_init())
         return EXIT_FAILURE;

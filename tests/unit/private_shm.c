@@ -20,7 +20,7 @@ static void must(int result, const char *what)
 void private_shm_enter(const char *options)
 {
     must(unshare(CLONE_NEWNS | CLONE_NEWIPC), "unshare");
-    must(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "making all mounts private");
+    must(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), "making all mounts private");
     must(mount("none", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options), "tmpfs on /dev/shm");
     must(mount("none", "/run", "tmpfs", MS_NOSUID | MS_NODEV, options), "tmpfs on /run");
 }
