@@ -121,7 +121,7 @@ static void read_directory(struct event_watch *watch, int directory)
 
 static int64_t processor_us(void)
 {
-    struct timespec time;
+    struct timespec time = {0}; /* what is filtered away takes no time */
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
