@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WORKERS_MAX = 512, JOIN_MS = 2000 };
@@ -49,10 +48,9 @@ static void tell(int event_fd)
     (void)!write(event_fd, &one, sizeof one);
 }
 
-static void pause_ms(long milliseconds)
+static void pause_ms(int milliseconds)
 {
-    struct timespec time = {.tv_nsec = milliseconds * 1000000};
-    (void)nanosleep(&time, NULL);
+    (void)poll(NULL, 0, milliseconds);
 }
 
 static bool all_busy(const struct crew *crew)
