@@ -48,11 +48,6 @@ static void tell(int event_fd)
     (void)!write(event_fd, &one, sizeof one);
 }
 
-static void pause_ms(int milliseconds)
-{
-    (void)poll(NULL, 0, milliseconds);
-}
-
 static bool all_busy(const struct crew *crew)
 {
     return atomic_load(&crew->lookout.busy) >= atomic_load(crew->options.count);
@@ -221,7 +216,7 @@ static bool join_workers(struct crew *crew)
         }
         if (all_ended)
             return true;
-        pause_ms(1);
+        (void)poll(NULL, 0, 1);
     }
     return false;
 }

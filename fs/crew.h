@@ -39,8 +39,8 @@ void crew_told(struct crew *crew);
 bool crew_is_crowded(const struct crew *crew);
 void crew_help(struct crew *crew);
 
-/* Ends the session and the workers, whom WAKE_SIGNAL (fs/wait.h) reaches, and frees the crew. False where a worker is stuck in a native call: then nothing is
- * freed, and it still uses the session. */
+/* Ends the session and the workers, whom WAKE_SIGNAL (fs/wait.h) reaches, and frees the crew. False where a worker is stuck
+ * in a native call: then nothing is freed, and it still uses the session. */
 bool crew_end(struct crew *crew);
 
 #endif

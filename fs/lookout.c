@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lookout.h"
 
+#include "monotonic.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -16,20 +18,13 @@
  */
 enum { QUEUED_MAX = 256, QUEUED_LOOK = 16 };
 
-static uint64_t now(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 int lookout_init(struct lookout *lookout, struct fuse_session *session, atomic_uint *threads,
                  unsigned percent)
 {
     *lookout = (struct lookout){.session = session, .threads = threads};
     int flags = fcntl(fuse_session_fd(session), F_GETFL);
     lookout->flags = flags & ~O_NONBLOCK;
-    poll_budget_init(&lookout->budget, flags < 0 ? 0 : percent, now()); /* it can do without */
+    poll_budget_init(&lookout->budget, flags < 0 ? 0 : percent, monotonic_ns()); /* it can do without */
     return lock_init(&lookout->lock, LOCK_TABLE);
 }
 
@@ -53,7 +48,7 @@ static bool begin(struct lookout *lookout, struct lookout_place *place)
         return false;
     place->queued = 0;
     lock_take(&lookout->lock);
-    if (!atomic_load(&lookout->holder) && poll_budget_begin(&lookout->budget, now()))
+    if (!atomic_load(&lookout->holder) && poll_budget_begin(&lookout->budget, monotonic_ns()))
         set_holder(lookout, place);
     lock_release(&lookout->lock);
     return atomic_load(&lookout->holder) == place;
@@ -65,13 +60,13 @@ static bool begin(struct lookout *lookout, struct lookout_place *place)
 static int poll_window(struct lookout *lookout, const struct lookout_place *place, struct fuse_buf *buffer)
 {
     int count = -EAGAIN;
-    uint64_t began = now();
+    uint64_t began = monotonic_ns();
     uint64_t time = began;
     while (count == -EAGAIN && time - began < POLL_WINDOW_NS && atomic_load(&lookout->holder) == place) {
         (void)sched_yield();
         atomic_fetch_add_explicit(&lookout->moves, 1, memory_order_relaxed);
         count = fuse_session_receive_buf(lookout->session, buffer);
-        time = now();
+        time = monotonic_ns();
     }
     lock_take(&lookout->lock);
     poll_budget_spent(&lookout->budget, began, time, count != -EAGAIN);

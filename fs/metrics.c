@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "metrics.h"
 
-#include <time.h>
+#include "monotonic.h"
 
 const char *const metric_op_names[METRIC_OP_COUNT] = {
 #define X(op) #op,
@@ -12,14 +12,6 @@ const char *const metric_op_names[METRIC_OP_COUNT] = {
 const uint64_t metric_bounds[METRIC_BUCKETS - 1] = {10000,  20000,   50000,    100000,    200000,
                                                     500000, 1000000, 10000000, 100000000, 1000000000};
 
-/* Read without entering the kernel (vdso(7)). */
-static uint64_t now(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 static void add(atomic_uint_fast64_t *counter, uint64_t number)
 {
     atomic_fetch_add_explicit(counter, number, memory_order_relaxed);
@@ -29,7 +21,7 @@ struct metric_timer metrics_begin(struct metrics *metrics, enum metric_op op)
 {
     struct metric_requests *requests = &metrics->requests[op];
     add(&requests->count, 1);
-    return (struct metric_timer){.requests = requests, .began = now()};
+    return (struct metric_timer){.requests = requests, .began = monotonic_ns()};
 }
 
 unsigned metrics_bucket(uint64_t nanoseconds)
@@ -42,7 +34,7 @@ unsigned metrics_bucket(uint64_t nanoseconds)
 
 void metrics_end(struct metric_timer *timer)
 {
-    uint64_t took = now() - timer->began;
+    uint64_t took = monotonic_ns() - timer->began;
     add(&timer->requests->nanoseconds, took);
     add(&timer->requests->buckets[metrics_bucket(took)], 1);
 }
