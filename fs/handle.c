@@ -3,12 +3,6 @@
 
 #include <errno.h>
 
-int handle_table_init(struct handle_table *table, unsigned share_max)
-{
-    *table = (struct handle_table){.next_id = 1, .shares.max = share_max};
-    return lock_init(&table->lock, LOCK_TABLE);
-}
-
 struct handle *handle_new(enum handle_type type, uid_t uid)
 {
     struct handle *handle = calloc(1, sizeof *handle);
@@ -42,91 +36,135 @@ void handle_free(struct handle *handle)
 
 /* ---- the table ---- */
 
-static int add_locked(struct handle_table *table, struct handle *handle)
+int handle_table_init(struct handle_table *table, unsigned share_max)
 {
-    int error = share_take(&table->shares, handle->uid);
+    *table = (struct handle_table){.next_id = 1, .shares.max = share_max};
+    int error = lock_init(&table->shares_lock, LOCK_TABLE);
     if (error)
-        return error == -EDQUOT ? -ENFILE : error;
-    handle->id = table->next_id++;
-    handle->users = 1;
-    HASH_ADD(hh, table->by_id, id, sizeof handle->id, handle);
-    if (handle->hh.tbl)
+        return error;
+    for (size_t i = 0; i < HANDLE_SHARDS; i++) {
+        error = lock_init(&table->shards[i].lock, LOCK_TABLE);
+        if (error) {
+            while (i-- > 0)
+                lock_destroy(&table->shards[i].lock);
+            lock_destroy(&table->shares_lock);
+            return error;
+        }
+    }
+    return 0;
+}
+
+static struct handle_shard *shard_of(struct handle_table *table, uint64_t id)
+{
+    return &table->shards[id % HANDLE_SHARDS];
+}
+
+static int take_share(struct handle_table *table, uid_t uid)
+{
+    if (uid == 0)
         return 0;
-    share_give_back(&table->shares, handle->uid);
-    return -ENOMEM;
+    lock_take(&table->shares_lock);
+    int error = share_take(&table->shares, uid);
+    lock_release(&table->shares_lock);
+    return error == -EDQUOT ? -ENFILE : error;
+}
+
+static void give_share_back(struct handle_table *table, uid_t uid)
+{
+    if (uid == 0)
+        return;
+    lock_take(&table->shares_lock);
+    share_give_back(&table->shares, uid);
+    lock_release(&table->shares_lock);
 }
 
 void handle_table_destroy(struct handle_table *table)
 {
     struct handle *handle = NULL;
     struct handle *next = NULL;
-    HASH_ITER(hh, table->by_id, handle, next) {
-        HASH_DELETE(hh, table->by_id, handle);
-        share_give_back(&table->shares, handle->uid);
-        handle_free(handle);
+    for (size_t i = 0; i < HANDLE_SHARDS; i++) {
+        HASH_ITER(hh, table->shards[i].by_id, handle, next) {
+            HASH_DELETE(hh, table->shards[i].by_id, handle);
+            give_share_back(table, handle->uid);
+            handle_free(handle);
+        }
+        lock_destroy(&table->shards[i].lock);
     }
-    lock_destroy(&table->lock);
+    lock_destroy(&table->shares_lock);
 }
 
 int handle_add(struct handle_table *table, struct handle *handle)
 {
-    lock_take(&table->lock);
-    int error = add_locked(table, handle);
-    lock_release(&table->lock);
-    return error;
+    int error = take_share(table, handle->uid);
+    if (error)
+        return error;
+    handle->id = atomic_fetch_add(&table->next_id, 1);
+    handle->users = 1;
+    struct handle_shard *shard = shard_of(table, handle->id);
+    lock_take(&shard->lock);
+    HASH_ADD(hh, shard->by_id, id, sizeof handle->id, handle);
+    bool added = handle->hh.tbl;
+    lock_release(&shard->lock);
+    if (!added)
+        give_share_back(table, handle->uid);
+    return added ? 0 : -ENOMEM;
 }
 
 /* Called with the lock held. */
-static struct handle *find(struct handle_table *table, uint64_t id)
+static struct handle *find(const struct handle_shard *shard, uint64_t id)
 {
     struct handle *handle = NULL;
-    HASH_FIND(hh, table->by_id, &id, sizeof id, handle);
+    HASH_FIND(hh, shard->by_id, &id, sizeof id, handle);
     return handle;
 }
 
 struct handle *handle_get(struct handle_table *table, uint64_t id)
 {
-    lock_take(&table->lock);
-    struct handle *handle = find(table, id);
+    struct handle_shard *shard = shard_of(table, id);
+    lock_take(&shard->lock);
+    struct handle *handle = find(shard, id);
     if (handle)
         handle->users++;
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
     return handle;
 }
 
 void handle_use(struct handle_table *table, struct handle *handle)
 {
-    lock_take(&table->lock);
+    struct handle_shard *shard = shard_of(table, handle->id);
+    lock_take(&shard->lock);
     handle->users++;
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
 }
 
 void handle_put(struct handle_table *table, struct handle *handle)
 {
-    lock_take(&table->lock);
+    struct handle_shard *shard = shard_of(table, handle->id);
+    lock_take(&shard->lock);
     bool last = --handle->users == 0;
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
     if (last)
         handle_free(handle);
 }
 
 struct handle *handle_remove(struct handle_table *table, uint64_t id)
 {
-    lock_take(&table->lock);
-    struct handle *handle = find(table, id);
-    if (handle) {
-        HASH_DELETE(hh, table->by_id, handle);
-        share_give_back(&table->shares, handle->uid);
-    }
-    lock_release(&table->lock);
+    struct handle_shard *shard = shard_of(table, id);
+    lock_take(&shard->lock);
+    struct handle *handle = find(shard, id);
+    if (handle)
+        HASH_DELETE(hh, shard->by_id, handle);
+    lock_release(&shard->lock);
+    if (handle)
+        give_share_back(table, handle->uid);
     return handle;
 }
 
-size_t handle_table_locks(struct handle_table *table, struct lock_seen *out, size_t room)
+/* Adds those of the shard to `out`, of which `count` are there; gives how many there are then. */
+static size_t locks_of_shard(struct handle_shard *shard, struct lock_seen *out, size_t room, size_t count)
 {
-    size_t count = 0;
-    lock_take(&table->lock);
-    for (const struct handle *handle = table->by_id; handle; handle = handle->hh.next) {
+    lock_take(&shard->lock);
+    for (const struct handle *handle = shard->by_id; handle; handle = handle->hh.next) {
         if (!atomic_load(&handle->flocked))
             continue;
         if (count < room)
@@ -135,14 +173,25 @@ size_t handle_table_locks(struct handle_table *table, struct lock_seen *out, siz
                                             .pid = atomic_load(&handle->flocker)};
         count++;
     }
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
+    return count;
+}
+
+size_t handle_table_locks(struct handle_table *table, struct lock_seen *out, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < HANDLE_SHARDS; i++)
+        count = locks_of_shard(&table->shards[i], out, room, count);
     return count;
 }
 
 size_t handle_count(struct handle_table *table)
 {
-    lock_take(&table->lock);
-    size_t count = HASH_CNT(hh, table->by_id);
-    lock_release(&table->lock);
+    size_t count = 0;
+    for (size_t i = 0; i < HANDLE_SHARDS; i++) {
+        lock_take(&table->shards[i].lock);
+        count += HASH_CNT(hh, table->shards[i].by_id);
+        lock_release(&table->shards[i].lock);
+    }
     return count;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The handle table: what a FUSE file handle stands for. As with nodes, a handle is named by a number from a counter,
- * never by a pointer; an unknown one is answered with EBADF.
+ * never by a pointer; an unknown one is answered with EBADF. The table is in shards, each with its lock, so that requests
+ * by different handles do not wait for each other; the id, modulo HANDLE_SHARDS, tells the shard.
  */
 #ifndef IPCFS_FS_HANDLE_H
 #define IPCFS_FS_HANDLE_H
@@ -31,7 +32,7 @@ enum handle_type {
 struct handle {
     uint64_t id;
     enum handle_type type;
-    unsigned users;       /* handle_table.lock; the table is one */
+    unsigned users;       /* handle_shard.lock; the table is one */
     struct node_use node; /* empty for an entry of the tree */
     const struct tree_entry *entry;
     int32_t backing_id; /* HANDLE_FILE: 0, or the id that this handle is a user of */
@@ -57,11 +58,18 @@ struct handle {
     UT_hash_handle hh;
 };
 
-struct handle_table {
-    struct lock lock; /* guards the table and `users` */
+enum { HANDLE_SHARDS = 16 };
+
+struct handle_shard {
+    struct lock lock; /* guards the shard and `users` */
     struct handle *by_id;
-    struct shares shares;
-    uint64_t next_id;
+};
+
+struct handle_table {
+    struct handle_shard shards[HANDLE_SHARDS];
+    _Atomic uint64_t next_id;
+    struct lock shares_lock;
+    struct shares shares; /* shares_lock; root has no share, and does not take it */
 };
 
 /*

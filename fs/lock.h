@@ -21,7 +21,7 @@ enum lock_rank {
     LOCK_ENGINE, /* struct wait_engine */
     LOCK_JOBS,   /* struct jobs */
     LOCK_WALKS,  /* struct walks */
-    LOCK_TABLE,  /* struct node_table, struct handle_table, struct lock_table: nothing is taken under these */
+    LOCK_TABLE,  /* struct node_shard, handle_shard, lock_table, …: nothing is taken under these */
 };
 
 struct lock {

@@ -23,7 +23,7 @@ struct node_key {
 struct node {
     uint64_t id;
     struct node_kin kin;
-    /* All below is guarded by node_table.lock. */
+    /* All below is guarded by node_shard.lock. */
     uint64_t lookups; /* by the kernel, less its forgets */
     unsigned uses;    /* operations and handles */
     unsigned opens;   /* of these: open files */
@@ -41,12 +41,6 @@ struct node {
     _Alignas(8) char key[]; /* struct node_key, and the name of the object, but for NODE_OBJECT */
 };
 
-int node_table_init(struct node_table *table, uint64_t first_id)
-{
-    *table = (struct node_table){.next_id = first_id};
-    return lock_init(&table->lock, LOCK_TABLE);
-}
-
 static void node_free(struct node *node)
 {
     if (node->hold)
@@ -56,22 +50,53 @@ static void node_free(struct node *node)
     free(node);
 }
 
-void node_table_destroy(struct node_table *table)
+static int shard_init(struct node_shard *shard, uint64_t first_id)
+{
+    *shard = (struct node_shard){.next_id = first_id};
+    return lock_init(&shard->lock, LOCK_TABLE);
+}
+
+static void shard_destroy(struct node_shard *shard)
 {
     struct node *node = NULL;
     struct node *next = NULL;
-    HASH_CLEAR(by_key, table->by_key);
-    HASH_ITER(by_id, table->by_id, node, next) {
-        HASH_DELETE(by_id, table->by_id, node);
+    HASH_CLEAR(by_key, shard->by_key);
+    HASH_ITER(by_id, shard->by_id, node, next) {
+        HASH_DELETE(by_id, shard->by_id, node);
         node_free(node);
     }
-    lock_destroy(&table->lock);
+    lock_destroy(&shard->lock);
+}
+
+int node_table_init(struct node_table *table, uint64_t first_id)
+{
+    for (uint64_t id = first_id; id < first_id + NODE_SHARDS; id++) {
+        int error = shard_init(&table->shards[id % NODE_SHARDS], id);
+        if (error) {
+            while (id-- > first_id)
+                shard_destroy(&table->shards[id % NODE_SHARDS]);
+            return error;
+        }
+    }
+    return 0;
+}
+
+void node_table_destroy(struct node_table *table)
+{
+    for (size_t i = 0; i < NODE_SHARDS; i++)
+        shard_destroy(&table->shards[i]);
+}
+
+static struct node_shard *shard_of(struct node_table *table, uint64_t id)
+{
+    return &table->shards[id % NODE_SHARDS];
 }
 
 /* ---- keys ---- */
 
 struct key_bytes {
     size_t length;
+    uint32_t hash;
     _Alignas(8) char bytes[sizeof(struct node_key) + NAME_MAX + 1];
 };
 
@@ -89,43 +114,51 @@ static void make_key(struct key_bytes *key, const struct node_kin *kin, const ch
     size_t length = kin->type == NODE_OBJECT ? 0 : strnlen(name, NAME_MAX);
     memcpy(key->bytes + sizeof fixed, name, length);
     key->length = sizeof fixed + length;
+    key->hash = hash_bytes(key->bytes, key->length);
 }
 
-static struct node *find_by_key(struct node_table *table, const struct key_bytes *key)
+/* By the high bits of the hash: the low ones choose among the buckets of the shard. */
+static struct node_shard *shard_of_key(struct node_table *table, const struct key_bytes *key)
+{
+    return &table->shards[(key->hash >> 16) % NODE_SHARDS];
+}
+
+static struct node *find_by_key(const struct node_shard *shard, const struct key_bytes *key)
 {
     struct node *node = NULL;
-    HASH_FIND(by_key, table->by_key, key->bytes, key->length, node);
+    HASH_FIND_BYHASHVALUE(by_key, shard->by_key, key->bytes, key->length, key->hash, node);
     return node;
 }
 
-static struct node *find_by_id(struct node_table *table, uint64_t id)
+static struct node *find_by_id(const struct node_shard *shard, uint64_t id)
 {
     struct node *node = NULL;
-    HASH_FIND(by_id, table->by_id, &id, sizeof id, node);
+    HASH_FIND(by_id, shard->by_id, &id, sizeof id, node);
     return node;
 }
 
 /* ---- life ---- */
 
 /* Called with the lock held. */
-static bool insert(struct node_table *table, struct node *node)
+static bool insert(struct node_shard *shard, struct node *node, uint32_t hash)
 {
-    node->id = table->next_id++;
-    HASH_ADD_KEYPTR(by_id, table->by_id, &node->id, sizeof node->id, node);
+    node->id = shard->next_id;
+    shard->next_id += NODE_SHARDS;
+    HASH_ADD_KEYPTR(by_id, shard->by_id, &node->id, sizeof node->id, node);
     if (!node->by_id.tbl)
         return false;
     if (node->kin.fresh)
         return true;
-    HASH_ADD_KEYPTR(by_key, table->by_key, node->key, node->key_length, node);
+    HASH_ADD_KEYPTR_BYHASHVALUE(by_key, shard->by_key, node->key, node->key_length, hash, node);
     if (!node->by_key.tbl) {
-        HASH_DELETE(by_id, table->by_id, node);
+        HASH_DELETE(by_id, shard->by_id, node);
         return false;
     }
     return true;
 }
 
 /* Called with the lock held. */
-static struct node *node_new(struct node_table *table, const struct node_kin *kin,
+static struct node *node_new(struct node_shard *shard, const struct node_kin *kin,
                              const struct key_bytes *key, const char *name)
 {
     AUTO_FREE struct node *node = calloc(1, sizeof *node + key->length);
@@ -136,20 +169,20 @@ static struct node *node_new(struct node_table *table, const struct node_kin *ki
     node->directory = kin->directory;
     node->key_length = key->length;
     memcpy(node->key, key->bytes, key->length);
-    if (!insert(table, node))
+    if (!insert(shard, node, key->hash))
         return NULL;
     node->name = TAKE_PTR(copy);
     return TAKE_PTR(node);
 }
 
 /* Called with the lock held. Takes a node that nobody needs out of the table, for the caller to free unlocked. */
-static struct node *take_if_unneeded(struct node_table *table, struct node *node)
+static struct node *take_if_unneeded(struct node_shard *shard, struct node *node)
 {
     if (node->lookups || node->uses)
         return NULL;
-    HASH_DELETE(by_id, table->by_id, node);
+    HASH_DELETE(by_id, shard->by_id, node);
     if (!node->kin.fresh)
-        HASH_DELETE(by_key, table->by_key, node);
+        HASH_DELETE(by_key, shard->by_key, node);
     return node;
 }
 
@@ -170,17 +203,18 @@ int node_lookup(struct node_table *table, const struct node_kin *kin, const char
 {
     struct key_bytes key;
     make_key(&key, kin, name);
-    lock_take(&table->lock);
-    struct node *node = kin->fresh ? NULL : find_by_key(table, &key);
+    struct node_shard *shard = shard_of_key(table, &key);
+    lock_take(&shard->lock);
+    struct node *node = kin->fresh ? NULL : find_by_key(shard, &key);
     if (node)
         set_name(node, kin->directory, name);
     else
-        node = node_new(table, kin, &key, name);
+        node = node_new(shard, kin, &key, name);
     if (node) {
         node->lookups++;
         *id = node->id;
     }
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
     return node ? 0 : -ENOMEM;
 }
 
@@ -188,14 +222,15 @@ void node_forget(struct node_table *table, uint64_t id, uint64_t count)
 {
     struct node *unneeded = NULL;
     uint64_t excess = 0;
-    lock_take(&table->lock);
-    struct node *node = find_by_id(table, id);
+    struct node_shard *shard = shard_of(table, id);
+    lock_take(&shard->lock);
+    struct node *node = find_by_id(shard, id);
     if (node) {
         excess = count > node->lookups ? count - node->lookups : 0;
         node->lookups -= count - excess;
-        unneeded = take_if_unneeded(table, node);
+        unneeded = take_if_unneeded(shard, node);
     }
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
     if (excess)
         log_warning("node %" PRIu64 ": forgotten %" PRIu64 " times more than looked up", id, excess);
     if (unneeded)
@@ -206,11 +241,12 @@ void node_renamed(struct node_table *table, const struct node_kin *kin, unsigned
 {
     struct key_bytes key;
     make_key(&key, kin, name);
-    lock_take(&table->lock);
-    struct node *node = find_by_key(table, &key);
+    struct node_shard *shard = shard_of_key(table, &key);
+    lock_take(&shard->lock);
+    struct node *node = find_by_key(shard, &key);
     if (node)
         set_name(node, directory, name);
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
 }
 
 /* ---- what is noted ---- */
@@ -219,32 +255,33 @@ void node_note(struct node_table *table, const struct node_kin *kin, const struc
 {
     struct key_bytes key;
     make_key(&key, kin, "");
-    lock_take(&table->lock);
-    struct node *node = find_by_key(table, &key);
+    struct node_shard *shard = shard_of_key(table, &key);
+    lock_take(&shard->lock);
+    struct node *node = find_by_key(shard, &key);
     if (node && !node->noted)
         node->noted = malloc(sizeof *node->noted);
     if (node && node->noted)
         *node->noted = *stat;
-    lock_release(&table->lock);
+    lock_release(&shard->lock);
 }
 
 bool node_noted(const struct node_use *use, struct statx *out)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     const struct statx *noted = use->node->noted;
     if (noted)
         *out = *noted;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return noted;
 }
 
 /* ---- use ---- */
 
 /* Called with the lock held. */
-static void begin_use(struct node_table *table, struct node *node, struct node_use *use)
+static void begin_use(struct node_shard *shard, struct node *node, struct node_use *use)
 {
     node->uses++;
-    use->table = table;
+    use->shard = shard;
     use->node = node;
     use->kin = node->kin;
     (void)memcpy(use->name, node->name, strlen(node->name) + 1);
@@ -261,27 +298,28 @@ int node_use(struct node_table *table, uint64_t id, struct node_use *use)
 {
     use->node = NULL;
     use->opened = false;
-    lock_take(&table->lock);
-    struct node *node = find_by_id(table, id);
+    struct node_shard *shard = shard_of(table, id);
+    lock_take(&shard->lock);
+    struct node *node = find_by_id(shard, id);
     if (node)
-        begin_use(table, node, use);
-    lock_release(&table->lock);
+        begin_use(shard, node, use);
+    lock_release(&shard->lock);
     return node ? 0 : -ESTALE;
 }
 
 void node_opened(struct node_use *use)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     use->opened = true;
     use->node->opens++;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
 }
 
 bool node_is_open(const struct node_use *use)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     bool open = use->node->opens > 0;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return open;
 }
 
@@ -291,12 +329,12 @@ void node_unuse(struct node_use *use)
     if (!node)
         return;
     struct ipcfs_hold *unneeded_hold = NULL;
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     node->opens -= use->opened;
     if (--node->uses == 0)
         unneeded_hold = TAKE_PTR(node->hold);
-    struct node *unneeded = take_if_unneeded(use->table, node);
-    lock_release(&use->table->lock);
+    struct node *unneeded = take_if_unneeded(use->shard, node);
+    lock_release(&use->shard->lock);
     if (unneeded_hold)
         use->kin.backend->release(unneeded_hold);
     if (unneeded)
@@ -314,13 +352,13 @@ void node_use_move(struct node_use *from, struct node_use *to)
 void node_set_hold(struct node_use *use, struct ipcfs_hold *hold)
 {
     struct ipcfs_hold *surplus = NULL;
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     if (use->node->hold)
         surplus = hold;
     else
         use->node->hold = hold;
     use->ref.hold = use->node->hold;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     if (surplus)
         use->kin.backend->release(surplus);
 }
@@ -329,34 +367,34 @@ void node_set_hold(struct node_use *use, struct ipcfs_hold *hold)
 
 int32_t node_backing_get(const struct node_use *use)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     int32_t backing_id = use->node->backing_id;
     if (backing_id)
         use->node->backing_users++;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return backing_id;
 }
 
 int32_t node_backing_set(const struct node_use *use, int32_t backing_id)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     if (!use->node->backing_id)
         use->node->backing_id = backing_id;
     use->node->backing_users++;
     int32_t chosen = use->node->backing_id;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return chosen;
 }
 
 int32_t node_backing_put(const struct node_use *use)
 {
     int32_t unneeded = 0;
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     if (--use->node->backing_users == 0) {
         unneeded = use->node->backing_id;
         use->node->backing_id = 0;
     }
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return unneeded;
 }
 
@@ -373,37 +411,37 @@ static struct stream *join_stream(struct stream *stream, unsigned directions)
 
 struct stream *node_stream_get(const struct node_use *use, unsigned directions)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     struct stream *stream = use->node->stream;
     if (stream)
         join_stream(stream, directions);
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return stream;
 }
 
 struct stream *node_stream_set(const struct node_use *use, struct stream *stream, unsigned directions)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     if (!use->node->stream)
         use->node->stream = stream;
     struct stream *chosen = join_stream(use->node->stream, directions);
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return chosen;
 }
 
 unsigned node_stream_look(const struct node_use *use)
 {
     struct node *node = use->node;
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     unsigned look = node->stream ? ++node->looks : 0;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return look;
 }
 
 unsigned node_stream_leave(const struct node_use *use, unsigned directions)
 {
     unsigned ended = 0;
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     struct stream *stream = use->node->stream;
     if (directions & STREAM_READS && --stream->reading == 0)
         ended |= STREAM_READS;
@@ -411,24 +449,27 @@ unsigned node_stream_leave(const struct node_use *use, unsigned directions)
         ended |= STREAM_WRITES;
     if (stream->handles == 1)
         ended = 0;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return ended;
 }
 
 bool node_stream_put(const struct node_use *use)
 {
-    lock_take(&use->table->lock);
+    lock_take(&use->shard->lock);
     bool last = --use->node->stream->handles == 0;
     if (last)
         use->node->stream = NULL;
-    lock_release(&use->table->lock);
+    lock_release(&use->shard->lock);
     return last;
 }
 
 size_t node_count(struct node_table *table)
 {
-    lock_take(&table->lock);
-    size_t count = HASH_CNT(by_id, table->by_id);
-    lock_release(&table->lock);
+    size_t count = 0;
+    for (size_t i = 0; i < NODE_SHARDS; i++) {
+        lock_take(&table->shards[i].lock);
+        count += HASH_CNT(by_id, table->shards[i].by_id);
+        lock_release(&table->shards[i].lock);
+    }
     return count;
 }

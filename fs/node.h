@@ -27,6 +27,9 @@
  * lock, and no signal would end it. The inode number shown is the object's all the same.
  *
  * A node lives while the kernel knows it (lookup count) or an operation or handle uses it.
+ *
+ * The table is in shards, each with its lock, so that requests for different objects do not wait for each other. The key
+ * tells the shard of a node, and so does its id, modulo NODE_SHARDS.
  */
 #ifndef IPCFS_FS_NODE_H
 #define IPCFS_FS_NODE_H
@@ -54,11 +57,17 @@ enum node_type {
 struct node;
 struct stream;
 
-struct node_table {
+enum { NODE_SHARDS = 16 };
+
+struct node_shard {
     struct lock lock; /* guards everything reachable from here but a node's `kin` */
     struct node *by_id;
     struct node *by_key;
     uint64_t next_id;
+};
+
+struct node_table {
+    struct node_shard shards[NODE_SHARDS];
 };
 
 /* What a node is, fixed for its life. */
@@ -104,7 +113,7 @@ static inline bool node_is_of_process(enum node_type type)
 
 /* A node in use by an operation: it stays, and so does its hold. `ref` is a private copy. */
 struct node_use {
-    struct node_table *table;
+    struct node_shard *shard;
     struct node *node; /* NULL: nothing to give back */
     bool opened;       /* it is an open file */
     struct node_kin kin;
@@ -112,7 +121,7 @@ struct node_use {
     char name[NAME_MAX + 1];
 };
 
-/* The first dynamic id is `first_id`. 0 or −errno. */
+/* All ids are `first_id` or above. 0 or −errno. */
 int node_table_init(struct node_table *table, uint64_t first_id);
 /* Frees all nodes; nothing may use them. */
 void node_table_destroy(struct node_table *table);

@@ -69,7 +69,7 @@ def await_rows(path, want, *names, view='holders'):
 
 
 def recent(row):
-    return abs(time.time() - row['since']) < 20 * SOON
+    return row['since'] and abs(time.time() - row['since']) < 20 * SOON
 
 
 # ---- descriptors and mappings ----
@@ -208,7 +208,7 @@ def test_parked_and_native():
             row = row[0]
             eq((row['parked'], row['part'], row['tid']), (parked, part, pid), f'how {pid} waits for {path}')
             ok(row['call'] == call if call else row['call'] in ('semop', 'semtimedop'), f'{path}: {row}')
-            ok(recent(row), f'since {row["since"]}, now {time.time()}')
+            ok(recent(row), f'{path}: {row}, now {time.time()}')
             held = [r for r in shown(path) if r['pid'] == pid and r['how'] == 'waiting']
             eq([(r['tid'], r['call']) for r in held], [(pid, row['call'])], 'the same in holders')
     eq(rows(f'sysv/sem/by-id/{sems.id}', 'member', 'parked', view='waiters'), [(1, 'no'), (1, 'yes')], 'which semaphore')

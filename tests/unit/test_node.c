@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ID = 20 };
+enum { FIRST_ID = 20, MANY = 50000, IDS_MAX = FIRST_ID + NODE_SHARDS * MANY };
+
+static bool given[IDS_MAX]; /* ids, in this test */
 
 struct fixture {
     struct node_table table;
@@ -28,6 +30,7 @@ static int set_up(void **state)
     static struct fixture fixture;
     fixture.live = failing_live();
     logged_forget();
+    memset(given, 0, sizeof given);
     *state = &fixture;
     return node_table_init(&fixture.table, FIRST_ID);
 }
@@ -57,6 +60,20 @@ static uint64_t lookup(struct node_table *table, const struct node_kin *kin, con
     return id;
 }
 
+static uint64_t new_id(uint64_t id)
+{
+    assert_in_range(id, FIRST_ID, IDS_MAX - 1);
+    assert_false(given[id]);
+    given[id] = true;
+    return id;
+}
+
+/* A lookup that makes a node: its id was never used before. */
+static uint64_t lookup_new(struct node_table *table, const struct node_kin *kin, const char *name)
+{
+    return new_id(lookup(table, kin, name));
+}
+
 static bool exists(struct node_table *table, uint64_t id)
 {
     AUTO_NODE_USE use;
@@ -75,14 +92,13 @@ static void test_one_node_per_object(void **state)
     foreign.backend = &other_fake_backend;
     struct node_kin elsewhere = a;
     elsewhere.directory = 1;
-    uint64_t id = lookup(table, &a, "one");
-    assert_int_equal(id, FIRST_ID);
+    uint64_t id = lookup_new(table, &a, "one");
     assert_int_equal(lookup(table, &a, "one"), id);
     assert_int_equal(lookup(table, &a, "hard link"), id);
     assert_int_equal(lookup(table, &elsewhere, "0x00000001"), id);
-    assert_int_equal(lookup(table, &later, "one"), FIRST_ID + 1);
-    assert_int_equal(lookup(table, &b, "one"), FIRST_ID + 2);
-    assert_int_equal(lookup(table, &foreign, "one"), FIRST_ID + 3);
+    (void)lookup_new(table, &later, "one");
+    (void)lookup_new(table, &b, "one");
+    (void)lookup_new(table, &foreign, "one");
     assert_int_equal(node_count(table), 4);
 }
 
@@ -102,7 +118,7 @@ static void test_control_nodes_are_keyed_by_name(void **state)
         lookup(table, &directory, ""),  lookup(table, &directory, "aa"),
     };
     for (size_t i = 0; i < ARRAY_LENGTH(ids); i++)
-        assert_int_equal(ids[i], FIRST_ID + i);
+        (void)new_id(ids[i]);
     assert_int_equal(lookup(table, &directory, "a"), ids[0]);
     assert_int_equal(lookup(table, &other_file, "a"), ids[4]);
 }
@@ -112,7 +128,6 @@ static void test_parts_are_keyed_by_name(void **state)
 {
     static const enum node_type types[] = {NODE_OBJECT_DIR, NODE_OBJECT_FILE, NODE_MEMBER, NODE_MEMBER_FILE};
     struct node_table *table = &((struct fixture *)*state)->table;
-    uint64_t next = FIRST_ID;
     for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
         struct node_kin kin = object(7, 1);
         kin.type = types[i];
@@ -126,15 +141,15 @@ static void test_parts_are_keyed_by_name(void **state)
                                 lookup(table, &second, "5"), lookup(table, &verb, "5"),
                                 lookup(table, &later, "5")};
         for (size_t j = 0; j < ARRAY_LENGTH(ids); j++)
-            assert_int_equal(ids[j], next++);
+            (void)new_id(ids[j]);
         assert_int_equal(lookup(table, &kin, "5"), ids[0]);
         assert_int_equal(lookup(table, &second, "5"), ids[2]);
     }
     struct node_kin fresh = object(7, 1);
     fresh.type = NODE_OBJECT_FILE;
     fresh.fresh = true;
-    assert_int_equal(lookup(table, &fresh, "5"), next++); /* found by nobody */
-    assert_int_equal(lookup(table, &fresh, "5"), next);
+    (void)lookup_new(table, &fresh, "5"); /* found by nobody */
+    (void)lookup_new(table, &fresh, "5");
 }
 
 /* Those that are an object's, or in one, are of that object for good; below ctl/ it is whatever has the name. */
@@ -288,7 +303,7 @@ static void test_forget_what_is_not_there(void **state)
     struct node_table *table = &((struct fixture *)*state)->table;
     struct node_kin kin = object(1, 1);
     uint64_t id = lookup(table, &kin, "a");
-    const uint64_t unknown[] = {0, 1, FIRST_ID - 1, FIRST_ID + 1, UINT64_MAX};
+    const uint64_t unknown[] = {0, 1, FIRST_ID - 1, id + 1, id + NODE_SHARDS, UINT64_MAX};
     for (size_t i = 0; i < ARRAY_LENGTH(unknown); i++) {
         AUTO_NODE_USE use;
         node_forget(table, unknown[i], 1);
@@ -312,8 +327,7 @@ static void test_ids_are_never_used_again(void **state)
     struct node_table *table = &((struct fixture *)*state)->table;
     struct node_kin kin = object(1, 1);
     for (uint64_t i = 0; i < 5000; i++) {
-        assert_int_equal(lookup(table, &kin, "a"), FIRST_ID + i);
-        node_forget(table, FIRST_ID + i, 1);
+        node_forget(table, lookup_new(table, &kin, "a"), 1);
     }
     assert_int_equal(node_count(table), 0);
 }
@@ -341,14 +355,14 @@ static void test_many_nodes(void **state)
 {
     struct fixture *fixture = *state;
     struct node_table *table = &fixture->table;
-    enum { MANY = 50000 };
+    static uint64_t ids[MANY];
     for (uint64_t i = 0; i < MANY; i++) {
         struct node_kin kin = object(i, 1);
-        assert_int_equal(lookup(table, &kin, "a name of some length"), FIRST_ID + i);
+        ids[i] = lookup_new(table, &kin, "a name of some length");
     }
     assert_int_equal(node_count(table), MANY);
     for (uint64_t i = 0; i < MANY; i++)
-        node_forget(table, FIRST_ID + i, 1);
+        node_forget(table, ids[i], 1);
     assert_int_equal(node_count(table), 0);
     assert_int_equal(failing_live(), fixture->live);
 }
@@ -521,8 +535,10 @@ static void test_out_of_memory(void **state)
         if (!failed)
             break;
         assert_int_equal(failing_live(), fixture->live);
-        assert_null(table->by_id);
-        assert_null(table->by_key);
+        for (size_t i = 0; i < NODE_SHARDS; i++) {
+            assert_null(table->shards[i].by_id);
+            assert_null(table->shards[i].by_key);
+        }
     }
     assert_true(failures >= 4);
 }
@@ -531,7 +547,6 @@ static void test_out_of_memory(void **state)
 static void test_out_of_memory_in_a_full_table(void **state)
 {
     struct node_table *table = &((struct fixture *)*state)->table;
-    uint64_t highest = FIRST_ID - 1;
     for (uint64_t i = 0; i < 800; i++) {
         struct node_kin kin = object(i, 1);
         uint64_t id = 0;
@@ -545,8 +560,7 @@ static void test_out_of_memory_in_a_full_table(void **state)
             assert_int_equal(error, -ENOMEM);
             assert_int_equal(node_count(table), i);
         }
-        assert_true(id > highest);
-        highest = id;
+        (void)new_id(id);
         assert_int_equal(node_count(table), i + 1);
         assert_true(exists(table, id));
         assert_int_equal(lookup(table, &kin, "a"), id);
@@ -570,7 +584,7 @@ static void test_out_of_memory_for_a_name(void **state)
 
 /* ---- storms ---- */
 
-enum { THREADS = 4, OBJECTS = 6, STEPS = 20000, IDS = THREADS * STEPS + FIRST_ID };
+enum { THREADS = 4, OBJECTS = 6, STEPS = 20000, IDS = NODE_SHARDS * THREADS * STEPS + FIRST_ID };
 
 /* What is known of all ids ever given out: the object they stand for, plus 1. */
 static _Atomic unsigned char meaning[IDS];
