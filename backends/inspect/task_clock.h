@@ -6,7 +6,9 @@
  * with CLOCK_REALTIME in turn, when first asked for, by a thread that goes there for a moment. Where the daemon may not
  * run, it does not go: nothing is known of those.
  *
- * What the clock stood since then is not known, so a wait may be told as shorter by that.
+ * What the clock stood since then is not known, so a wait may be told as shorter by that. And a thread that sleeps may be
+ * moved to another processor: from Linux 6.12 on it may be in the queue of its processor for a while yet. Then the kernel
+ * sets the time to 0 (seen on 6.18), and when it last ran is not to be known.
  */
 #ifndef IPCFS_BACKENDS_INSPECT_TASK_CLOCK_H
 #define IPCFS_BACKENDS_INSPECT_TASK_CLOCK_H

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from mounttest import CTL, MNT, SCRATCH, SHM, TREE, User, eq, get, in_child, main, ok, put, refused
+from mounttest import CTL, MNT, SCRATCH, SHM, TREE, User, eq, forgotten, get, in_child, main, ok, put, refused
 from queues import MQ, SOON, Msg, check, libc, make_mq, unlink_mq
 from semaphores import make_posix, make_set
 from twins import wait_until
@@ -69,7 +69,7 @@ def await_rows(path, want, *names, view='holders'):
 
 
 def recent(row):
-    return row['since'] and abs(time.time() - row['since']) < 20 * SOON
+    return forgotten(row) or (row['since'] is not None and abs(time.time() - row['since']) < 20 * SOON)
 
 
 # ---- descriptors and mappings ----

@@ -194,6 +194,12 @@ def join(pids, what, seconds=30):
 SAMPLE = re.compile(r'^(\w+)(?:\{op="(\w+)"\})? ([0-9.eE+-]+)$')
 
 
+def forgotten(row):
+    """Whether the kernel has forgotten when a thread that waits has run last (backends/inspect/task_clock.h): not known, then."""
+    with open(f'/proc/{row["pid"]}/task/{row["tid"]}/sched', encoding='ascii', errors='replace') as sched:
+        return row['since'] is None and bool(re.search(r'^se.exec_start *: *0\.0+$', sched.read(), re.M))
+
+
 def metrics():
     """ctl/metrics: name or op of ipcfs_requests_total -> value. Always costs the daemon the same requests."""
     fd = os.open(CTL + '/metrics', os.O_RDONLY)
