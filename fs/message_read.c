@@ -14,6 +14,8 @@
 
 /* How often a reader of lines looks for more than it has. */
 enum { LOOKS = 4 };
+/* A message that need not stay is read into so much of the stack of who asks for it. */
+enum { SCRATCH_SIZE = 16 * 1024 };
 
 struct reading {
     struct parked parked;
@@ -21,8 +23,9 @@ struct reading {
     struct handle *handle; /* parked: counted */
     size_t size;
     int flags;
-    char *buffer; /* owned: a message the keeper received */
-    char *answer; /* owned: what the reply will give */
+    char *buffer;  /* owned: a message the keeper received */
+    char *answer;  /* owned, but for `scratch`: what the reply will give */
+    char *scratch; /* parked: NULL */
 };
 
 static struct reading *reading_of(struct waiter *waiter)
@@ -50,9 +53,17 @@ static void drop_answer(struct reading *reading)
     reading->answer = NULL;
 }
 
+static void free_buffer(const struct reading *reading, char *buffer)
+{
+    if (buffer != reading->scratch)
+        free(buffer);
+}
+
 /* With room for a message and a newline behind it; the answer too, where it is wanted. NULL: out of memory. */
 static char *new_buffer(struct reading *reading, size_t room)
 {
+    if (reading->scratch && room < SCRATCH_SIZE && !wants_answer(reading, room))
+        return reading->scratch;
     AUTO_FREE char *buffer = malloc(room + 1);
     if (!buffer || !wants_answer(reading, room))
         return TAKE_PTR(buffer);
@@ -61,7 +72,7 @@ static char *new_buffer(struct reading *reading, size_t room)
 }
 
 /*
- * Receives one message into a new buffer. The room a message needs may turn out larger than it was thought to be, while
+ * Receives one message into a buffer. The room a message needs may turn out larger than it was thought to be, while
  * nothing has been taken. All memory that its way to the reader takes is there before it is taken.
  */
 static ssize_t receive(struct reading *reading, struct ipcfs_wait *wait, char **out)
@@ -71,15 +82,16 @@ static ssize_t receive(struct reading *reading, struct ipcfs_wait *wait, char **
     bool block = wait->block;
     for (;;) {
         size_t room = backend->message_room(file);
-        AUTO_FREE char *buffer = new_buffer(reading, room);
+        char *buffer = new_buffer(reading, room);
         if (!buffer)
             return -ENOMEM;
         *wait = (struct ipcfs_wait){.block = block};
         ssize_t length = backend->try_read(file, buffer, room, 0, reading->flags, wait);
         if (length >= 0) {
-            *out = TAKE_PTR(buffer);
+            *out = buffer;
             return length;
         }
+        free_buffer(reading, buffer);
         drop_answer(reading); /* who waits shall not have so much */
         if (length != -E2BIG)
             return length;
@@ -257,7 +269,7 @@ static void answer(struct reading *reading, struct reply *reply, ssize_t result)
         reply_error(reply, (int)result);
     else
         reply_buffer(reply, result ? reading->answer : NULL, (size_t)result);
-    free(reading->answer);
+    free_buffer(reading, reading->answer);
 }
 
 static void finish(struct waiter *waiter, ssize_t result)
@@ -280,6 +292,7 @@ static void wait_to_read(struct reply *reply, const struct reading *reading)
         return;
     }
     *parked = *reading;
+    parked->scratch = NULL;
     handle_use(&parked->fs->handles, parked->handle);
     parked->parked.waiter.about = park_about(parked->handle, "read", false);
     park(&parked->parked, parked->handle->messages->readers, reply);
@@ -293,6 +306,7 @@ void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle,
         return;
     }
     bool patient = !(flags & O_NONBLOCK);
+    char scratch[SCRATCH_SIZE];
     struct reading reading = {
         .parked.waiter = {.ops = &reading_ops,
                           .group = &messages->reading,
@@ -302,6 +316,7 @@ void messages_read(struct ipcfs *fs, struct reply *reply, struct handle *handle,
         .handle = handle,
         .size = size,
         .flags = flags,
+        .scratch = scratch,
     };
     ssize_t result = wait_try(messages->readers, &reading.parked.waiter, !patient);
     if (result == -EAGAIN && patient)
