@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <mqueue.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -274,10 +273,9 @@ static void take_reply(uint64_t unique, const struct answer *answer)
 /* False when there is none. An odd number: libfuse asks for the interrupt of what is answered by now once more. */
 static bool take_one(int timeout_ms)
 {
-    struct pollfd ready = {.fd = wire.peer, .events = POLLIN};
     struct fuse_out_header header;
     struct answer answer;
-    if (poll(&ready, 1, timeout_ms) != 1 || !receive_reply(&header, &answer))
+    if (!await_reply(timeout_ms) || !receive_reply(&header, &answer))
         return false;
     if (header.unique % 2)
         MUST(header.error == -EAGAIN);

@@ -225,12 +225,14 @@ static bool receive_answer(struct fuse_out_header *header, struct answer *answer
     return false;
 }
 
-/* What is rendered slowly is answered by another thread. */
-static void await_reply(void)
+bool await_reply(int timeout_ms)
 {
-    struct pollfd ready = {.fd = wire.peer, .events = POLLIN};
-    if (poll(&ready, 1, REPLY_MS) != 1)
-        fail_msg("no reply");
+    struct pollfd peer = {.fd = wire.peer, .events = POLLIN};
+    int64_t end = wait_now() + timeout_ms;
+    int ready = poll(&peer, 1, timeout_ms);
+    while (ready < 0 && errno == EINTR)
+        ready = poll(&peer, 1, wait_now() < end ? (int)(end - wait_now()) : 0);
+    return ready == 1;
 }
 
 struct answer ask(void)
@@ -240,7 +242,8 @@ struct answer ask(void)
     static _Alignas(16) char body[MESSAGE_MAX];
     handle();
     while (!receive_answer(&header, &answer))
-        await_reply();
+        if (!await_reply(REPLY_MS))
+            fail_msg("no reply");
     assert_int_equal(header.unique, wire.unique);
     if (answer.data)
         memcpy(body, answer.data, answer.size);

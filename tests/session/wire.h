@@ -70,6 +70,9 @@ void ask_and_go_away(void);
 /* Only sends it; returns its unique number. And only reads a reply, if there is one. */
 uint64_t send_request(void);
 bool receive_reply(struct fuse_out_header *header, struct answer *answer);
+/* Whether there is one within that time, which no signal makes shorter (a fuzzer has a timer): what is rendered slowly, or
+ * waits, is answered by another thread. */
+bool await_reply(int timeout_ms);
 
 /* Requests. Each returns 0 or −errno; *out is filled on success, where it is not NULL. */
 int do_lookup(uint64_t parent, const char *name, struct fuse_entry_out *out);
