@@ -58,12 +58,13 @@ static int shard_init(struct node_shard *shard, uint64_t first_id)
 
 static void shard_destroy(struct node_shard *shard)
 {
-    struct node *node = NULL;
-    struct node *next = NULL;
+    struct node *node = shard->by_id;
     HASH_CLEAR(by_key, shard->by_key);
-    HASH_ITER(by_id, shard->by_id, node, next) {
-        HASH_DELETE(by_id, shard->by_id, node);
+    HASH_CLEAR(by_id, shard->by_id);
+    while (node) {
+        struct node *next = node->by_id.next;
         node_free(node);
+        node = next;
     }
     lock_destroy(&shard->lock);
 }

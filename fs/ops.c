@@ -96,11 +96,13 @@ static void negotiate(struct fuse_conn_info *connection)
     fuse_unset_feature_flag(connection, FUSE_CAP_HANDLE_KILLPRIV_V2);
     /* A MAP_SHARED mapping without passthrough would be a private copy of the object: refused instead. */
     fuse_unset_feature_flag(connection, FUSE_CAP_DIRECT_IO_ALLOW_MMAP);
-    /* Requests are small or bypass the daemon; pipes and rings measured no better. */
+    /* Requests are small or bypass the daemon; pipes measured no better. */
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_READ);
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_WRITE);
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_MOVE);
 #ifdef FUSE_CAP_OVER_IO_URING
+    /* A request that waits would keep an entry of its processor's ring, and when all are kept, nobody there is served any
+     * more (Linux fs/fuse/dev_uring.c, fuse_uring_queue_fuse_req()): with eight, the ninth blocked reader hangs stat(2). */
     fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
 #endif
 }
