@@ -63,7 +63,8 @@ struct lookout {
     _Atomic(struct lookout_place *) deputy; /* the same */
     atomic_uint resting_count;              /* the same; with the deputy */
     atomic_uint busy;                       /* workers that answer a request; the caller's to count */
-    _Alignas(64) atomic_uint moves;         /* of the lookout */
+    char apart[64];                         /* on a cache line of its own: */
+    atomic_uint moves;                      /* of the lookout */
 };
 
 /* `threads`: how many workers there are. 0 or −errno. */
