@@ -75,7 +75,7 @@ static void fill(const struct event *event, const struct event_view *view, struc
     values[FIELD_MODE] = number_if(event->owned, event->mode);
     values[FIELD_UID] = number_if(event->owned, event->uid);
     values[FIELD_GID] = number_if(event->owned, event->gid);
-    values[FIELD_COUNT] = number_if(event->what == EVENT_LOST, event->count);
+    values[FIELD_COUNT] = number_if(event->what == EVENT_LOST && event->count, event->count);
 }
 
 static void show_text(const struct ipcfs_value *values, struct text *out)

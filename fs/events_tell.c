@@ -31,6 +31,12 @@ void watch_tell_name(struct event_watch *watch, const struct ipcfs_backend *kind
     add(watch, &event, who);
 }
 
+void watch_tell_lost(struct event_watch *watch)
+{
+    struct event event = {.what = EVENT_LOST};
+    add(watch, &event, NULL);
+}
+
 static bool tells_state(enum event_what what)
 {
     return what == EVENT_CREATED || what == EVENT_CHANGED;

@@ -100,7 +100,7 @@ static void pause_ms(long milliseconds)
     (void)nanosleep(&time, NULL);
 }
 
-/* Without memory changes are lost: then all is looked at. */
+/* Without memory changes are lost, also what came and went since: then all is looked at. */
 static void read_directory(struct event_watch *watch, int directory)
 {
     struct watch *source = watch->directories[directory].watch;
@@ -113,8 +113,10 @@ static void read_directory(struct event_watch *watch, int directory)
             break;
     }
     watch_apply(watch, directory);
-    if (lost)
+    if (lost) {
+        watch_tell_lost(watch);
         watch_rescan(watch, directory);
+    }
 }
 
 /* ---- the thread ---- */

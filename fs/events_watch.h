@@ -90,6 +90,8 @@ struct object_state {
 
 void watch_tell(struct event_watch *watch, const struct known *known, enum event_what what,
                 const struct who *who);
+/* That something has happened that nobody will know of. */
+void watch_tell_lost(struct event_watch *watch);
 void watch_tell_name(struct event_watch *watch, const struct ipcfs_backend *kind, const char *name,
                      enum event_what what, const char *to, const struct who *who);
 /* Its size, mode and owner where they differ from what was known. */
