@@ -14,7 +14,7 @@
  *   fresh/    with ctl and another fresh/, FRESH_LEVELS deep: asked for each time, as the directories of objects are
  *   dir/      --files static regular files, for ls and ls -l
  *
- * The loop is libfuse's own multi-threaded one; others can be chosen to see what a wake-up costs.
+ * The loop is libfuse's own multi-threaded one, or that of ipcfs.
  */
 #include "nopfs_loop.h"
 #include "nopfs_message.h"
@@ -22,15 +22,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FRESH_LEVELS 3
@@ -62,7 +59,7 @@ static struct {
     struct loop loop;
     const char *backing;
     off_t backing_size;
-} cfg = {.files = 10000, .dir_timeout = 3600, .loop = {.poll_us = 50}};
+} cfg = {.files = 10000, .dir_timeout = 3600};
 
 static char (*names)[NAME_LEN + 1];
 
@@ -355,25 +352,18 @@ static void usage(FILE *out)
                  "  --attr-timeout=S    seconds the kernel may keep attributes (0)\n"
                  "  --dir-timeout=S     the same, both, for directories (3600)\n"
                  "  --backing=FILE      what is behind the file data\n"
-                 "  --loop=KIND         mt (libfuse's, default), fixed, poll, crew (that of ipcfs)\n"
-                 "  --threads=N         for mt: at most; for fixed and crew: exactly (1)\n"
-                 "  --poll-percent=N    for crew: of one CPU, to be spent in polling (0)\n"
-                 "  --poll-us=N         for poll: microseconds to poll before sleeping (50)\n");
+                 "  --loop=KIND         mt (libfuse's, default), crew (that of ipcfs)\n"
+                 "  --threads=N         for mt: at most; for crew: exactly\n"
+                 "  --poll-percent=N    for crew: of one CPU, to be spent in polling (0)\n");
 }
 
 static const char *parse_args(int argc, char **argv)
 {
-    static const struct option opts[] = {{"files", 1, NULL, 'f'},
-                                         {"entry-timeout", 1, NULL, 'e'},
-                                         {"attr-timeout", 1, NULL, 'a'},
-                                         {"loop", 1, NULL, 'l'},
-                                         {"threads", 1, NULL, 't'},
-                                         {"poll-us", 1, NULL, 'u'},
-                                         {"dir-timeout", 1, NULL, 'd'},
-                                         {"backing", 1, NULL, 'b'},
-                                         {"poll-percent", 1, NULL, 'p'},
-                                         {"help", 0, NULL, 'h'},
-                                         {0}};
+    static const struct option opts[] = {{"files", 1, NULL, 'f'},        {"entry-timeout", 1, NULL, 'e'},
+                                         {"attr-timeout", 1, NULL, 'a'}, {"loop", 1, NULL, 'l'},
+                                         {"threads", 1, NULL, 't'},      {"dir-timeout", 1, NULL, 'd'},
+                                         {"backing", 1, NULL, 'b'},      {"poll-percent", 1, NULL, 'p'},
+                                         {"help", 0, NULL, 'h'},         {0}};
     int c;
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
         switch (c) {
@@ -397,9 +387,6 @@ static const char *parse_args(int argc, char **argv)
             break;
         case 't':
             cfg.loop.threads = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'u':
-            cfg.loop.poll_us = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'p':
             cfg.loop.percent = (unsigned)strtoul(optarg, NULL, 10);

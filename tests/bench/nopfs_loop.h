@@ -9,16 +9,15 @@
 
 #define LOOP_THREADS_MAX 64
 
-enum loop_kind { LOOP_MT, LOOP_FIXED, LOOP_POLL, LOOP_CREW };
+enum loop_kind { LOOP_MT, LOOP_CREW };
 
 struct loop {
     enum loop_kind kind;
-    unsigned threads; /* libfuse's own: at most, 0 for its default; fixed and crew: exactly */
-    unsigned poll_us; /* how long the one that polls does so before it sleeps */
+    unsigned threads; /* libfuse's own: at most, 0 for its default; crew: exactly */
     unsigned percent; /* crew: of one CPU, that may be spent in polling */
 };
 
-/* Whether there is a loop of that name: mt, fixed, poll or crew. */
+/* Whether there is a loop of that name: mt or crew. */
 bool loop_parse(struct loop *loop, const char *name);
 /* Serves until the session ends; 0 or −errno. */
 int loop_run(const struct loop *loop, struct fuse_session *se);
