@@ -102,7 +102,7 @@ static void negotiate(struct fuse_conn_info *connection)
     fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_MOVE);
 #ifdef FUSE_CAP_OVER_IO_URING
     /* A request that waits would keep an entry of its processor's ring, and when all are kept, nobody there is served any
-     * more (Linux fs/fuse/dev_uring.c, fuse_uring_queue_fuse_req()): with eight, the ninth blocked reader hangs stat(2). */
+     * more (Linux fs/fuse/dev_uring.c, fuse_uring_queue_fuse_req()): with eight, twelve blocked readers hung stat(2). */
     fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
 #endif
 }
