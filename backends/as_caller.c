@@ -2,6 +2,7 @@
 #include "as_caller.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /*
  * A child that has not answered after so long is given up. Looked at every now and then: it may have been
@@ -154,13 +154,6 @@ static pid_t start_child(const struct as_caller_task *task, int *parent_end, int
     return error ? error : pid;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool is_stopped(pid_t pid)
 {
     siginfo_t info = {0};
@@ -170,9 +163,9 @@ static bool is_stopped(pid_t pid)
 /* Whether there is something to read: an answer, or the end of the child. */
 static bool await_answer(pid_t pid, int socket)
 {
-    int64_t end = now_ms() + CHILD_TIME_MAX_MS;
+    int64_t end = monotonic_ms() + CHILD_TIME_MAX_MS;
     struct pollfd wanted = {.fd = socket, .events = POLLIN};
-    while (now_ms() < end) {
+    while (monotonic_ms() < end) {
         if (poll(&wanted, 1, CHILD_LOOK_MS) > 0)
             return true;
         if (is_stopped(pid))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "patience.h"
 
+#include "ipcfs/monotonic.h"
 #include "small_file.h"
 
 #include <errno.h>
@@ -18,13 +19,6 @@
 
 /* Address space, not memory, until it is used: enough for system calls and what a sanitizer adds. */
 enum { STACK = 256 * 1024 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- for the thread ---- */
 
@@ -72,7 +66,7 @@ bool patience_begin(struct patient *patient, const struct patience_subject *subj
         return false;
     bool may = !is_given_up(patient->patience, subject);
     patient->subject = *subject;
-    int64_t now = now_ms();
+    int64_t now = monotonic_ms();
     atomic_store(&patient->began, now);
     atomic_store(&patient->moved, now);
     patience_unlock(patient);
@@ -81,7 +75,7 @@ bool patience_begin(struct patient *patient, const struct patience_subject *subj
 
 bool patience_move(struct patient *patient)
 {
-    atomic_store(&patient->moved, now_ms());
+    atomic_store(&patient->moved, monotonic_ms());
     return !atomic_load(&patient->given_up);
 }
 
@@ -200,12 +194,12 @@ static bool is_runnable(struct patient *patient)
 
 bool patience_await(struct patient *patient, const bool *there)
 {
-    int64_t since = now_ms();
+    int64_t since = monotonic_ms();
     while (!*there && !patient->ended) {
-        if (patience_end(patient, since) <= now_ms()) {
+        if (patience_end(patient, since) <= monotonic_ms()) {
             if (!is_runnable(patient))
                 return false;
-            since = now_ms();
+            since = monotonic_ms();
         }
         int64_t end = patience_end(patient, since);
         const struct timespec time = {.tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000};

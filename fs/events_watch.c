@@ -5,6 +5,7 @@
 #include "ipcfs.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -140,7 +141,7 @@ static void look(struct event_watch *watch, struct agenda *agenda)
     int64_t before = processor_us();
     watch_look(watch);
     agenda->least = (processor_us() - before) * LOOK_SHARE / 1000;
-    agenda->last = wait_now();
+    agenda->last = monotonic_ms();
     agenda->soon = false;
 }
 
@@ -153,7 +154,7 @@ static int64_t longer(int64_t a, int64_t b)
 static int until_look(const struct agenda *agenda)
 {
     int64_t due = agenda->last + longer(agenda->least, agenda->soon ? WATCH_BATCH_MS : LOOK_MS);
-    return (int)longer(due - wait_now(), 0);
+    return (int)longer(due - monotonic_ms(), 0);
 }
 
 static void drain(int event_fd)
@@ -203,7 +204,7 @@ int events_watch(struct events *events)
     int error = begin(watch);
     if (!error)
         events_round_end(events);
-    struct agenda agenda = {.last = wait_now()};
+    struct agenda agenda = {.last = monotonic_ms()};
     while (!error && events_wanted(events))
         step(watch, &agenda);
     end(watch);

@@ -28,6 +28,7 @@
 #include "inspect_host.h"
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -136,7 +137,7 @@ static int look(struct ipcfs *fs, unsigned what, struct ipcfs_objid process, str
         free(new);
         return error;
     }
-    new->made = wait_now();
+    new->made = monotonic_ms();
     *out = new;
     return 0;
 }
@@ -273,7 +274,7 @@ void walks_free(struct walks *walks)
 void inspect_begin(struct ipcfs *fs, const struct caller *caller, struct ipcfs_objid process, uint64_t file)
 {
     struct inspected *old[WALKS] = {0};
-    int64_t now = wait_now();
+    int64_t now = monotonic_ms();
     lock_take(&fs->walks->lock);
     if (caller->pid)
         note_file(fs->walks, caller, process, file, now);
@@ -288,7 +289,7 @@ void inspect_end(struct ipcfs *fs, const struct caller *caller)
     lock_take(&fs->walks->lock);
     struct walk *walk = find_walk(fs->walks, caller);
     if (walk)
-        walk->last = wait_now();
+        walk->last = monotonic_ms();
     lock_release(&fs->walks->lock);
 }
 
@@ -313,7 +314,7 @@ static struct inspected *kept_look(struct walks *walks, const struct caller *cal
     const struct walk *walk = find_walk(walks, caller);
     struct inspected *kept = is_walking(walk) ? walk->look : NULL;
     if (kept && ((kept->what & what) != what || !ipcfs_same_object(kept->process, process) ||
-                 wait_now() - kept->made >= INSPECT_REUSE_MS))
+                 monotonic_ms() - kept->made >= INSPECT_REUSE_MS))
         kept = NULL;
     if (kept)
         atomic_fetch_add(&kept->users, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lookout.h"
 
-#include "monotonic.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 #include <fcntl.h>

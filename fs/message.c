@@ -4,13 +4,13 @@
 
 #include "handle.h"
 #include "ipcfs.h"
+#include "ipcfs/monotonic.h"
 #include "park.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <time.h>
 
 /* What can be done with the file now without waiting; `wait` is for the rest. */
 static short possible(const struct handle *handle, struct ipcfs_wait *wait)
@@ -102,11 +102,8 @@ enum { MOMENT_NS = 500 };
 /* On this processor, or on another one without a fight for the queue's lock. */
 void messages_leave_alone(void)
 {
-    struct timespec begin;
-    struct timespec now;
     (void)sched_yield();
-    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
-    do
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec - begin.tv_nsec < MOMENT_NS);
+    uint64_t begin = monotonic_ns();
+    while (monotonic_ns() - begin < MOMENT_NS)
+        ;
 }

@@ -6,6 +6,7 @@
 #include "ipcfs.h"
 #include "ipcfs/cleanup.h"
 #include "ipcfs/log.h"
+#include "ipcfs/monotonic.h"
 #include "park.h"
 
 #include <errno.h>
@@ -335,7 +336,7 @@ static atomic_uint lingering;
 static void warn_lost(const struct handle *handle, ssize_t error)
 {
     static _Atomic int64_t next;
-    int64_t now = wait_now();
+    int64_t now = monotonic_ms();
     if (atomic_load(&next) > now)
         return;
     atomic_store(&next, now + 1000);

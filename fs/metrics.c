@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "metrics.h"
 
-#include "monotonic.h"
+#include "ipcfs/monotonic.h"
 
 const char *const metric_op_names[METRIC_OP_COUNT] = {
 #define X(op) #op,

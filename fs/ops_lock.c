@@ -17,6 +17,7 @@
  */
 #include "ops.h"
 
+#include "ipcfs/monotonic.h"
 #include "park.h"
 
 #include <errno.h>
@@ -52,7 +53,7 @@ static int try_while_closing(struct locker *locker)
 {
     int error = -EAGAIN;
     for (size_t i = 0; error == -EAGAIN && i < sizeof closing_pauses_us / sizeof *closing_pauses_us; i++) {
-        if (wait_now() > atomic_load(&locker->fs->locks.closing_until))
+        if (monotonic_ms() > atomic_load(&locker->fs->locks.closing_until))
             break;
         struct timespec pause = {.tv_nsec = closing_pauses_us[i] * 1000};
         (void)nanosleep(&pause, NULL);
@@ -259,7 +260,7 @@ static void flush_locks(struct ipcfs *fs, struct handle *handle, uint64_t owner_
 {
     bool others = lock_table_flush(&fs->locks, handle, owner_number);
     if (others || atomic_load(&handle->flocked))
-        atomic_store(&fs->locks.closing_until, wait_now() + CLOSING_MS);
+        atomic_store(&fs->locks.closing_until, monotonic_ms() + CLOSING_MS);
 }
 
 /* A descriptor of the handle was closed: by a process, which is the lock owner here. */

@@ -43,18 +43,11 @@
  */
 #include "wait.h"
 
+#include "ipcfs/monotonic.h"
 #include "wait_line.h"
 
 #include <errno.h>
-#include <time.h>
 #include <utlist.h>
-
-int64_t wait_now(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 /* ---- lines ---- */
 
@@ -165,7 +158,7 @@ static void append(struct wait_line *line, struct waiter *waiter)
 {
     DL_APPEND(line->first, waiter);
     waiter->parked = true;
-    waiter->since = wait_now();
+    waiter->since = monotonic_ms();
     if (waiter->group)
         waiter->group->parked++;
     struct wait_engine *engine = line->engine;

@@ -33,9 +33,6 @@ struct wait_engine;
 struct wait_line;
 struct waiter;
 
-/* Milliseconds, CLOCK_MONOTONIC. */
-int64_t wait_now(void);
-
 /* Waiters that share something an earlier one may leave for the next, as the rest of a message. In their handle. */
 struct wait_group {
     unsigned parked; /* the line's lock: how many of them are in the line */

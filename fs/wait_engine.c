@@ -7,6 +7,7 @@
 #include "wait_line.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,7 +195,7 @@ static void end_overdue_of(struct wait_line *line, int64_t now)
 
 static void end_all_overdue(struct wait_engine *engine)
 {
-    int64_t now = wait_now();
+    int64_t now = monotonic_ms();
     AUTO_FREE struct wait_line **lines = wait_engine_lines(engine);
     for (size_t i = 0; lines && lines[i]; i++) {
         end_overdue_of(lines[i], now);
@@ -249,7 +250,7 @@ static int earlier(int timeout, int64_t when, int64_t now)
 
 static int next_timeout(struct wait_engine *engine, const struct agenda *agenda)
 {
-    int64_t now = wait_now();
+    int64_t now = monotonic_ms();
     int timeout = -1;
     lock_take(&engine->lock);
     if (engine->nudged)
@@ -272,18 +273,19 @@ static int64_t time_used(void)
 
 static void sweep(struct wait_engine *engine, struct agenda *agenda)
 {
-    if (wait_now() < agenda->next_sweep)
+    if (monotonic_ms() < agenda->next_sweep)
         return;
     int64_t before = time_used();
     if (!agenda->looking)
         sweep_lines(engine);
     agenda->looking = !wait_watch_look(engine);
-    agenda->next_sweep = wait_now() + (agenda->looking ? 0 : SWEEP_MS) + (time_used() - before) * SWEEP_SHARE;
+    agenda->next_sweep =
+        monotonic_ms() + (agenda->looking ? 0 : SWEEP_MS) + (time_used() - before) * SWEEP_SHARE;
 }
 
 static void end_waits(struct wait_engine *engine, struct agenda *agenda)
 {
-    int64_t now = wait_now();
+    int64_t now = monotonic_ms();
     if (!has_limits(engine) || now < agenda->next_end)
         return;
     end_all_overdue(engine);

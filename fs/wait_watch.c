@@ -3,6 +3,7 @@
 #include "wait_line.h"
 
 #include "ipcfs/cleanup.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 
@@ -66,11 +67,11 @@ void wait_watch_ready(struct wait_engine *engine, struct wait_watch *watch)
 /* Lists may change under each call: so what is still to be asked is a list as well. */
 bool wait_watch_look(struct wait_engine *engine)
 {
-    int64_t end = wait_now() + LOOK_MS;
+    int64_t end = monotonic_ms() + LOOK_MS;
     lock_take(&engine->lock);
     if (!engine->unseen)
         engine->unseen = TAKE_PTR(engine->looking);
-    while (engine->unseen && wait_now() < end) {
+    while (engine->unseen && monotonic_ms() < end) {
         struct wait_watch *watch = engine->unseen;
         stop_looking(engine, watch);
         bool ready = call(engine, watch, true);

@@ -95,24 +95,25 @@ def test_timeouts(q, fd):
     ok(got == 0 and 0.1 <= took < SOON, f'poll of a full queue: {got} after {took:.2f} s')
 
 
+def by_select(fd, events, ms):
+    got = select.select([fd] if events & IN else [], [fd] if events & OUT else [], [], ms / 1000)
+    return (IN if got[0] else 0) | (OUT if got[1] else 0)
+
+
+def by_epoll(fd, events, ms):
+    with select.epoll() as e:
+        e.register(fd, events)
+        got = e.poll(ms / 1000)
+        eq(e.poll(0), got, 'epoll is level-triggered')
+        return got[0][1] if got else 0
+
+
 def woken(q, fd, events, wake, what):
-    for how in ('poll', 'select', 'epoll'):
+    for how, wait in ('poll', poll), ('select', by_select), ('epoll', by_epoll):
         begin = time.monotonic()
         timer = later(wake)
-        if how == 'poll':
-            got = poll(fd, events, 5000)
-            took = time.monotonic() - begin
-        elif how == 'select':
-            got = select.select([fd] if events & IN else [], [fd] if events & OUT else [], [], 5)
-            took = time.monotonic() - begin
-            got = (IN if got[0] else 0) | (OUT if got[1] else 0)
-        else:
-            with select.epoll() as e:
-                e.register(fd, events)
-                got = e.poll(5)
-                took = time.monotonic() - begin
-                got = got[0][1] if got else 0
-                eq([x[1] for x in e.poll(0)], [events], 'epoll is level-triggered')
+        got = wait(fd, events, 5000)
+        took = time.monotonic() - begin
         timer.join()
         eq(got, events, f'{how}, woken by {what}')
         ok(0.19 <= took < 0.3 + WAKE[q.kind], f'{how}, woken by {what}: after {took:.2f} s')

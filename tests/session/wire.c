@@ -3,6 +3,7 @@
 
 #include "descriptors.h"
 #include "failing.h"
+#include "ipcfs/monotonic.h"
 #include "logged.h"
 #include "ops.h"
 #include "session.h"
@@ -228,10 +229,10 @@ static bool receive_answer(struct fuse_out_header *header, struct answer *answer
 bool await_reply(int timeout_ms)
 {
     struct pollfd peer = {.fd = wire.peer, .events = POLLIN};
-    int64_t end = wait_now() + timeout_ms;
+    int64_t end = monotonic_ms() + timeout_ms;
     int ready = poll(&peer, 1, timeout_ms);
     while (ready < 0 && errno == EINTR)
-        ready = poll(&peer, 1, wait_now() < end ? (int)(end - wait_now()) : 0);
+        ready = poll(&peer, 1, monotonic_ms() < end ? (int)(end - monotonic_ms()) : 0);
     return ready == 1;
 }
 

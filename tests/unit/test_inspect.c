@@ -5,6 +5,7 @@
 
 #include "inspect.h"
 #include "ipcfs.h"
+#include "ipcfs/monotonic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -154,11 +155,11 @@ static void test_process_ends_walk(void **state)
 /* Walks on until the look is too old. False: without a CPU for so long that this was a pause, which ends the walk. */
 static bool walk_on(int look)
 {
-    int64_t begin = wait_now();
+    int64_t begin = monotonic_ms();
     int64_t last = begin;
     for (uint64_t file = 1000; last - begin < INSPECT_REUSE_MS - 20; file++) {
         int shown = read_file(&walker, file);
-        int64_t now = wait_now();
+        int64_t now = monotonic_ms();
         if (now - last > INSPECT_PAUSE_MS / 2)
             return false;
         assert_int_equal(shown, look);
@@ -166,7 +167,7 @@ static bool walk_on(int look)
         (void)usleep(5000);
     }
     (void)usleep(40 * 1000);
-    return wait_now() - last <= INSPECT_PAUSE_MS;
+    return monotonic_ms() - last <= INSPECT_PAUSE_MS;
 }
 
 /* The look is not older than that, however long the walk. */
