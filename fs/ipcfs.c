@@ -96,44 +96,173 @@ static unsigned longest_wait_ms(struct ipcfs *fs)
     return limit < 1000000 ? limit * 500 : 500000000;
 }
 
-int ipcfs_init(struct ipcfs *fs)
+/* ---- parts ---- */
+
+static int make_tree(struct ipcfs *fs)
 {
-    int hash_error = hash_init();
-    if (hash_error)
-        return hash_error;
     const struct ipcfs_backend **kinds = start_kinds(fs);
     if (!kinds)
         return -ENOMEM;
     int error = tree_init(&fs->tree, kinds);
-    if (error) {
+    if (error)
         stop_kinds(kinds);
-        return error;
-    }
-    fs->told = calloc(fs->tree.count, sizeof *fs->told);
-    error = fs->told ? lock_init(&fs->told_lock, LOCK_TOLD) : -ENOMEM;
-    if (!error)
-        error = node_table_init(&fs->nodes, fs->tree.count + 1);
-    if (!error)
-        error = handle_table_init(&fs->handles, handle_share());
-    if (!error)
-        error = lock_table_init(&fs->locks, handle_share() / 2);
-    if (!error)
-        error = pins_init(&fs->pins);
-    if (!error)
-        error = wait_engine_start(&fs->waits, longest_wait_ms(fs));
-    if (!error)
-        error = jobs_new(&fs->jobs);
-    if (!error)
-        error = walks_new(&fs->walks);
-    if (!error)
-        error = events_new(fs, &fs->events);
-    if (!error)
-        error = last_errors_init(&fs->last_errors);
     return error;
+}
+
+static void unmake_tree(struct ipcfs *fs)
+{
+    const struct ipcfs_backend **kinds = fs->tree.kinds;
+    tree_destroy(&fs->tree);
+    stop_kinds(kinds);
+}
+
+static int make_told(struct ipcfs *fs)
+{
+    fs->told = calloc(fs->tree.count, sizeof *fs->told);
+    return fs->told ? lock_init(&fs->told_lock, LOCK_TOLD) : -ENOMEM;
+}
+
+static void unmake_told(struct ipcfs *fs)
+{
+    lock_destroy(&fs->told_lock);
+    free(fs->told);
+}
+
+static int make_nodes(struct ipcfs *fs)
+{
+    return node_table_init(&fs->nodes, fs->tree.count + 1);
+}
+
+static void unmake_nodes(struct ipcfs *fs)
+{
+    node_table_destroy(&fs->nodes);
+}
+
+static int make_waits(struct ipcfs *fs)
+{
+    return wait_engine_start(&fs->waits, longest_wait_ms(fs));
+}
+
+static void unmake_waits(struct ipcfs *fs)
+{
+    if (!fs->waits_ended)
+        wait_engine_stop(fs->waits, -ENOTCONN);
+    wait_engine_free(fs->waits);
+}
+
+static int make_events(struct ipcfs *fs)
+{
+    return events_new(fs, &fs->events);
+}
+
+static void unmake_events(struct ipcfs *fs)
+{
+    if (!fs->waits_ended)
+        events_stop(fs->events);
+    events_free(fs->events);
+}
+
+static int make_handles(struct ipcfs *fs)
+{
+    return handle_table_init(&fs->handles, handle_share());
+}
+
+static void unmake_handles(struct ipcfs *fs)
+{
+    handle_table_destroy(&fs->handles);
+}
+
+static int make_locks(struct ipcfs *fs)
+{
+    return lock_table_init(&fs->locks, handle_share() / 2);
+}
+
+static void unmake_locks(struct ipcfs *fs)
+{
+    lock_table_destroy(&fs->locks);
 }
 
 /* For how long a job may go on when all else has ended. */
 enum { JOBS_END_MS = 2000 };
+
+static int make_jobs(struct ipcfs *fs)
+{
+    return jobs_new(&fs->jobs);
+}
+
+static void unmake_jobs(struct ipcfs *fs)
+{
+    while (!jobs_stop(fs->jobs, JOBS_END_MS))
+        ; /* the daemon's own end does not come here while one goes on */
+    jobs_free(fs->jobs);
+}
+
+static int make_walks(struct ipcfs *fs)
+{
+    return walks_new(&fs->walks);
+}
+
+static void unmake_walks(struct ipcfs *fs)
+{
+    walks_free(fs->walks);
+}
+
+static int make_pins(struct ipcfs *fs)
+{
+    return pins_init(&fs->pins);
+}
+
+static void unmake_pins(struct ipcfs *fs)
+{
+    pins_destroy(&fs->pins);
+}
+
+static int make_last_errors(struct ipcfs *fs)
+{
+    return last_errors_init(&fs->last_errors);
+}
+
+static void unmake_last_errors(struct ipcfs *fs)
+{
+    last_errors_destroy(&fs->last_errors);
+}
+
+/* Each uses only those before it, so they are unmade from the end: a lock owner knows handles, a handle its wait lines. */
+static const struct part {
+    int (*make)(struct ipcfs *fs);
+    void (*unmake)(struct ipcfs *fs);
+} parts[] = {
+    {make_tree, unmake_tree},
+    {make_told, unmake_told},
+    {make_nodes, unmake_nodes},
+    {make_waits, unmake_waits},
+    {make_events, unmake_events},
+    {make_handles, unmake_handles},
+    {make_locks, unmake_locks},
+    {make_walks, unmake_walks},
+    {make_pins, unmake_pins},
+    {make_last_errors, unmake_last_errors},
+    {make_jobs, unmake_jobs},
+};
+
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static void unmake(struct ipcfs *fs, size_t made)
+{
+    while (made > 0)
+        parts[--made].unmake(fs);
+}
+
+int ipcfs_init(struct ipcfs *fs)
+{
+    int error = hash_init();
+    for (size_t made = 0; !error && made < PARTS; made++) {
+        error = parts[made].make(fs);
+        if (error)
+            unmake(fs, made);
+    }
+    return error;
+}
 
 bool ipcfs_end_waits(struct ipcfs *fs)
 {
@@ -147,21 +276,7 @@ bool ipcfs_end_waits(struct ipcfs *fs)
 
 void ipcfs_destroy(struct ipcfs *fs)
 {
-    last_errors_destroy(&fs->last_errors);
-    pins_destroy(&fs->pins);
-    while (!ipcfs_end_waits(fs))
-        ; /* the daemon's own end does not come here while one goes on */
-    walks_free(fs->walks);
-    jobs_free(fs->jobs);
-    lock_table_destroy(&fs->locks); /* it knows handles */
-    handle_table_destroy(&fs->handles);
-    events_free(fs->events);
-    wait_engine_free(fs->waits);
-    node_table_destroy(&fs->nodes);
-    lock_destroy(&fs->told_lock);
-    free(fs->told);
+    (void)ipcfs_end_waits(fs);
+    unmake(fs, PARTS);
     free(fs->mountpoint);
-    const struct ipcfs_backend **kinds = fs->tree.kinds;
-    tree_destroy(&fs->tree);
-    stop_kinds(kinds);
 }

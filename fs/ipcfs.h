@@ -67,7 +67,7 @@ static inline bool ipcfs_is_piece(const struct ipcfs *fs, size_t size)
     return size > 1 && size >= fs->request_max - REQUEST_SLACK;
 }
 
-/* Makes the tables and the tree of all kinds that can start. 0 or −errno. */
+/* Makes the tables and the tree of all kinds that can start. 0 or −errno, and then nothing is left of them. */
 int ipcfs_init(struct ipcfs *fs);
 /* Answers every request that waits. When no other is in work any more, and while the session still exists. False where
  * a job goes on all the same, and still uses `fs`. */
