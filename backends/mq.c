@@ -103,13 +103,68 @@ static int mq_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 
 /* ---- messages ---- */
 
+/*
+ * Changes with each message that is sent or received, at the pace of the kernel's clock for files: both set all times of the
+ * inode (Linux ipc/mqueue.c). Never 0.
+ */
+static uint64_t traffic(int fd)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) < 0)
+        return 0;
+    return ((uint64_t)stat.st_ctim.tv_sec * 1000000000 + (uint64_t)stat.st_ctim.tv_nsec) | 1;
+}
+
 /* `error` of a native call on the file; says what to wait for where it would have waited. */
-static ssize_t would_wait(const struct ipcfs_file *file, int error, short events, struct ipcfs_wait *wait)
+static ssize_t would_wait(const struct ipcfs_file *file, ssize_t error, short events, struct ipcfs_wait *wait)
 {
     if (error == -EAGAIN)
-        *wait = (struct ipcfs_wait){
-            .block = wait->block, .source = IPCFS_WAIT_POLL, .fd = file->fd, .events = events};
+        *wait = (struct ipcfs_wait){.source = IPCFS_WAIT_POLL,
+                                    .fd = file->fd,
+                                    .events = events,
+                                    .traffic = traffic(file->fd)};
     return error;
+}
+
+/*
+ * For a keeper: a descriptor that waits. O_NONBLOCK is of the open file, which others use, so it is one of its own. −EINTR
+ * where there is none to be had, after a wait for `events` instead: then it is tried again.
+ */
+static int open_waiting(const struct ipcfs_file *file, int access, short events)
+{
+    int fd = open(fd_path(file->fd).text, access | O_CLOEXEC | O_NOCTTY);
+    struct pollfd state = {.fd = file->fd, .events = events};
+    if (fd < 0)
+        (void)poll(&state, 1, -1);
+    return fd < 0 ? -EINTR : fd;
+}
+
+static ssize_t receive_waiting(const struct ipcfs_file *file, char *buffer, size_t size)
+{
+    AUTO_FD fd = open_waiting(file, O_RDONLY, POLLIN);
+    if (fd < 0)
+        return fd;
+    ssize_t count = mq_receive(fd, buffer, size, NULL);
+    return count < 0 ? -errno : count;
+}
+
+static int send_waiting(const struct ipcfs_file *file, const char *data, size_t size)
+{
+    AUTO_FD fd = open_waiting(file, O_WRONLY, POLLOUT);
+    if (fd < 0)
+        return fd;
+    return mq_send(fd, data, size, file->priority) < 0 ? -errno : 0;
+}
+
+static ssize_t receive_now(const struct ipcfs_file *file, char *buffer, size_t size)
+{
+    ssize_t count = mq_receive(file->fd, buffer, size, NULL);
+    return count < 0 ? -errno : count;
+}
+
+static int send_now(const struct ipcfs_file *file, const char *data, size_t size)
+{
+    return mq_send(file->fd, data, size, file->priority) < 0 ? -errno : 0;
 }
 
 static ssize_t mq_try_read(struct ipcfs_file *file, char *buffer, size_t size, off_t offset, int flags,
@@ -120,10 +175,8 @@ static ssize_t mq_try_read(struct ipcfs_file *file, char *buffer, size_t size, o
     wait->source = IPCFS_WAIT_NONE;
     if (!mq_may_read(file->access))
         return -EBADF;
-    ssize_t count = mq_receive(file->fd, buffer, size, NULL);
-    if (count >= 0)
-        return count;
-    return errno == EMSGSIZE ? -E2BIG : would_wait(file, -errno, POLLIN, wait);
+    ssize_t count = wait->block ? receive_waiting(file, buffer, size) : receive_now(file, buffer, size);
+    return count == -EMSGSIZE ? -E2BIG : would_wait(file, count, POLLIN, wait);
 }
 
 static ssize_t mq_try_write(struct ipcfs_file *file, const char *data, size_t size, off_t offset, int flags,
@@ -134,9 +187,8 @@ static ssize_t mq_try_write(struct ipcfs_file *file, const char *data, size_t si
     wait->source = IPCFS_WAIT_NONE;
     if (!mq_may_write(file->access))
         return -EBADF;
-    if (mq_send(file->fd, data, size, file->priority) < 0)
-        return would_wait(file, -errno, POLLOUT, wait);
-    return (ssize_t)size;
+    int error = wait->block ? send_waiting(file, data, size) : send_now(file, data, size);
+    return error ? would_wait(file, error, POLLOUT, wait) : (ssize_t)size;
 }
 
 static size_t mq_message_room(struct ipcfs_file *file)

@@ -159,6 +159,7 @@ static void append(struct wait_line *line, struct waiter *waiter)
     DL_APPEND(line->first, waiter);
     waiter->parked = true;
     waiter->since = monotonic_ms();
+    waiter->traffic = 0;
     if (waiter->group)
         waiter->group->parked++;
     struct wait_engine *engine = line->engine;
@@ -217,12 +218,31 @@ static bool arm(struct wait_line *line, const struct ipcfs_wait *wait)
     return line->armed;
 }
 
+/* Whether the line is better served by a keeper, because something went in or out while its first was waiting. */
+static bool is_passed_over(const struct wait_line *line, const struct ipcfs_wait *wait)
+{
+    uint64_t before = line->first->traffic;
+    return line->has_keeper || (before && before != wait->traffic);
+}
+
+static bool settle_for_descriptor(struct wait_line *line, const struct ipcfs_wait *wait)
+{
+    if (is_passed_over(line, wait) && wait_keeper_want(line))
+        return true;
+    if (!arm(line, wait))
+        return false;
+    if (wait->traffic)
+        wait_engine_sweep_seldom(line, !line->first->traffic);
+    line->first->traffic = wait->traffic;
+    return true;
+}
+
 /* The line has waiters, and its first has to wait for this. */
 static void settle(struct wait_line *line, const struct ipcfs_wait *wait)
 {
     bool settled = false;
     if (wait->source == IPCFS_WAIT_POLL)
-        settled = arm(line, wait);
+        settled = settle_for_descriptor(line, wait);
     else
         settled = wait->source == IPCFS_WAIT_TOLD || wait_keeper_want(line);
     if (!settled)

@@ -8,7 +8,8 @@
  * request wait, or the daemon ends. fs/wait.c begins with the essay on who wins each race between these.
  *
  * How a line learns that its turn has come depends on the source (struct ipcfs_wait):
- *   IPCFS_WAIT_POLL    one thread, the engine's, waits for the descriptors of all lines in one epoll;
+ *   IPCFS_WAIT_POLL    one thread, the engine's, waits for the descriptors of all lines in one epoll. A line whose first is
+ *                      passed over by those who wait in native calls (`traffic`) gets a keeper as well;
  *   IPCFS_WAIT_KEEPER  a line that has waiters has a thread, its keeper, that makes the native call which blocks, for the
  *                      first in the line. It ends when nobody has waited for a while. There are at most KEEPERS_MAX of
  *                      them; lines beyond that are tried by the engine every now and then;
@@ -87,6 +88,7 @@ struct waiter {
     int verdict; /* 0, or the −errno that ends it as soon as the keeper lets go of it, or it would be parked */
     ssize_t result; /* once it is out of the list: what finish() will be told */
     int64_t since;  /* when it was parked: milliseconds, CLOCK_MONOTONIC */
+    uint64_t traffic; /* that the object had when it was first tried as the first in the line; 0: not told */
 };
 
 /* What tells lines apart. */

@@ -17,8 +17,9 @@
 #include <time.h>
 #include <utlist.h>
 
-/* Sweeping takes about one part in SWEEP_SHARE of a processor at most. */
+/* Sweeping takes about one part in SWEEP_SHARE of a processor at most; what is swept seldom, one in SELDOM_SHARE. */
 enum { NUDGE_MS = 1, LIMIT_MS = 100, SWEEP_MS = 20, SWEEP_SHARE = 10, EVENTS = 64, WAKE_ID = 0 };
+enum { SELDOM_MIN_MS = 16, SELDOM_MAX_MS = 4096, SELDOM_SHARE = 200 };
 
 void wait_engine_wake(struct wait_engine *engine)
 {
@@ -61,18 +62,43 @@ void wait_engine_hand_over(struct wait_engine *engine, struct wait_done *done)
     wait_engine_wake(engine);
 }
 
+/* With the engine's lock held. */
+static void add_swept(struct wait_line *line, enum wait_sweep which)
+{
+    struct wait_engine *engine = line->engine;
+    if (line->swept[which])
+        return;
+    line->swept[which] = true;
+    line->users++;
+    line->next_swept[which] = engine->swept[which];
+    engine->swept[which] = line;
+}
+
 void wait_engine_sweep(struct wait_line *line)
 {
     struct wait_engine *engine = line->engine;
     lock_take(&engine->lock);
-    if (!line->swept) {
-        line->swept = true;
-        line->users++;
-        line->next_swept = engine->swept;
-        engine->swept = line;
-    }
+    add_swept(line, WAIT_SWEEP_OFTEN);
     lock_release(&engine->lock);
     wait_engine_wake(engine);
+}
+
+/* The thread is only woken where it would sleep for longer: with many new waits, once in SELDOM_MIN_MS. */
+void wait_engine_sweep_seldom(struct wait_line *line, bool soon)
+{
+    struct wait_engine *engine = line->engine;
+    int64_t when = monotonic_ms() + SELDOM_MIN_MS;
+    lock_take(&engine->lock);
+    bool empty = !engine->swept[WAIT_SWEEP_SELDOM];
+    add_swept(line, WAIT_SWEEP_SELDOM);
+    bool earlier = soon && (empty || engine->next_seldom > when);
+    if (soon)
+        engine->seldom_ms = SELDOM_MIN_MS;
+    if (earlier)
+        engine->next_seldom = when;
+    lock_release(&engine->lock);
+    if (earlier)
+        wait_engine_wake(engine);
 }
 
 static void add_nudged(struct wait_line *line)
@@ -150,15 +176,15 @@ static void nudge_all(struct wait_engine *engine)
     }
 }
 
-static void sweep_lines(struct wait_engine *engine)
+static void sweep_lines(struct wait_engine *engine, enum wait_sweep which)
 {
     lock_take(&engine->lock);
-    struct wait_line *line = TAKE_PTR(engine->swept);
+    struct wait_line *line = TAKE_PTR(engine->swept[which]);
     lock_release(&engine->lock);
     while (line) {
-        struct wait_line *next = line->next_swept;
+        struct wait_line *next = line->next_swept[which];
         lock_take(&engine->lock);
-        line->swept = false;
+        line->swept[which] = false;
         lock_release(&engine->lock);
         wait_serve_line(line, false);
         wait_line_put(line);
@@ -255,8 +281,10 @@ static int next_timeout(struct wait_engine *engine, const struct agenda *agenda)
     lock_take(&engine->lock);
     if (engine->nudged)
         timeout = NUDGE_MS;
-    if (engine->swept || engine->looking || engine->unseen)
+    if (engine->swept[WAIT_SWEEP_OFTEN] || engine->looking || engine->unseen)
         timeout = earlier(timeout, agenda->next_sweep, now);
+    if (engine->swept[WAIT_SWEEP_SELDOM])
+        timeout = earlier(timeout, engine->next_seldom, now);
     lock_release(&engine->lock);
     if (has_limits(engine))
         timeout = earlier(timeout, agenda->next_end, now);
@@ -277,10 +305,32 @@ static void sweep(struct wait_engine *engine, struct agenda *agenda)
         return;
     int64_t before = time_used();
     if (!agenda->looking)
-        sweep_lines(engine);
+        sweep_lines(engine, WAIT_SWEEP_OFTEN);
     agenda->looking = !wait_watch_look(engine);
     agenda->next_sweep =
         monotonic_ms() + (agenda->looking ? 0 : SWEEP_MS) + (time_used() - before) * SWEEP_SHARE;
+}
+
+/* What is swept comes back to the list where it still waits. */
+static void sweep_seldom(struct wait_engine *engine)
+{
+    lock_take(&engine->lock);
+    bool due = engine->swept[WAIT_SWEEP_SELDOM] && monotonic_ms() >= engine->next_seldom;
+    int64_t pause = engine->seldom_ms;
+    if (due) {
+        engine->seldom_ms = pause < SELDOM_MAX_MS ? 2 * pause : SELDOM_MAX_MS;
+        engine->next_seldom = INT64_MAX;
+    }
+    lock_release(&engine->lock);
+    if (!due)
+        return;
+    int64_t before = time_used();
+    sweep_lines(engine, WAIT_SWEEP_SELDOM);
+    int64_t when = monotonic_ms() + pause + (time_used() - before) * SELDOM_SHARE;
+    lock_take(&engine->lock);
+    if (engine->next_seldom > when)
+        engine->next_seldom = when;
+    lock_release(&engine->lock);
 }
 
 static void end_waits(struct wait_engine *engine, struct agenda *agenda)
@@ -304,11 +354,13 @@ static void *run(void *argument)
         finish_ended(engine);
         nudge_all(engine);
         sweep(engine, &agenda);
+        sweep_seldom(engine);
         end_waits(engine, &agenda);
     }
     finish_ended(engine);
     nudge_all(engine); /* nobody waits any more, but lines are counted by these lists */
-    sweep_lines(engine);
+    for (int which = 0; which < WAIT_SWEEPS; which++)
+        sweep_lines(engine, which);
     return NULL;
 }
 

@@ -112,20 +112,26 @@ struct ipcfs_change {
 /* What a try_ operation waits for when it answers −EAGAIN. */
 enum ipcfs_wait_source {
     IPCFS_WAIT_NONE,   /* never blocks: −EAGAIN is final */
-    IPCFS_WAIT_POLL,   /* poll(2) `fd` for `events`, then try again */
+    IPCFS_WAIT_POLL,   /* poll(2) `fd` for `events`, then try again; see `traffic` */
     IPCFS_WAIT_KEEPER, /* nothing to poll: a keeper thread calls again with `block` set */
     IPCFS_WAIT_TOLD,   /* never of a backend's: somebody calls wait_told() (fs/wait.h) */
 };
 
 /*
  * With `block` the calling thread is a keeper: the operation makes the native call that waits. A signal ends it with
- * −EINTR, and then nothing was taken, sent or locked. A kind whose source is never IPCFS_WAIT_KEEPER is never so asked.
+ * −EINTR, and then nothing was taken, sent or locked. A kind whose source is never IPCFS_WAIT_KEEPER, and that never tells
+ * traffic, is never so asked.
+ *
+ * Some objects have a line of their own for those in a native call, and serve them before anybody who polls; while somebody
+ * is there, who polls may not even be woken. Such a kind tells, with IPCFS_WAIT_POLL, a number that changes as things go in
+ * and out: who finds it changed when he fails again was passed over, and gets a keeper.
  */
 struct ipcfs_wait {
     bool block; /* in */
     enum ipcfs_wait_source source;
     int fd; /* borrowed from the file */
     short events;
+    uint64_t traffic; /* 0: not told */
 };
 
 /* What a control file is: in ctl/<object>/, or in an object that is a directory. */

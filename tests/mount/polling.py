@@ -114,7 +114,8 @@ def test_idle():
     before, polls = daemon.cpu(), daemon.polls()
     time.sleep(1)
     spent = daemon.cpu() - before
-    ok(not polls and spent <= (0.01 if ASAN else 0), f'an idle daemon has had {spent} s of CPU time, polls: {polls}')  # TSan has a thread
+    # Somebody looks now and then whether he who waits was passed over, and TSan has a thread.
+    ok(not polls and spent <= (0.01 if ASAN else 0.0005), f'an idle daemon has had {spent} s of CPU time, polls: {polls}')
     daemon.end()
     for p in blocked:
         output(p, BOUND)

@@ -52,10 +52,10 @@ static void show(struct fake_queue *queue)
 
 static void tell(struct fake_queue *queue)
 {
-    if (queue->fd >= 0) {
+    if (queue->fd >= 0)
         show(queue);
+    if (queue->source == IPCFS_WAIT_POLL && !queue->tells_traffic)
         return;
-    }
     atomic_fetch_add(&queue->changes, 1);
     (void)syscall(SYS_futex, &queue->changes, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
@@ -92,6 +92,23 @@ int fake_queue_try(struct fake_queue *queue, bool writing, struct fake_result *r
         tell(queue);
     pthread_mutex_unlock(&queue->lock);
     return error;
+}
+
+void fake_queue_hand_over(struct fake_queue *queue)
+{
+    struct fake_result result = {0};
+    pthread_mutex_lock(&queue->lock);
+    if (try_locked(queue, true, &result) || try_locked(queue, false, &result))
+        abort();
+    pthread_mutex_unlock(&queue->lock);
+}
+
+uint64_t fake_queue_traffic(struct fake_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    uint64_t traffic = queue->tells_traffic ? queue->put + queue->taken + 1 : 0;
+    pthread_mutex_unlock(&queue->lock);
+    return traffic;
 }
 
 void fake_queue_tell(struct fake_queue *queue)

@@ -4,7 +4,9 @@
  * test's threads as well as by the waiters of the engine under test.
  *
  *   IPCFS_WAIT_POLL    its descriptor shows POLLIN while there is something to take and POLLOUT while there is room, as that
- *                      of a POSIX message queue does (an eventfd can be given the three states);
+ *                      of a POSIX message queue does (an eventfd can be given the three states). If it tells_traffic, it
+ *                      can be waited for in fake_queue_block() too, and what is handed from one native program to another
+ *                      (fake_queue_hand_over()) does not show;
  *   IPCFS_WAIT_KEEPER  there is nothing to poll: fake_queue_block() sleeps in a system call, and −EINTR ends it. A signal
  *                      that comes just before that call is lost, as it is with msgrcv(2).
  */
@@ -23,6 +25,7 @@ enum { FAKE_ROOM_MAX = 8 };
 struct fake_queue {
     enum ipcfs_wait_source source;
     unsigned room;
+    bool tells_traffic; /* set before there are waiters */
     pthread_mutex_t lock;
     uint64_t ring[FAKE_ROOM_MAX]; /* lock */
     uint64_t taken;               /* lock: how many ever were … */
@@ -55,7 +58,11 @@ int fake_queue_try(struct fake_queue *queue, bool writing, struct fake_result *r
 int fake_queue_try_silently(struct fake_queue *queue, bool writing, struct fake_result *result);
 /* Wakes for all that was done silently. */
 void fake_queue_tell(struct fake_queue *queue);
-/* 0, −EINTR, or the queue's error. Of a keeper's queue. */
+/* Something is put and taken at once, and nobody who polls is woken. */
+void fake_queue_hand_over(struct fake_queue *queue);
+/* A number that changes with all that is put or taken, 0 where it is not told. */
+uint64_t fake_queue_traffic(struct fake_queue *queue);
+/* 0, −EINTR, or the queue's error. Of a queue with a keeper. */
 int fake_queue_block(struct fake_queue *queue, bool writing, struct fake_result *result);
 /* Puts, as a native program that waits while the queue is full. */
 void fake_queue_put(struct fake_queue *queue, uint64_t value);

@@ -75,6 +75,7 @@ static ssize_t attempt(struct waiter *waiter, struct ipcfs_wait *wait)
         return leave(fake, serve(fake));
     if (error == -EAGAIN) {
         wait->source = fake->queue->source;
+        wait->traffic = fake_queue_traffic(fake->queue);
         wait->fd = fake->fd >= 0 ? fake->fd : fake->queue->fd;
         wait->events = fake->writing ? POLLOUT : POLLIN;
     }
@@ -151,10 +152,15 @@ static const struct waiter_ops all_ops[2][2] = {
      {.attempt = attempt, .due = due, .block = block, .deliver = deliver, .finish = finish}},
 };
 
+static bool may_block(const struct fake_queue *queue)
+{
+    return queue->source == IPCFS_WAIT_KEEPER || queue->tells_traffic;
+}
+
 void fake_waiter_init(struct fake_waiter *waiter, struct fake_queue *queue, bool writing)
 {
     memset(waiter, 0, sizeof *waiter);
-    waiter->waiter.ops = &all_ops[queue->source == IPCFS_WAIT_KEEPER][0];
+    waiter->waiter.ops = &all_ops[may_block(queue)][0];
     waiter->queue = queue;
     waiter->writing = writing;
     waiter->fd = -1;
@@ -162,7 +168,7 @@ void fake_waiter_init(struct fake_waiter *waiter, struct fake_queue *queue, bool
 
 void fake_waiter_join(struct fake_waiter *waiter, struct fake_group *group)
 {
-    waiter->waiter.ops = &all_ops[waiter->queue->source == IPCFS_WAIT_KEEPER][1];
+    waiter->waiter.ops = &all_ops[may_block(waiter->queue)][1];
     waiter->waiter.group = &group->group;
     waiter->share = group;
 }
