@@ -104,15 +104,15 @@ static int mq_create(const struct ipcfs_wish *wish, struct ipcfs_created *out)
 /* ---- messages ---- */
 
 /*
- * Changes with each message that is sent or received, at the pace of the kernel's clock for files: both set all times of the
- * inode (Linux ipc/mqueue.c). Never 0.
+ * Changes in each second in which a message is sent or received: both set all times of the inode, of which this one is not set
+ * by looking (mq.h). Never 0.
  */
 static uint64_t traffic(int fd)
 {
     struct stat stat;
     if (fstat(fd, &stat) < 0)
         return 0;
-    return ((uint64_t)stat.st_ctim.tv_sec * 1000000000 + (uint64_t)stat.st_ctim.tv_nsec) | 1;
+    return ((uint64_t)stat.st_mtim.tv_sec * 1000000000 + (uint64_t)stat.st_mtim.tv_nsec) | 1;
 }
 
 /* `error` of a native call on the file; says what to wait for where it would have waited. */
@@ -126,16 +126,18 @@ static ssize_t would_wait(const struct ipcfs_file *file, ssize_t error, short ev
     return error;
 }
 
+enum { NO_DESCRIPTOR_MS = 100 };
+
 /*
  * For a keeper: a descriptor that waits. O_NONBLOCK is of the open file, which others use, so it is one of its own. −EINTR
- * where there is none to be had, after a wait for `events` instead: then it is tried again.
+ * where there is none to be had, after a short wait for `events` instead: then it is tried again.
  */
 static int open_waiting(const struct ipcfs_file *file, int access, short events)
 {
     int fd = open(fd_path(file->fd).text, access | O_CLOEXEC | O_NOCTTY);
     struct pollfd state = {.fd = file->fd, .events = events};
     if (fd < 0)
-        (void)poll(&state, 1, -1);
+        (void)poll(&state, 1, NO_DESCRIPTOR_MS);
     return fd < 0 ? -EINTR : fd;
 }
 

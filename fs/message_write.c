@@ -157,13 +157,15 @@ static ssize_t write_lines(struct writing *writing, struct ipcfs_wait *wait)
 {
     if (writing->flush)
         return writing->handle->messages->unfinished.length ? send_line(writing, NULL, wait) : 0;
-    size_t seen = writing->done;
+    size_t start = writing->done;
+    size_t seen = start;
     unsigned looks = 0;
     while (writing->done < writing->size) {
         const char *end = line_end(writing);
         ssize_t result = end ? send_line(writing, end, wait) : keep_unfinished(writing);
         if (result == -EAGAIN && look_again(writing, &seen, &looks))
             continue;
+        wait->moved = writing->done != start;
         if (result < 0)
             return result == -EAGAIN ? result : lines_result(writing, result);
     }

@@ -27,6 +27,11 @@
  * thread does it. The waiter lives until its finish(), so an interrupt that is running while it is served still finds
  * memory; finish() must therefore end the coming of interrupts before it frees.
  *
+ * Passed over. A descriptor shows that there was something, not that it is still there, and shows nothing that native
+ * programs hand to each other. Where the attempt tells of traffic, the engine's thread tries the line now and then; if it
+ * fails again though there was traffic, or after the descriptor had shown something, a keeper takes the line's place among the
+ * native waiters. The descriptor may stay armed: its event then finds a waiter in service, and does nothing.
+ *
  * No wake-up is lost. Whenever the lock is released and the list is not empty, one of these holds: the line's
  * descriptor is armed in the epoll; it has a keeper; the engine's thread sweeps it; somebody will call wait_told(), after
  * what attempt() looks at has come; or the thread that holds a batch of finished waiters is about to take the lock again.
@@ -133,6 +138,8 @@ void wait_line_put(struct wait_line *line)
     lock_take(&engine->lock);
     bool last = --line->users == 0;
     if (last) {
+        if (line->doubted)
+            DL_DELETE(engine->doubted, line);
         struct wait_source *source = &line->source;
         HASH_DELETE(by_key, engine->lines, line);
         HASH_DELETE(by_id, engine->sources, source);
@@ -218,21 +225,36 @@ static bool arm(struct wait_line *line, const struct ipcfs_wait *wait)
     return line->armed;
 }
 
-/* Whether the line is better served by a keeper, because something went in or out while its first was waiting. */
+/* Whether, since it was tried as the first, something went in or out, or was there, and somebody else had it. */
 static bool is_passed_over(const struct wait_line *line, const struct ipcfs_wait *wait)
 {
     uint64_t before = line->first->traffic;
-    return line->has_keeper || (before && before != wait->traffic);
+    return before && !wait->moved && (line->woken || before != wait->traffic);
+}
+
+/* How long a line that was passed over is taken for one that will be again. */
+enum { PASSED_MS = 10000 };
+
+static bool wants_keeper(struct wait_line *line, const struct ipcfs_wait *wait)
+{
+    if (!wait->traffic)
+        return false;
+    int64_t now = monotonic_ms();
+    if (is_passed_over(line, wait))
+        line->passed_until = now + PASSED_MS;
+    return line->has_keeper || now < line->passed_until;
 }
 
 static bool settle_for_descriptor(struct wait_line *line, const struct ipcfs_wait *wait)
 {
-    if (is_passed_over(line, wait) && wait_keeper_want(line))
+    bool wants = wants_keeper(line, wait);
+    line->woken = false;
+    if (wants && wait_keeper_want(line))
         return true;
     if (!arm(line, wait))
         return false;
     if (wait->traffic)
-        wait_engine_sweep_seldom(line, !line->first->traffic);
+        wait_engine_doubt(line, !line->first->traffic);
     line->first->traffic = wait->traffic;
     return true;
 }
@@ -304,6 +326,7 @@ void wait_serve_line(struct wait_line *line, bool disarmed)
         lock_take(&line->lock);
         if (disarmed)
             line->armed = false;
+        line->woken |= disarmed;
         if (!line->in_service)
             wait_serve(line, &done);
         lock_release(&line->lock);

@@ -17,9 +17,9 @@
 #include <time.h>
 #include <utlist.h>
 
-/* Sweeping takes about one part in SWEEP_SHARE of a processor at most; what is swept seldom, one in SELDOM_SHARE. */
+/* Sweeping takes about one part in SWEEP_SHARE of a processor at most; trying those who may be passed over, one in DOUBT_SHARE. */
 enum { NUDGE_MS = 1, LIMIT_MS = 100, SWEEP_MS = 20, SWEEP_SHARE = 10, EVENTS = 64, WAKE_ID = 0 };
-enum { SELDOM_MIN_MS = 16, SELDOM_MAX_MS = 4096, SELDOM_SHARE = 200 };
+enum { DOUBT_MIN_MS = 16, DOUBT_MAX_MS = 4096, DOUBT_SHARE = 200 };
 
 void wait_engine_wake(struct wait_engine *engine)
 {
@@ -62,40 +62,37 @@ void wait_engine_hand_over(struct wait_engine *engine, struct wait_done *done)
     wait_engine_wake(engine);
 }
 
-/* With the engine's lock held. */
-static void add_swept(struct wait_line *line, enum wait_sweep which)
-{
-    struct wait_engine *engine = line->engine;
-    if (line->swept[which])
-        return;
-    line->swept[which] = true;
-    line->users++;
-    line->next_swept[which] = engine->swept[which];
-    engine->swept[which] = line;
-}
-
 void wait_engine_sweep(struct wait_line *line)
 {
     struct wait_engine *engine = line->engine;
     lock_take(&engine->lock);
-    add_swept(line, WAIT_SWEEP_OFTEN);
+    if (!line->swept) {
+        line->swept = true;
+        line->users++;
+        line->next_swept = engine->swept;
+        engine->swept = line;
+    }
     lock_release(&engine->lock);
     wait_engine_wake(engine);
 }
 
-/* The thread is only woken where it would sleep for longer: with many new waits, once in SELDOM_MIN_MS. */
-void wait_engine_sweep_seldom(struct wait_line *line, bool soon)
+/* The thread is only woken where it would sleep for longer: with many new waits, once in DOUBT_MIN_MS. */
+void wait_engine_doubt(struct wait_line *line, bool soon)
 {
     struct wait_engine *engine = line->engine;
-    int64_t when = monotonic_ms() + SELDOM_MIN_MS;
+    int64_t when = monotonic_ms() + DOUBT_MIN_MS;
     lock_take(&engine->lock);
-    bool empty = !engine->swept[WAIT_SWEEP_SELDOM];
-    add_swept(line, WAIT_SWEEP_SELDOM);
-    bool earlier = soon && (empty || engine->next_seldom > when);
+    bool empty = !engine->doubted;
+    if (!line->doubted)
+        DL_APPEND(engine->doubted, line);
+    line->doubted = true;
+    if (when < engine->doubt_floor)
+        when = engine->doubt_floor;
+    bool earlier = soon && (empty || engine->next_doubt > when);
     if (soon)
-        engine->seldom_ms = SELDOM_MIN_MS;
+        engine->doubt_ms = DOUBT_MIN_MS;
     if (earlier)
-        engine->next_seldom = when;
+        engine->next_doubt = when;
     lock_release(&engine->lock);
     if (earlier)
         wait_engine_wake(engine);
@@ -176,15 +173,15 @@ static void nudge_all(struct wait_engine *engine)
     }
 }
 
-static void sweep_lines(struct wait_engine *engine, enum wait_sweep which)
+static void sweep_lines(struct wait_engine *engine)
 {
     lock_take(&engine->lock);
-    struct wait_line *line = TAKE_PTR(engine->swept[which]);
+    struct wait_line *line = TAKE_PTR(engine->swept);
     lock_release(&engine->lock);
     while (line) {
-        struct wait_line *next = line->next_swept[which];
+        struct wait_line *next = line->next_swept;
         lock_take(&engine->lock);
-        line->swept[which] = false;
+        line->swept = false;
         lock_release(&engine->lock);
         wait_serve_line(line, false);
         wait_line_put(line);
@@ -281,10 +278,10 @@ static int next_timeout(struct wait_engine *engine, const struct agenda *agenda)
     lock_take(&engine->lock);
     if (engine->nudged)
         timeout = NUDGE_MS;
-    if (engine->swept[WAIT_SWEEP_OFTEN] || engine->looking || engine->unseen)
+    if (engine->swept || engine->looking || engine->unseen)
         timeout = earlier(timeout, agenda->next_sweep, now);
-    if (engine->swept[WAIT_SWEEP_SELDOM])
-        timeout = earlier(timeout, engine->next_seldom, now);
+    if (engine->doubted)
+        timeout = earlier(timeout, engine->next_doubt, now);
     lock_release(&engine->lock);
     if (has_limits(engine))
         timeout = earlier(timeout, agenda->next_end, now);
@@ -305,31 +302,55 @@ static void sweep(struct wait_engine *engine, struct agenda *agenda)
         return;
     int64_t before = time_used();
     if (!agenda->looking)
-        sweep_lines(engine, WAIT_SWEEP_OFTEN);
+        sweep_lines(engine);
     agenda->looking = !wait_watch_look(engine);
     agenda->next_sweep =
         monotonic_ms() + (agenda->looking ? 0 : SWEEP_MS) + (time_used() - before) * SWEEP_SHARE;
 }
 
-/* What is swept comes back to the list where it still waits. */
-static void sweep_seldom(struct wait_engine *engine)
+/* All doubted lines, counted, when it is time for them, or NULL. No memory: the next time. */
+static struct wait_line **take_doubted(struct wait_engine *engine)
 {
+    size_t count = 0;
+    struct wait_line *line = NULL;
+    struct wait_line *next = NULL;
+    struct wait_line **lines = NULL;
     lock_take(&engine->lock);
-    bool due = engine->swept[WAIT_SWEEP_SELDOM] && monotonic_ms() >= engine->next_seldom;
-    int64_t pause = engine->seldom_ms;
-    if (due) {
-        engine->seldom_ms = pause < SELDOM_MAX_MS ? 2 * pause : SELDOM_MAX_MS;
-        engine->next_seldom = INT64_MAX;
+    if (engine->doubted && monotonic_ms() >= engine->next_doubt) {
+        engine->next_doubt = monotonic_ms() + engine->doubt_ms;
+        DL_COUNT(engine->doubted, line, count);
+        lines = calloc(count + 1, sizeof *lines);
+    }
+    count = 0;
+    DL_FOREACH_SAFE(lines ? engine->doubted : NULL, line, next) {
+        line->users++;
+        line->doubted = false;
+        lines[count++] = line;
+    }
+    if (lines) {
+        engine->doubted = NULL;
+        engine->doubt_ms = engine->doubt_ms < DOUBT_MAX_MS ? 2 * engine->doubt_ms : DOUBT_MAX_MS;
     }
     lock_release(&engine->lock);
-    if (!due)
-        return;
+    return lines;
+}
+
+/* What still waits comes back to the list. */
+static void try_doubted(struct wait_engine *engine)
+{
     int64_t before = time_used();
-    sweep_lines(engine, WAIT_SWEEP_SELDOM);
-    int64_t when = monotonic_ms() + pause + (time_used() - before) * SELDOM_SHARE;
+    AUTO_FREE struct wait_line **lines = take_doubted(engine);
+    for (size_t i = 0; lines && lines[i]; i++) {
+        wait_serve_line(lines[i], false);
+        wait_line_put(lines[i]);
+    }
+    if (!lines)
+        return;
+    int64_t floor = monotonic_ms() + (time_used() - before) * DOUBT_SHARE;
     lock_take(&engine->lock);
-    if (engine->next_seldom > when)
-        engine->next_seldom = when;
+    engine->doubt_floor = floor;
+    if (engine->next_doubt < floor)
+        engine->next_doubt = floor;
     lock_release(&engine->lock);
 }
 
@@ -354,13 +375,12 @@ static void *run(void *argument)
         finish_ended(engine);
         nudge_all(engine);
         sweep(engine, &agenda);
-        sweep_seldom(engine);
+        try_doubted(engine);
         end_waits(engine, &agenda);
     }
     finish_ended(engine);
     nudge_all(engine); /* nobody waits any more, but lines are counted by these lists */
-    for (int which = 0; which < WAIT_SWEEPS; which++)
-        sweep_lines(engine, which);
+    sweep_lines(engine);
     return NULL;
 }
 

@@ -19,29 +19,26 @@ struct wait_source {
     UT_hash_handle by_id;
 };
 
-/* Lines that are tried by the clock. */
-enum wait_sweep {
-    WAIT_SWEEP_OFTEN,  /* they have waiters, and neither a descriptor nor a keeper */
-    WAIT_SWEEP_SELDOM, /* they have a descriptor, but may be passed over; the more seldom, the longer nobody new waits */
-    WAIT_SWEEPS,
-};
-
 struct wait_line {
     struct wait_source source;
     struct wait_engine *engine;
     struct wait_key key;
     UT_hash_handle by_key;         /* engine->lock */
     unsigned users;                /* engine->lock: handles, waiters, its keeper, the lists below */
-    bool swept[WAIT_SWEEPS];       /* engine->lock: in that list of engine->swept */
+    bool swept;                    /* engine->lock: in engine->swept */
     bool nudged;                   /* engine->lock: in engine->nudged */
-    struct wait_line *next_swept[WAIT_SWEEPS]; /* engine->lock */
-    struct wait_line *next_nudged;             /* engine->lock */
+    bool doubted;                  /* engine->lock: in engine->doubted */
+    struct wait_line *next_swept;  /* engine->lock */
+    struct wait_line *next_nudged; /* engine->lock */
+    struct wait_line *prev, *next; /* engine->lock: in engine->doubted */
 
     struct lock lock; /* guards what follows */
     struct waiter *first;
     struct waiter *in_service; /* the first, while the keeper makes its native call */
     int poll_fd;               /* a duplicate of a waiter's, in the epoll; −1: not yet */
     bool armed;
+    bool woken; /* the descriptor showed something, and nobody has been tried since */
+    int64_t passed_until; /* the line was passed over not long before this: milliseconds, CLOCK_MONOTONIC */
     bool has_keeper;
     pthread_t keeper;
     uid_t keeper_uid; /* whose share of the keepers it is from */
@@ -78,9 +75,11 @@ struct wait_engine {
     uint64_t next_id;
     struct waiter *ended;       /* out of their lines, to be finished by the thread */
     struct wait_line *nudged;   /* their keepers have to let go of a waiter */
-    struct wait_line *swept[WAIT_SWEEPS];
-    int64_t next_seldom;        /* when the second of these is swept: milliseconds, CLOCK_MONOTONIC */
-    int64_t seldom_ms;          /* the pause after that */
+    struct wait_line *swept;    /* have waiters, and neither a descriptor nor a keeper */
+    struct wait_line *doubted;  /* poll, but may be passed over. They are not counted by being here */
+    int64_t next_doubt;         /* when all these are tried: milliseconds, CLOCK_MONOTONIC */
+    int64_t doubt_floor;        /* not before, whoever comes */
+    int64_t doubt_ms;           /* the pause after that: the longer, the longer nobody new waits */
     struct wait_watch *looking; /* armed, and have no descriptor */
     struct wait_watch *unseen;  /* of these, those that the sweep under way has still to ask */
     struct wait_watch *calling; /* whose ready() or look() runs */
@@ -134,11 +133,11 @@ void wait_engine_wake(struct wait_engine *engine);
  */
 int wait_arm_descriptor(struct wait_engine *engine, uint64_t id, int *own, int fd, short events);
 void wait_forget_descriptor(struct wait_engine *engine, int *own);
-/* Has the thread finish the waiters, sweep the line, or nudge its keeper until it lets go. Of the seldom swept: `soon`, if
- * its first has not been tried as such before. */
+/* Has the thread finish the waiters, sweep the line, or nudge its keeper until it lets go. */
 void wait_engine_hand_over(struct wait_engine *engine, struct wait_done *done);
 void wait_engine_sweep(struct wait_line *line);
-void wait_engine_sweep_seldom(struct wait_line *line, bool soon);
+/* Has the thread see whether the line is passed over; `soon`, if its first has not been tried as such before. */
+void wait_engine_doubt(struct wait_line *line, bool soon);
 void wait_engine_nudge(struct wait_line *line);
 /* Every line there is, counted, NULL-terminated; NULL without memory. */
 struct wait_line **wait_engine_lines(struct wait_engine *engine);
