@@ -66,12 +66,13 @@ static bool take_place(struct wait_line *line)
     return taken;
 }
 
-/* The keeper that this place was for is no more, or never was. The line may be freed. */
-static void give_place_back(struct wait_line *line)
+/* The keeper that this place was for is no more, or never was. The line may be freed, or have a new keeper of somebody else's
+ * share by now. */
+static void give_place_back(struct wait_line *line, uid_t uid)
 {
     struct wait_engine *engine = line->engine;
     lock_take(&engine->lock);
-    share_give_back(&engine->keeper_shares, line->keeper_uid);
+    share_give_back(&engine->keeper_shares, uid);
     lock_release(&engine->lock);
     wait_line_put(line);
     atomic_fetch_sub(&engine->keepers, 1); /* after this the engine may be gone */
@@ -83,9 +84,10 @@ static void *keep(void *argument)
     lock_take(&line->lock);
     while (is_needed(line))
         turn(line);
+    uid_t uid = line->keeper_uid;
     line->has_keeper = false;
     lock_release(&line->lock);
-    give_place_back(line);
+    give_place_back(line, uid);
     return NULL;
 }
 
@@ -111,7 +113,7 @@ bool wait_keeper_want(struct wait_line *line)
         return false;
     line->has_keeper = start_keeper(line);
     if (!line->has_keeper)
-        give_place_back(line); /* the waiter counts the line as well */
+        give_place_back(line, line->keeper_uid); /* the waiter counts the line as well */
     return line->has_keeper;
 }
 

@@ -3,6 +3,7 @@
 #include "cmocka_api.h"
 #include "failing.h"
 #include "fake_waiter.h"
+#include "wait_line.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -150,6 +151,35 @@ static void test_parked_when_the_keeper_goes(void **state)
     crowd_free(&crowd);
 }
 
+/*
+ * A keeper that goes gives back the place of whom it was started for, though the line's next has another user's by then: it is
+ * held up at the engine's lock, and while it is being woken the next takes it.
+ */
+static void test_shares_when_the_keeper_goes(void **state)
+{
+    struct wait_fixture *fixture = *state;
+    enum { ROUNDS = 12 };
+    struct fake_waiter *waiters = wait_readers(fixture, 2 * (size_t)ROUNDS);
+    for (uid_t round = 0; round < ROUNDS; round++) {
+        struct fake_waiter *first = &waiters[2 * round];
+        struct fake_waiter *second = first + 1;
+        first->waiter.uid = 1000 + round;
+        second->waiter.uid = 2000 + round;
+        wait_in_line(fixture, first);
+        wait_put(fixture, 1);
+        FINISHES(fixture, first, FAKE_OK);
+        wait_prepare(fixture->lines[READERS], &second->waiter);
+        lock_take(&fixture->engine->lock);
+        sleep_ms(KEEPER_LINGER_MS + 20);
+        lock_release(&fixture->engine->lock);
+        wait_park(&second->waiter);
+        wait_put(fixture, 2);
+        FINISHES(fixture, second, FAKE_OK);
+        EVENTUALLY(fixture, stats_now(fixture).keepers == 0);
+        assert_null(fixture->engine->keeper_shares.by_user);
+    }
+}
+
 static void test_crowd_takes_no_threads(void **state)
 {
     struct wait_fixture *fixture = *state;
@@ -289,6 +319,7 @@ int main(void)
         KEEPER(test_keeper_goes_when_nobody_waits),
         KEEPER(test_keeper_is_woken),
         KEEPER(test_parked_when_the_keeper_goes),
+        KEEPER(test_shares_when_the_keeper_goes),
         BOTH(test_crowd_takes_no_threads),
         BOTH(test_idle_takes_no_time),
         POLL(test_out_of_memory_for_a_line),
