@@ -119,10 +119,8 @@ static uint64_t traffic(int fd)
 static ssize_t would_wait(const struct ipcfs_file *file, ssize_t error, short events, struct ipcfs_wait *wait)
 {
     if (error == -EAGAIN)
-        *wait = (struct ipcfs_wait){.source = IPCFS_WAIT_POLL,
-                                    .fd = file->fd,
-                                    .events = events,
-                                    .traffic = traffic(file->fd)};
+        *wait = (struct ipcfs_wait){
+            .source = IPCFS_WAIT_POLL, .fd = file->fd, .events = events, .traffic = traffic(file->fd)};
     return error;
 }
 

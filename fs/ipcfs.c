@@ -232,16 +232,11 @@ static const struct part {
     int (*make)(struct ipcfs *fs);
     void (*unmake)(struct ipcfs *fs);
 } parts[] = {
-    {make_tree, unmake_tree},
-    {make_told, unmake_told},
-    {make_nodes, unmake_nodes},
-    {make_waits, unmake_waits},
-    {make_events, unmake_events},
-    {make_handles, unmake_handles},
-    {make_locks, unmake_locks},
-    {make_walks, unmake_walks},
-    {make_pins, unmake_pins},
-    {make_last_errors, unmake_last_errors},
+    {make_tree, unmake_tree},     {make_told, unmake_told},
+    {make_nodes, unmake_nodes},   {make_waits, unmake_waits},
+    {make_events, unmake_events}, {make_handles, unmake_handles},
+    {make_locks, unmake_locks},   {make_walks, unmake_walks},
+    {make_pins, unmake_pins},     {make_last_errors, unmake_last_errors},
     {make_jobs, unmake_jobs},
 };
 

@@ -86,8 +86,8 @@ struct waiter {
     struct waiter *next;
     bool parked; /* in the line's list */
     int verdict; /* 0, or the −errno that ends it as soon as the keeper lets go of it, or it would be parked */
-    ssize_t result; /* once it is out of the list: what finish() will be told */
-    int64_t since;  /* when it was parked: milliseconds, CLOCK_MONOTONIC */
+    ssize_t result;   /* once it is out of the list: what finish() will be told */
+    int64_t since;    /* when it was parked: milliseconds, CLOCK_MONOTONIC */
     uint64_t traffic; /* that the object had when it was first tried as the first in the line; 0: not told */
 };
 

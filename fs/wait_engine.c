@@ -321,13 +321,13 @@ static struct wait_line **take_doubted(struct wait_engine *engine)
         DL_COUNT(engine->doubted, line, count);
         lines = calloc(count + 1, sizeof *lines);
     }
-    count = 0;
-    DL_FOREACH_SAFE(lines ? engine->doubted : NULL, line, next) {
-        line->users++;
-        line->doubted = false;
-        lines[count++] = line;
-    }
     if (lines) {
+        count = 0;
+        DL_FOREACH_SAFE(engine->doubted, line, next) {
+            line->users++;
+            line->doubted = false;
+            lines[count++] = line;
+        }
         engine->doubted = NULL;
         engine->doubt_ms = engine->doubt_ms < DOUBT_MAX_MS ? 2 * engine->doubt_ms : DOUBT_MAX_MS;
     }

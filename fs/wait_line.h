@@ -37,7 +37,7 @@ struct wait_line {
     struct waiter *in_service; /* the first, while the keeper makes its native call */
     int poll_fd;               /* a duplicate of a waiter's, in the epoll; −1: not yet */
     bool armed;
-    bool woken; /* the descriptor showed something, and nobody has been tried since */
+    bool woken;           /* the descriptor showed something, and nobody has been tried since */
     int64_t passed_until; /* the line was passed over not long before this: milliseconds, CLOCK_MONOTONIC */
     bool has_keeper;
     pthread_t keeper;

@@ -132,7 +132,7 @@ struct ipcfs_wait {
     int fd; /* borrowed from the file */
     short events;
     uint64_t traffic; /* 0: not told */
-    bool moved; /* part of it was done before it would have had to wait */
+    bool moved;       /* part of it was done before it would have had to wait */
 };
 
 /* What a control file is: in ctl/<object>/, or in an object that is a directory. */

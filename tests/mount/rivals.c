@@ -30,14 +30,15 @@ static mqd_t queue;
 static struct counts {
     atomic_long native;
     atomic_long mount;
-} *counts;
+} * counts;
 static pid_t children[RIVALS + 2];
 static unsigned count;
 
 static void native(bool send)
 {
     char message[MESSAGE] = "x";
-    ssize_t done = send ? mq_send(queue, message, sizeof message, 0) : mq_receive(queue, message, sizeof message, NULL);
+    ssize_t done =
+        send ? mq_send(queue, message, sizeof message, 0) : mq_receive(queue, message, sizeof message, NULL);
     if (done < 0)
         err(1, "%s", send ? "mq_send" : "mq_receive");
 }

@@ -314,16 +314,11 @@ int main(void)
     if (wait_tests_start())
         return EXIT_FAILURE;
     const struct CMUnitTest tests[] = {
-        KEEPER(test_keepers_are_bounded),
-        KEEPER(test_ends_without_a_keeper),
-        KEEPER(test_keeper_goes_when_nobody_waits),
-        KEEPER(test_keeper_is_woken),
-        KEEPER(test_parked_when_the_keeper_goes),
-        KEEPER(test_shares_when_the_keeper_goes),
-        BOTH(test_crowd_takes_no_threads),
-        BOTH(test_idle_takes_no_time),
-        POLL(test_out_of_memory_for_a_line),
-        POLL(test_out_of_memory_for_the_first_line),
+        KEEPER(test_keepers_are_bounded),           KEEPER(test_ends_without_a_keeper),
+        KEEPER(test_keeper_goes_when_nobody_waits), KEEPER(test_keeper_is_woken),
+        KEEPER(test_parked_when_the_keeper_goes),   KEEPER(test_shares_when_the_keeper_goes),
+        BOTH(test_crowd_takes_no_threads),          BOTH(test_idle_takes_no_time),
+        POLL(test_out_of_memory_for_a_line),        POLL(test_out_of_memory_for_the_first_line),
         POLL(test_out_of_memory_at_the_start),
     };
     return cmocka_run_group_tests_name("wait_many", tests, NULL, NULL);

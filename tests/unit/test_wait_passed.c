@@ -183,8 +183,10 @@ static void test_idle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PASSED(test_reader),      PASSED(test_writer), PASSED(test_late),           PASSED(test_nobody_is_passed_over),
-        PASSED(test_interrupted), PASSED(test_end),    PASSED(test_no_keeper_left), PASSED(test_idle),
+        PASSED(test_reader),         PASSED(test_writer),
+        PASSED(test_late),           PASSED(test_nobody_is_passed_over),
+        PASSED(test_interrupted),    PASSED(test_end),
+        PASSED(test_no_keeper_left), PASSED(test_idle),
     };
     if (wait_tests_start())
         return EXIT_FAILURE;
