@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 
 from forget import forget
 from listeners import CREATE, SOCK, Listener, clean_listeners, daemon_fds, threads
@@ -25,6 +26,13 @@ rng = random.Random(SEED)
 def gauges():
     now = metrics()
     return {n: now[n] for n in GAUGES}
+
+
+def resting_gauges():
+    """What was closed last is on its way to the daemon for a moment."""
+    seen = []
+    wait_until(lambda: (seen.append(gauges()), time.sleep(0.05), gauges() == seen[-1])[-1], 'the gauges rest')
+    return seen[-1]
 
 
 class Client:
@@ -50,7 +58,7 @@ class Client:
 
 def killed_everywhere(steps, before, after, waiting=None):
     """before() sets up and after() looks, each time. waiting(): what others do while the last call of all waits."""
-    made, base, stop = 0, gauges(), 0
+    made, base, stop = 0, resting_gauges(), 0
     status = DEAD
     while status == DEAD:
         stop += 1
